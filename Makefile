@@ -1,0 +1,41 @@
+# Tracewarden. `make` alone prints the targets.
+
+WASM_TARGET := wasm32-wasip1
+MODULE := target/tracewarden.wasm
+LINKED := target/$(WASM_TARGET)/filter/tracewarden.wasm
+CARGO ?= cargo
+
+.DEFAULT_GOAL := help
+include envoy/envoy.mk
+.PHONY: help build test lint clean $(LINKED)
+
+help: ## print the targets
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z][a-z-]*:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+build: $(MODULE) ## build the module that Envoy loads: target/tracewarden.wasm
+
+# cargo knows better than make what has changed; the module is only written again if it is another one.
+$(LINKED): | wasm-target
+	@$(CARGO) build --locked --lib --profile filter --target $(WASM_TARGET)
+
+$(MODULE): $(LINKED) src/wasm/exports.txt
+	@$(CARGO) run --locked --quiet -p xtask -- prune $(LINKED) src/wasm/exports.txt $@
+
+.PHONY: wasm-target
+wasm-target:
+	@rustc --print target-libdir --target $(WASM_TARGET) | xargs -I{} test -d {} || { \
+		command -v rustup >/dev/null || { \
+			echo "The Rust target $(WASM_TARGET) is missing, and there is no rustup to add it." >&2; exit 1; }; \
+		echo "Adding the Rust target $(WASM_TARGET)…"; rustup target add $(WASM_TARGET); }
+
+test: build $(filter $(ENVOY_PRIVATE),$(ENVOY)) envoy-demo ## run every test, the real Envoy's among them
+	@ENVOY='$(abspath $(ENVOY))' $(CARGO) test --locked --workspace
+
+lint: | wasm-target ## check format, clippy on the host and for wasm, and the documentation
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
+	$(CARGO) clippy --locked --lib --target $(WASM_TARGET) -- -D warnings
+	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --workspace --no-deps
+
+clean: ## remove what was built; Envoy's virtual environment stays
+	$(CARGO) clean

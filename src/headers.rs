@@ -1,0 +1,136 @@
+//! One scan of a header map, as the host hands it over, for the names that the configuration wants.
+
+/// The name of a header, in lower case.
+pub type HeaderName = &'static str;
+
+/// The header that carries the trace's ids.
+pub const TRACEPARENT: HeaderName = "traceparent";
+/// The header that carries what vendors add to them.
+pub const TRACESTATE: HeaderName = "tracestate";
+
+/// The map's lengths lead outside of the map.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Malformed;
+
+/// The lines of the headers that we look for.
+#[derive(Clone, Debug)]
+pub struct Headers<'a> {
+    pub(crate) traceparent: Lines<'a>,
+    pub(crate) tracestate: Lines<'a>,
+}
+
+/// All lines of one header, in order.
+#[derive(Clone, Debug)]
+pub(crate) struct Lines<'a> {
+    name: HeaderName,
+    first: Option<&'a [u8]>,
+    after_first: Entries<'a>,
+    repeated: bool,
+}
+
+impl<'a> Headers<'a> {
+    /// Scans a header map in proxy-wasm's serialized form: the number of entries (`u32`, little-endian), for each
+    /// entry the lengths of its name and value, then for each entry its name, a NUL, its value, a NUL. No octets at
+    /// all are an empty map.
+    ///
+    /// # Errors
+    /// The map is not of that form.
+    pub fn scan(serialized: &'a [u8]) -> Result<Self, Malformed> {
+        let mut entries = Entries::of(serialized)?;
+        let mut headers = Self { traceparent: Lines::none(TRACEPARENT), tracestate: Lines::none(TRACESTATE) };
+        while let Some((name, value)) = entries.next()? {
+            for lines in [&mut headers.traceparent, &mut headers.tracestate] {
+                if is_named(name, lines.name) {
+                    lines.add(value, entries);
+                }
+            }
+        }
+        Ok(headers)
+    }
+}
+
+/// A name and a value.
+type Entry<'a> = (&'a [u8], &'a [u8]);
+
+/// The entries of a map that are still to be read.
+#[derive(Clone, Copy, Debug)]
+struct Entries<'a> {
+    lengths: &'a [[u8; 8]],
+    octets: &'a [u8],
+}
+
+impl<'a> Entries<'a> {
+    const NONE: Self = Self { lengths: &[], octets: &[] };
+
+    fn of(serialized: &'a [u8]) -> Result<Self, Malformed> {
+        let Some((count, rest)) = serialized.split_first_chunk() else {
+            return if serialized.is_empty() { Ok(Self::NONE) } else { Err(Malformed) };
+        };
+        let lengths = (u32::from_le_bytes(*count) as usize).checked_mul(8).ok_or(Malformed)?;
+        let (lengths, octets) = rest.split_at_checked(lengths).ok_or(Malformed)?;
+        Ok(Self { lengths: lengths.as_chunks().0, octets })
+    }
+
+    fn next(&mut self) -> Result<Option<Entry<'a>>, Malformed> {
+        let Some(([n0, n1, n2, n3, v0, v1, v2, v3], rest)) = self.lengths.split_first() else {
+            return Ok(None);
+        };
+        self.lengths = rest;
+        let name = self.take(u32::from_le_bytes([*n0, *n1, *n2, *n3]))?;
+        let value = self.take(u32::from_le_bytes([*v0, *v1, *v2, *v3]))?;
+        Ok(Some((name, value)))
+    }
+
+    /// Takes `length` octets and the NUL after them.
+    fn take(&mut self, length: u32) -> Result<&'a [u8], Malformed> {
+        let (text, rest) = self.octets.split_at_checked(length as usize).ok_or(Malformed)?;
+        self.octets = rest.get(1..).ok_or(Malformed)?;
+        Ok(text)
+    }
+}
+
+impl<'a> Lines<'a> {
+    const fn none(name: HeaderName) -> Self {
+        Self { name, first: None, after_first: Entries::NONE, repeated: false }
+    }
+
+    /// Notes a line, and where to look for more.
+    fn add(&mut self, value: &'a [u8], after: Entries<'a>) {
+        if self.first.is_none() {
+            self.first = Some(value);
+            self.after_first = after;
+        } else {
+            self.repeated = true;
+        }
+    }
+
+    /// The first line.
+    pub(crate) const fn first(&self) -> Option<&'a [u8]> {
+        self.first
+    }
+
+    /// Whether there is more than one line.
+    pub(crate) const fn is_repeated(&self) -> bool {
+        self.repeated
+    }
+
+    /// Every line.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &'a [u8]> {
+        let name = self.name;
+        let mut entries = if self.repeated { self.after_first } else { Entries::NONE };
+        let others = core::iter::from_fn(move || {
+            loop {
+                let (other, value) = entries.next().ok()??;
+                if is_named(other, name) {
+                    return Some(value);
+                }
+            }
+        });
+        self.first.into_iter().chain(others)
+    }
+}
+
+/// Envoy hands names over in lower case; other hosts need not (rules TP-01, TS-01).
+fn is_named(name: &[u8], wanted: HeaderName) -> bool {
+    name.len() == wanted.len() && name.eq_ignore_ascii_case(wanted.as_bytes())
+}

@@ -1,0 +1,271 @@
+//! Every counter: its labels, its place in a dense table, and its name in Envoy's stats.
+
+use core::fmt;
+
+use crate::config::{Config, Mode, Role, Start};
+use crate::labels::labels;
+use crate::sampling::{DecidedBy, SamplingDecision};
+use crate::w3c::{TraceParentError, TraceStateError};
+
+labels! {
+    /// Which way a request goes, seen from the workload whose Envoy this is.
+    pub enum Direction {
+        /// Envoy's listener does not say.
+        Unspecified = "unspecified",
+        /// Towards the workload.
+        Inbound = "inbound",
+        /// Away from the workload.
+        Outbound = "outbound",
+    }
+}
+
+labels! {
+    /// What came in on a request: exactly one of these.
+    pub enum Verdict {
+        /// A valid context.
+        Continued = "continued",
+        /// No context, and none was due (role `edge`).
+        Started = "started",
+        /// No context where one was due (role `internal`).
+        Lost = "lost",
+        /// An invalid context.
+        Corrupt = "corrupt",
+    }
+}
+
+labels! {
+    /// What was done about a lost or a corrupt context.
+    pub enum Repair {
+        /// A new trace was started.
+        New = "new",
+    }
+}
+
+labels! {
+    /// What the upstream put on its response, compared with the request's context.
+    pub enum Answer {
+        /// No context.
+        Absent = "absent",
+        /// The same trace.
+        Match = "match",
+        /// Another trace.
+        Mismatch = "mismatch",
+        /// An invalid context.
+        Corrupt = "corrupt",
+    }
+}
+
+labels! {
+    /// A host call that answered an error.
+    pub enum HostCall {
+        /// Reads a buffer.
+        GetBuffer = "get_buffer_bytes",
+        /// Reads all headers.
+        GetHeaders = "get_header_map_pairs",
+        /// Reads one header.
+        GetHeader = "get_header_map_value",
+        /// Writes one header.
+        ReplaceHeader = "replace_header_map_value",
+        /// Removes one header.
+        RemoveHeader = "remove_header_map_value",
+        /// Reads a property.
+        GetProperty = "get_property",
+        /// Defines a metric.
+        DefineMetric = "define_metric",
+        /// Adds to a metric.
+        IncrementMetric = "increment_metric",
+        /// Draws random octets.
+        RandomGet = "random_get",
+    }
+}
+
+/// A header that was invalid, and why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Corruption {
+    /// In `traceparent`.
+    TraceParent(TraceParentError),
+    /// In `tracestate`.
+    TraceState(TraceStateError),
+}
+
+/// A counter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Counter {
+    /// Requests, by what came in.
+    Request {
+        /// Which way the request went.
+        direction: Direction,
+        /// What a missing context meant.
+        role: Role,
+        /// Whether headers were mended.
+        mode: Mode,
+        /// What came in.
+        context: Verdict,
+    },
+    /// Invalid headers.
+    Corrupt {
+        /// Which way the request went.
+        direction: Direction,
+        /// The header and the reason.
+        corruption: Corruption,
+    },
+    /// Mended contexts.
+    Repair {
+        /// Which way the request went.
+        direction: Direction,
+        /// How it was mended.
+        by: Repair,
+    },
+    /// Sampling decisions.
+    Sampled {
+        /// What was decided.
+        decision: SamplingDecision,
+        /// On what ground.
+        by: DecidedBy,
+    },
+    /// Responses, by what the upstream put on them.
+    Response {
+        /// What was found.
+        context: Answer,
+    },
+    /// Host calls that answered an error.
+    HostError {
+        /// Which call.
+        call: HostCall,
+    },
+}
+
+impl Corruption {
+    const COUNT: usize = TraceParentError::ALL.len() + TraceStateError::ALL.len();
+
+    const fn index(self) -> usize {
+        match self {
+            Self::TraceParent(reason) => reason as usize,
+            Self::TraceState(reason) => TraceParentError::ALL.len() + reason as usize,
+        }
+    }
+
+    /// Which header, and what is wrong with it.
+    const fn labels(self) -> (&'static str, &'static str) {
+        match self {
+            Self::TraceParent(reason) => (crate::headers::TRACEPARENT, reason.label()),
+            Self::TraceState(reason) => (crate::headers::TRACESTATE, reason.label()),
+        }
+    }
+}
+
+const REQUESTS: usize = Direction::ALL.len() * Role::ALL.len() * Mode::ALL.len() * Verdict::ALL.len();
+const CORRUPT: usize = Direction::ALL.len() * Corruption::COUNT;
+const REPAIRS: usize = Direction::ALL.len() * Repair::ALL.len();
+const SAMPLED: usize = SamplingDecision::ALL.len() * DecidedBy::ALL.len();
+const RESPONSES: usize = Answer::ALL.len();
+
+const AFTER_REQUESTS: usize = REQUESTS;
+const AFTER_CORRUPT: usize = AFTER_REQUESTS + CORRUPT;
+const AFTER_REPAIRS: usize = AFTER_CORRUPT + REPAIRS;
+const AFTER_SAMPLED: usize = AFTER_REPAIRS + SAMPLED;
+const AFTER_RESPONSES: usize = AFTER_SAMPLED + RESPONSES;
+
+impl Counter {
+    /// How many counters there are.
+    pub const COUNT: usize = AFTER_RESPONSES + HostCall::ALL.len();
+
+    /// The counters that requests under this configuration reach sooner or later; not the reasons of corruption and
+    /// the errors of the host, most of which a healthy mesh never sees.
+    pub fn expected(config: &Config) -> Vec<Self> {
+        let Config { mode, role, .. } = *config;
+        let enforces = mode == Mode::Enforce;
+        let missing = match role {
+            Role::Edge => Verdict::Started,
+            Role::Internal => Verdict::Lost,
+        };
+        let mut counters = Vec::new();
+        if !config.enabled {
+            return counters;
+        }
+        for direction in
+            config.direction.map_or(vec![Direction::Inbound, Direction::Outbound], |one| vec![one])
+        {
+            for context in [Verdict::Continued, missing, Verdict::Corrupt] {
+                counters.push(Self::Request { direction, role, mode, context });
+            }
+            if enforces && config.start == Start::Always {
+                counters.push(Self::Repair { direction, by: Repair::New });
+            }
+        }
+        if enforces {
+            for &decision in SamplingDecision::ALL {
+                counters.extend(DecidedBy::ALL.iter().map(|&by| Self::Sampled { decision, by }));
+            }
+        }
+        if config.response.validate {
+            counters.extend(Answer::ALL.iter().map(|&context| Self::Response { context }));
+        }
+        counters
+    }
+
+    /// Its place among [`Self::COUNT`] counters.
+    #[must_use]
+    pub const fn index(self) -> usize {
+        match self {
+            Self::Request { direction, role, mode, context } => {
+                let place = direction as usize * Role::ALL.len() + role as usize;
+                let place = place * Mode::ALL.len() + mode as usize;
+                place * Verdict::ALL.len() + context as usize
+            }
+            Self::Corrupt { direction, corruption } => {
+                AFTER_REQUESTS + direction as usize * Corruption::COUNT + corruption.index()
+            }
+            Self::Repair { direction, by } => {
+                AFTER_CORRUPT + direction as usize * Repair::ALL.len() + by as usize
+            }
+            Self::Sampled { decision, by } => {
+                AFTER_REPAIRS + decision as usize * DecidedBy::ALL.len() + by as usize
+            }
+            Self::Response { context } => AFTER_SAMPLED + context as usize,
+            Self::HostError { call } => AFTER_RESPONSES + call as usize,
+        }
+    }
+}
+
+/// The name of the stat: each label as `key=.=value;.;`, the form that Istio's tag extraction reads, then the metric.
+impl fmt::Display for Counter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut label = |key, value| write!(f, "{key}=.={value};.;");
+        let metric = match self {
+            Self::Request { direction, role, mode, context } => {
+                label("direction", direction.label())?;
+                label("role", role.label())?;
+                label("mode", mode.label())?;
+                label("context", context.label())?;
+                "requests"
+            }
+            Self::Corrupt { direction, corruption } => {
+                let (header, reason) = corruption.labels();
+                label("direction", direction.label())?;
+                label("header", header)?;
+                label("reason", reason)?;
+                "corrupt"
+            }
+            Self::Repair { direction, by } => {
+                label("direction", direction.label())?;
+                label("by", by.label())?;
+                "repairs"
+            }
+            Self::Sampled { decision, by } => {
+                label("decision", decision.label())?;
+                label("by", by.label())?;
+                "sampled"
+            }
+            Self::Response { context } => {
+                label("context", context.label())?;
+                "responses"
+            }
+            Self::HostError { call } => {
+                label("call", call.label())?;
+                "host_errors"
+            }
+        };
+        write!(f, "tracewarden_{metric}_total")
+    }
+}

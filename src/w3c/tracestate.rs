@@ -1,0 +1,183 @@
+use core::fmt;
+
+use super::trim_ows;
+use crate::labels::labels;
+
+/// The members of a `tracestate` list, in order, without duplicates
+/// ([section 3.3](https://www.w3.org/TR/trace-context-2/#tracestate-header)).
+#[derive(Clone, Debug)]
+pub struct TraceState<'a> {
+    members: Vec<Member<'a>>,
+    verbatim: bool,
+}
+
+/// One member of a `tracestate` list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Member<'a> {
+    key: &'a [u8],
+    value: &'a [u8],
+}
+
+labels! {
+    /// Why a `tracestate` is not valid.
+    pub enum TraceStateError {
+        /// A member has no `=` (TS-25).
+        NoEquals = "no_equals",
+        /// A key is empty, or has an octet that keys may not have (TS-20).
+        Key = "key",
+        /// A key is longer than 256 octets (TS-23).
+        KeyLong = "key_too_long",
+        /// A value has an octet that values may not have (TS-22).
+        Value = "value",
+        /// A value is empty (TS-24).
+        ValueEmpty = "value_empty",
+        /// A value is longer than 256 octets (TS-24).
+        ValueLong = "value_too_long",
+        /// There are more than 32 members (TS-07).
+        Members = "too_many_members",
+    }
+}
+
+impl<'a> TraceState<'a> {
+    /// How many members a list may have (TS-07).
+    pub const MAX_MEMBERS: usize = 32;
+
+    /// Reads the lines of the header as one list (TS-03); empty members are passed over (TS-04), and of members
+    /// with the same key the first is kept (TS-06).
+    ///
+    /// # Errors
+    /// The first reason why the list is invalid; the caller must then discard the whole of it (TS-30).
+    pub fn parse(lines: impl IntoIterator<Item = &'a [u8]>) -> Result<Self, TraceStateError> {
+        let mut list = Self { members: Vec::new(), verbatim: true };
+        for (line_number, line) in lines.into_iter().enumerate() {
+            list.verbatim &= line_number == 0;
+            for text in line.split(|octet| *octet == b',') {
+                list.read_member(text)?;
+            }
+        }
+        Ok(list)
+    }
+
+    fn read_member(&mut self, text: &'a [u8]) -> Result<(), TraceStateError> {
+        let trimmed = trim_ows(text);
+        self.verbatim &= trimmed.len() == text.len() && !trimmed.is_empty();
+        if trimmed.is_empty() {
+            return Ok(());
+        }
+        let member = Member::parse(trimmed)?;
+        if self.members.iter().any(|earlier| earlier.key == member.key) {
+            self.verbatim = false;
+        } else if self.members.len() < Self::MAX_MEMBERS {
+            self.members.push(member);
+        } else {
+            return Err(TraceStateError::Members);
+        }
+        Ok(())
+    }
+
+    /// The members, left-most first.
+    #[must_use]
+    pub fn members(&self) -> &[Member<'a>] {
+        &self.members
+    }
+
+    /// Whether there is nothing to send (TS-04).
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.members.is_empty()
+    }
+
+    /// Whether what came in is, octet for octet, what [`Self::write_to`] prints.
+    #[must_use]
+    pub const fn is_verbatim(&self) -> bool {
+        self.verbatim
+    }
+
+    /// Appends the list in one line, with neither white space nor empty members.
+    pub fn write_to(&self, out: &mut Vec<u8>) {
+        for (place, member) in self.members.iter().enumerate() {
+            if place > 0 {
+                out.push(b',');
+            }
+            out.extend_from_slice(member.key);
+            out.push(b'=');
+            out.extend_from_slice(member.value);
+        }
+    }
+}
+
+impl<'a> Member<'a> {
+    const MAX_LEN: usize = 256;
+
+    /// The key: who wrote the member.
+    #[must_use]
+    pub const fn key(&self) -> &'a [u8] {
+        self.key
+    }
+
+    /// The value, which means something to its writer only.
+    #[must_use]
+    pub const fn value(&self) -> &'a [u8] {
+        self.value
+    }
+
+    /// Reads a member with no white space around it.
+    ///
+    /// ```text
+    /// member = key "=" value
+    /// key    = ( a-z / 0-9 ) 0*255( a-z / 0-9 / "_" / "-" / "*" / "/" / "@" )
+    /// value  = 0*255( %x20-7E without "," and "=" ) ( %x21-7E without "," and "=" )
+    /// ```
+    fn parse(text: &'a [u8]) -> Result<Self, TraceStateError> {
+        let equals = text.iter().position(|octet| *octet == b'=').ok_or(TraceStateError::NoEquals)?;
+        let (key, value) = text.split_at(equals);
+        let value = value.strip_prefix(b"=").unwrap_or_default();
+        check_key(key)?;
+        check_value(value)?;
+        Ok(Self { key, value })
+    }
+}
+
+fn check_key(key: &[u8]) -> Result<(), TraceStateError> {
+    let starts_well = matches!(key, [b'a'..=b'z' | b'0'..=b'9', ..]);
+    if key.len() > Member::MAX_LEN {
+        Err(TraceStateError::KeyLong)
+    } else if starts_well && key.iter().all(is_key_octet) {
+        Ok(())
+    } else {
+        Err(TraceStateError::Key)
+    }
+}
+
+fn check_value(value: &[u8]) -> Result<(), TraceStateError> {
+    match value.len() {
+        0 => Err(TraceStateError::ValueEmpty),
+        1..=Member::MAX_LEN if value.iter().all(is_value_octet) => Ok(()),
+        1..=Member::MAX_LEN => Err(TraceStateError::Value),
+        _ => Err(TraceStateError::ValueLong),
+    }
+}
+
+const fn is_key_octet(octet: &u8) -> bool {
+    matches!(octet, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-' | b'*' | b'/' | b'@')
+}
+
+const fn is_value_octet(octet: &u8) -> bool {
+    matches!(octet, b' '..=b'~') && !matches!(octet, b',' | b'=')
+}
+
+impl fmt::Display for TraceStateError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::NoEquals => "a member has no equals sign",
+            Self::Key => "a key is not made of lower-case letters, digits and _-*/@",
+            Self::KeyLong => "a key is longer than 256 octets",
+            Self::Value => "a value has an octet that is not printable, a comma or an equals sign",
+            Self::ValueEmpty => "a value is empty",
+            Self::ValueLong => "a value is longer than 256 octets",
+            Self::Members => "there are more than 32 members",
+        })
+    }
+}
+
+impl core::error::Error for TraceStateError {}

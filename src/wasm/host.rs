@@ -1,0 +1,197 @@
+//! The host's calls, as byte slices in and statuses out.
+//!
+//! The SDK's own bindings panic on every status that they do not expect, which would end the VM and with it every
+//! request on this worker.
+
+use core::fmt;
+use core::num::NonZeroU32;
+use core::ptr::{null_mut, slice_from_raw_parts_mut};
+
+use crate::metrics::HostCall;
+
+/// A host call answered an error, or answered what it may not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Failed {
+    pub(super) call: HostCall,
+    /// The host's status; [`OK`] if the answer that came with it made no sense.
+    pub(super) status: u32,
+}
+
+/// Which headers a call is about.
+#[derive(Clone, Copy, Debug)]
+#[repr(u32)]
+pub(super) enum HeaderMap {
+    Request = 0,
+    Response = 2,
+}
+
+pub(super) const OK: u32 = 0;
+const NOT_FOUND: u32 = 1;
+const PLUGIN_CONFIGURATION: u32 = 7;
+const COUNTER: u32 = 0;
+
+mod imports {
+    #[link(wasm_import_module = "env")]
+    unsafe extern "C" {
+        pub(super) fn proxy_log(level: u32, message: *const u8, size: usize) -> u32;
+        pub(super) fn proxy_get_buffer_bytes(
+            buffer: u32,
+            start: usize,
+            max_size: usize,
+            data: *mut *mut u8,
+            size: *mut usize,
+        ) -> u32;
+        pub(super) fn proxy_get_header_map_pairs(map: u32, data: *mut *mut u8, size: *mut usize) -> u32;
+        pub(super) fn proxy_get_header_map_value(
+            map: u32,
+            key: *const u8,
+            key_size: usize,
+            data: *mut *mut u8,
+            size: *mut usize,
+        ) -> u32;
+        pub(super) fn proxy_replace_header_map_value(
+            map: u32,
+            key: *const u8,
+            key_size: usize,
+            value: *const u8,
+            value_size: usize,
+        ) -> u32;
+        pub(super) fn proxy_remove_header_map_value(map: u32, key: *const u8, key_size: usize) -> u32;
+        pub(super) fn proxy_get_property(
+            path: *const u8,
+            path_size: usize,
+            data: *mut *mut u8,
+            size: *mut usize,
+        ) -> u32;
+        pub(super) fn proxy_define_metric(kind: u32, name: *const u8, size: usize, id: *mut u32) -> u32;
+        pub(super) fn proxy_increment_metric(id: u32, offset: i64) -> u32;
+    }
+
+    #[link(wasm_import_module = "wasi_snapshot_preview1")]
+    unsafe extern "C" {
+        pub(super) fn random_get(buffer: *mut u8, size: usize) -> u32;
+    }
+}
+
+/// Writes a line to Envoy's log; there is nobody to tell if the host refuses.
+pub(super) fn log(level: log::Level, message: &str) {
+    let level = match level {
+        log::Level::Error => 4,
+        log::Level::Warn => 3,
+        log::Level::Info => 2,
+        log::Level::Debug => 1,
+        log::Level::Trace => 0,
+    };
+    // SAFETY: the pointer and the length are those of a slice that outlives the call.
+    unsafe { imports::proxy_log(level, message.as_ptr(), message.len()) };
+}
+
+/// The first `size` octets of the plugin's configuration.
+pub(super) fn plugin_configuration(size: usize) -> Result<Vec<u8>, Failed> {
+    let bytes = returned(HostCall::GetBuffer, |data, to_size| {
+        // SAFETY: both pointers are to live locals of `returned`.
+        unsafe { imports::proxy_get_buffer_bytes(PLUGIN_CONFIGURATION, 0, size, data, to_size) }
+    })?;
+    Ok(bytes.unwrap_or_default())
+}
+
+/// All headers, serialized as `crate::headers` reads them.
+pub(super) fn headers(map: HeaderMap) -> Result<Vec<u8>, Failed> {
+    let bytes = returned(HostCall::GetHeaders, |data, size| {
+        // SAFETY: both pointers are to live locals of `returned`.
+        unsafe { imports::proxy_get_header_map_pairs(map as u32, data, size) }
+    })?;
+    Ok(bytes.unwrap_or_default())
+}
+
+/// The first line of a header, if there is one.
+pub(super) fn header(map: HeaderMap, name: &str) -> Result<Option<Vec<u8>>, Failed> {
+    returned(HostCall::GetHeader, |data, size| {
+        // SAFETY: the name is a slice that outlives the call, the rest are live locals of `returned`.
+        unsafe { imports::proxy_get_header_map_value(map as u32, name.as_ptr(), name.len(), data, size) }
+    })
+}
+
+/// Makes `value` the header's only line.
+pub(super) fn replace_header(map: HeaderMap, name: &str, value: &[u8]) -> Result<(), Failed> {
+    // SAFETY: the pointers and lengths are those of slices that outlive the call.
+    done(HostCall::ReplaceHeader, unsafe {
+        imports::proxy_replace_header_map_value(
+            map as u32,
+            name.as_ptr(),
+            name.len(),
+            value.as_ptr(),
+            value.len(),
+        )
+    })
+}
+
+/// Removes all lines of a header.
+pub(super) fn remove_header(map: HeaderMap, name: &str) -> Result<(), Failed> {
+    // SAFETY: the pointer and the length are those of a slice that outlives the call.
+    done(HostCall::RemoveHeader, unsafe {
+        imports::proxy_remove_header_map_value(map as u32, name.as_ptr(), name.len())
+    })
+}
+
+/// A property, its path's parts joined by NUL, or `None` if the host does not have it.
+pub(super) fn property(path: &str) -> Result<Option<Vec<u8>>, Failed> {
+    returned(HostCall::GetProperty, |data, size| {
+        // SAFETY: the path is a slice that outlives the call, the rest are live locals of `returned`.
+        unsafe { imports::proxy_get_property(path.as_ptr(), path.len(), data, size) }
+    })
+}
+
+/// Defines a counter; every call makes a new id, even for a name that has one.
+pub(super) fn define_counter(name: &str) -> Result<NonZeroU32, Failed> {
+    let mut id = 0;
+    // SAFETY: the name is a slice that outlives the call, and `id` is live.
+    let status = unsafe { imports::proxy_define_metric(COUNTER, name.as_ptr(), name.len(), &raw mut id) };
+    done(HostCall::DefineMetric, status)?;
+    NonZeroU32::new(id).ok_or(Failed { call: HostCall::DefineMetric, status })
+}
+
+/// Adds one to a counter.
+pub(super) fn increment(counter: NonZeroU32) -> Result<(), Failed> {
+    // SAFETY: the call takes numbers only.
+    done(HostCall::IncrementMetric, unsafe { imports::proxy_increment_metric(counter.get(), 1) })
+}
+
+/// Octets from the host's cryptographic generator.
+pub(super) fn random<const N: usize>() -> Result<[u8; N], Failed> {
+    let mut octets = [0; N];
+    // SAFETY: the pointer and the length are those of a live array.
+    let status = unsafe { imports::random_get(octets.as_mut_ptr(), N) };
+    done(HostCall::RandomGet, status).map(|()| octets)
+}
+
+const fn done(call: HostCall, status: u32) -> Result<(), Failed> {
+    if status == OK { Ok(()) } else { Err(Failed { call, status }) }
+}
+
+/// Makes a call that returns a buffer, and takes the buffer into our hands once.
+fn returned(
+    call: HostCall,
+    make: impl FnOnce(*mut *mut u8, *mut usize) -> u32,
+) -> Result<Option<Vec<u8>>, Failed> {
+    let mut data = null_mut();
+    let mut size = 0;
+    match make(&raw mut data, &raw mut size) {
+        OK if data.is_null() => Ok(Some(Vec::new())),
+        // SAFETY: on Ok the host returns what it got from our `proxy_on_memory_allocate`, which makes a boxed slice of
+        // that many octets and forgets it; nobody else has the pointer.
+        OK => Ok(Some(unsafe { Box::from_raw(slice_from_raw_parts_mut(data, size)) }.into_vec())),
+        NOT_FOUND => Ok(None),
+        status => Err(Failed { call, status }),
+    }
+}
+
+impl fmt::Display for Failed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let call = self.call.label();
+        match self.status {
+            OK => write!(f, "the answer to the host call {call} is malformed"),
+            status => write!(f, "the host call {call} answered status {status}"),
+        }
+    }
+}

@@ -1,0 +1,96 @@
+//! What all plugins of a VM share: the ids of the metrics, the generator of ids, and what was already said.
+
+use core::cell::Cell;
+use core::mem::{ManuallyDrop, needs_drop};
+use core::num::NonZeroU32;
+
+use rand::SeedableRng;
+use rand::rngs::ChaCha12Rng;
+
+use super::host::{self, Failed};
+use crate::config::Config;
+use crate::metrics::{Counter, HostCall};
+
+struct Vm {
+    counters: [Cell<Option<NonZeroU32>>; Counter::COUNT],
+    rng: Cell<Option<ManuallyDrop<ChaCha12Rng>>>,
+    said: [Cell<bool>; HostCall::ALL.len()],
+}
+
+thread_local! {
+    static VM: Vm = const {
+        Vm {
+            counters: [const { Cell::new(None) }; Counter::COUNT],
+            rng: Cell::new(None),
+            said: [const { Cell::new(false) }; HostCall::ALL.len()],
+        }
+    };
+}
+
+// With nothing to drop there is no moment at which `with` finds the value gone, and panics.
+const _: () = assert!(!needs_drop::<Vm>());
+
+/// Makes the counters that the configuration can reach visible before they first count, so that rates over them see
+/// the step from 0 to 1. The others (reasons of corruption, errors of the host) are defined when they first count.
+pub(super) fn define_counters(config: &Config) {
+    for counter in Counter::expected(config) {
+        if let Err(failed) = id(counter) {
+            report(failed);
+        }
+    }
+}
+
+/// Adds one to a counter.
+pub(super) fn count(counter: Counter) {
+    if let Err(failed) = id(counter).and_then(host::increment) {
+        report(failed);
+    }
+}
+
+/// Counts an error of the host, and logs the first of each call.
+pub(super) fn report(failed: Failed) {
+    // If even this counter fails, the log line is all that is left to do.
+    let _ = id(Counter::HostError { call: failed.call }).and_then(host::increment);
+    #[expect(clippy::indexing_slicing, reason = "the index of a call is below their number")]
+    let said = VM.with(|vm| vm.said[failed.call as usize].replace(true));
+    if !said {
+        log::warn!("tracewarden: {failed}; counted from now on in tracewarden_host_errors_total");
+    }
+}
+
+fn id(counter: Counter) -> Result<NonZeroU32, Failed> {
+    #[expect(clippy::indexing_slicing, reason = "the index of a counter is below their number")]
+    let known = VM.with(|vm| vm.counters[counter.index()].get());
+    match known {
+        Some(id) => Ok(id),
+        None => define(counter),
+    }
+}
+
+#[cold]
+fn define(counter: Counter) -> Result<NonZeroU32, Failed> {
+    let id = host::define_counter(&counter.to_string())?;
+    #[expect(clippy::indexing_slicing, reason = "the index of a counter is below their number")]
+    VM.with(|vm| vm.counters[counter.index()].set(Some(id)));
+    Ok(id)
+}
+
+/// Lends the VM's generator; [`return_rng`] takes it back.
+pub(super) fn take_rng() -> Option<ChaCha12Rng> {
+    VM.with(|vm| vm.rng.take()).map(ManuallyDrop::into_inner).or_else(seed)
+}
+
+pub(super) fn return_rng(rng: ChaCha12Rng) {
+    VM.with(|vm| vm.rng.set(Some(ManuallyDrop::new(rng))));
+}
+
+#[cold]
+fn seed() -> Option<ChaCha12Rng> {
+    match host::random() {
+        Ok(seed) => Some(ChaCha12Rng::from_seed(seed)),
+        Err(failed) => {
+            report(failed);
+            None
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! The core, without a host: tables whose rows name the rule that they stand for.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test may fail")]
+
+mod config;
+mod metrics;
+mod sampling;
+mod w3c;

@@ -1,0 +1,93 @@
+//! The counters: each has a place and a name of its own.
+
+use std::collections::HashSet;
+
+use tracewarden::config::{Config, Mode, Role};
+use tracewarden::metrics::{Answer, Corruption, Counter, Direction, HostCall, Repair, Verdict};
+use tracewarden::sampling::{DecidedBy, SamplingDecision};
+use tracewarden::w3c::{TraceParentError, TraceStateError};
+
+fn every_counter() -> Vec<Counter> {
+    let mut all = Vec::new();
+    for &direction in Direction::ALL {
+        for &role in Role::ALL {
+            for &mode in Mode::ALL {
+                let requests = Verdict::ALL.iter();
+                all.extend(requests.map(|&context| Counter::Request { direction, role, mode, context }));
+            }
+        }
+        let of_parent = TraceParentError::ALL.iter().map(|&reason| Corruption::TraceParent(reason));
+        let of_state = TraceStateError::ALL.iter().map(|&reason| Corruption::TraceState(reason));
+        all.extend(of_parent.chain(of_state).map(|corruption| Counter::Corrupt { direction, corruption }));
+        all.extend(Repair::ALL.iter().map(|&by| Counter::Repair { direction, by }));
+    }
+    for &decision in SamplingDecision::ALL {
+        all.extend(DecidedBy::ALL.iter().map(|&by| Counter::Sampled { decision, by }));
+    }
+    all.extend(Answer::ALL.iter().map(|&context| Counter::Response { context }));
+    all.extend(HostCall::ALL.iter().map(|&call| Counter::HostError { call }));
+    all
+}
+
+#[test]
+fn every_counter_has_its_own_place_and_name() {
+    let all = every_counter();
+    let places: HashSet<usize> = all.iter().map(|counter| counter.index()).collect();
+    let names: HashSet<String> = all.iter().map(Counter::to_string).collect();
+    assert_eq!(all.len(), Counter::COUNT);
+    assert_eq!(places, (0..Counter::COUNT).collect());
+    assert_eq!(names.len(), Counter::COUNT);
+}
+
+#[test]
+fn names_carry_their_labels_as_istio_extracts_them() {
+    let rows = [
+        (
+            Counter::Request {
+                direction: Direction::Inbound,
+                role: Role::Internal,
+                mode: Mode::Enforce,
+                context: Verdict::Lost,
+            },
+            "direction=.=inbound;.;role=.=internal;.;mode=.=enforce;.;context=.=lost;.;tracewarden_requests_total",
+        ),
+        (
+            Counter::Corrupt {
+                direction: Direction::Outbound,
+                corruption: Corruption::TraceParent(TraceParentError::UpperCase),
+            },
+            "direction=.=outbound;.;header=.=traceparent;.;reason=.=upper_case;.;tracewarden_corrupt_total",
+        ),
+        (
+            Counter::Repair { direction: Direction::Unspecified, by: Repair::New },
+            "direction=.=unspecified;.;by=.=new;.;tracewarden_repairs_total",
+        ),
+        (
+            Counter::Sampled { decision: SamplingDecision::Record, by: DecidedBy::Parent },
+            "decision=.=record;.;by=.=parent;.;tracewarden_sampled_total",
+        ),
+        (Counter::Response { context: Answer::Match }, "context=.=match;.;tracewarden_responses_total"),
+        (
+            Counter::HostError { call: HostCall::GetHeaders },
+            "call=.=get_header_map_pairs;.;tracewarden_host_errors_total",
+        ),
+    ];
+    for (counter, name) in rows {
+        assert_eq!(counter.to_string(), name);
+    }
+}
+
+#[test]
+fn only_what_a_configuration_can_reach_is_expected() {
+    let expected = |json: &str| Counter::expected(&Config::parse(json.as_bytes()).unwrap());
+    let has =
+        |json: &str, part: &str| expected(json).iter().any(|counter| counter.to_string().contains(part));
+    assert!(has("{}", "direction=.=outbound") && has("{}", "direction=.=inbound"));
+    assert!(!has(r#"{"direction": "inbound"}"#, "outbound"));
+    assert!(has("{}", "lost") && !has("{}", "started"));
+    assert!(has(r#"{"role": "edge"}"#, "started") && !has(r#"{"role": "edge"}"#, "lost"));
+    assert!(has("{}", "repairs") && !has(r#"{"start": "never"}"#, "repairs"));
+    assert!(!has(r#"{"mode": "observe"}"#, "repairs") && !has(r#"{"mode": "observe"}"#, "sampled"));
+    assert!(!has(r#"{"response": {"validate": false}}"#, "responses"));
+    assert!(expected(r#"{"enabled": false}"#).is_empty());
+}

@@ -1,0 +1,6 @@
+//! The built module in the test host.
+#![expect(clippy::expect_used, clippy::panic, reason = "a test may fail")]
+
+mod module;
+mod scenarios;
+mod support;

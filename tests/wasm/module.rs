@@ -1,0 +1,99 @@
+//! The built module itself: what it exports and needs, and how it stands in its host.
+
+use crate::support::{MODULE, counters};
+use proxy_wasm_test_framework::{Call, Host, LogLevel, Status, Vm};
+
+const SAMPLED: &[u8] = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+
+#[test]
+fn exports_exactly_the_callbacks_in_the_list() {
+    let list = include_str!("../../src/wasm/exports.txt");
+    let mut listed: Vec<&str> = list.lines().filter(|line| !line.starts_with('#')).collect();
+    listed.sort_unstable();
+    assert_eq!(MODULE.exports(), listed);
+}
+
+#[test]
+fn a_refused_configuration_is_one_clear_line() {
+    let mut vm = Vm::start(&MODULE).unwrap();
+    assert!(vm.root(br#"{"sampling": {"probability": 2}}"#).unwrap().is_none());
+    let lines = vm.host().logged(LogLevel::Error);
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    for part in ["tracewarden: configuration refused: sampling.probability: ", "2 is not", "from 0 to 1"] {
+        assert!(lines[0].contains(part), "{}", lines[0]);
+    }
+}
+
+#[test]
+fn an_empty_configuration_is_all_defaults() {
+    let mut vm = Vm::start(&MODULE).unwrap();
+    assert!(vm.root(b"").unwrap().is_some());
+}
+
+#[test]
+fn two_plugins_share_a_vm() {
+    let mut vm = Vm::start(&MODULE).unwrap();
+    let edge = vm.root(br#"{"role": "edge", "direction": "inbound"}"#).unwrap().unwrap();
+    let internal = vm.root(br#"{"direction": "outbound", "start": "never"}"#).unwrap().unwrap();
+    for root in [edge, internal, edge] {
+        let stream = vm.stream(root).unwrap();
+        vm.request(stream, [(":path", "/")]).unwrap();
+        assert_eq!(vm.request_headers(stream).get("traceparent").is_some(), root == edge);
+        vm.finish(stream).unwrap();
+    }
+    let counters = counters(&vm);
+    assert!(counters.contains(&"requests inbound edge enforce started 2".to_owned()), "{counters:?}");
+    assert!(counters.contains(&"requests outbound internal enforce lost".to_owned()), "{counters:?}");
+}
+
+#[test]
+fn ids_differ_between_requests_and_between_vms() {
+    let mut seen = std::collections::HashSet::new();
+    for seed in 0..3 {
+        let mut host = Host::new();
+        host.seed(seed);
+        let mut vm = Vm::with(&MODULE, host).unwrap();
+        let root = vm.root(b"").unwrap().unwrap();
+        for _ in 0..100 {
+            let stream = vm.stream(root).unwrap();
+            vm.request(stream, [(":path", "/")]).unwrap();
+            assert!(seen.insert(vm.request_headers(stream).get("traceparent").unwrap().to_vec()));
+            vm.finish(stream).unwrap();
+        }
+        assert_eq!(vm.host().calls(Call::RandomGet), 1, "seeded once for the VM");
+    }
+}
+
+#[test]
+fn a_valid_context_costs_one_read_and_its_counters() {
+    let mut vm = Vm::start(&MODULE).unwrap();
+    let root = vm.root(br#"{"direction": "inbound"}"#).unwrap().unwrap();
+    let stream = vm.stream(root).unwrap();
+    vm.host_mut().reset_calls();
+    vm.request(stream, [("traceparent", SAMPLED)]).unwrap();
+    let calls: Vec<_> = vm.host().calls_by_name().into_iter().collect();
+    assert_eq!(calls, [("proxy_get_header_map_pairs", 1), ("proxy_increment_metric", 2)]);
+    vm.host_mut().reset_calls();
+    vm.response(stream, [("traceparent", SAMPLED)]).unwrap();
+    let calls: Vec<_> = vm.host().calls_by_name().into_iter().collect();
+    assert_eq!(calls, [("proxy_get_header_map_value", 1), ("proxy_increment_metric", 1)]);
+}
+
+#[test]
+fn a_refused_host_call_is_counted_logged_once_and_survived() {
+    let mut vm = Vm::start(&MODULE).unwrap();
+    let root = vm.root(br#"{"direction": "inbound", "parent_id": "new"}"#).unwrap().unwrap();
+    vm.host_mut().fault(Call::ReplaceHeader, Status::InternalFailure);
+    for _ in 0..3 {
+        let stream = vm.stream(root).unwrap();
+        vm.request(stream, [("traceparent", SAMPLED)]).unwrap();
+        assert_eq!(vm.request_headers(stream).lines("traceparent"), [SAMPLED]);
+        vm.finish(stream).unwrap();
+    }
+    let counters = counters(&vm);
+    assert!(counters.contains(&"host_errors replace_header_map_value 3".to_owned()), "{counters:?}");
+    assert!(counters.contains(&"requests inbound internal enforce continued 3".to_owned()), "{counters:?}");
+    let lines = vm.host().logged(LogLevel::Warn);
+    assert_eq!(lines.len(), 1, "{lines:?}");
+    assert!(lines[0].contains("replace_header_map_value answered status 10"), "{}", lines[0]);
+}

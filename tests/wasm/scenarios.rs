@@ -1,0 +1,263 @@
+//! What happens to a request and its response, each scenario run natively and in the built module.
+
+use crate::support::{Line, Outcome, Scenario, bystanders, with_bystanders};
+use proxy_wasm_test_framework::HeaderMap;
+use tracewarden::w3c::TraceParent;
+
+const T: &str = "0af7651916cd43dd8448eb211c80319c";
+const SAMPLED: &[u8] = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+const UNSAMPLED: &[u8] = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00";
+const RANDOM: &[u8] = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-03";
+const RESERVED: &[u8] = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-ff";
+const FUTURE: &[u8] = b"cc-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-more";
+const UPPER: &[u8] = b"00-0AF7651916CD43DD8448EB211C80319C-B7AD6B7169203331-01";
+const OTHER: &[u8] = b"00-11111111111111111111111111111111-2222222222222222-01";
+
+/// What the upstream must receive as `traceparent`.
+enum Sent {
+    Nothing,
+    AsItCame,
+    /// The same trace with a parent-id of this hop, and these flags.
+    NewParent(&'static str),
+    /// Another trace, with these flags.
+    NewTrace(&'static str),
+}
+use Sent::{AsItCame, NewParent, NewTrace, Nothing};
+
+struct Row {
+    rule: &'static str,
+    why: &'static str,
+    config: &'static str,
+    request: &'static [Line<'static>],
+    sent: Sent,
+    tracestate: &'static [&'static [u8]],
+    counters: &'static [&'static str],
+}
+
+const INBOUND: &str = r#"{"direction": "inbound"}"#;
+const EDGE: &str = r#"{"direction": "inbound", "role": "edge"}"#;
+const NEW: &str = r#"{"direction": "inbound", "parent_id": "new"}"#;
+const NEVER: &str = r#"{"direction": "inbound", "start": "never"}"#;
+const OBSERVE: &str = r#"{"direction": "inbound", "mode": "observe"}"#;
+
+const CONTINUED: &str = "requests inbound internal enforce continued";
+const LOST: &str = "requests inbound internal enforce lost";
+const CORRUPT: &str = "requests inbound internal enforce corrupt";
+const BY_PARENT: &str = "sampled record parent";
+const BY_PROBABILITY: &str = "sampled record probability";
+const REPAIRED: &str = "repairs inbound new";
+
+#[rustfmt::skip]
+const ROWS: &[Row] = &[
+    Row { rule: "TP-40", why: "the edge starts a trace where none came", config: EDGE,
+        request: &[], sent: NewTrace("03"), tracestate: &[],
+        counters: &["requests inbound edge enforce started", BY_PROBABILITY] },
+    Row { rule: "TP-40", why: "inside of the mesh the same is a loss, and repaired", config: INBOUND,
+        request: &[], sent: NewTrace("03"), tracestate: &[], counters: &[LOST, REPAIRED, BY_PROBABILITY] },
+    Row { rule: "TP-41 TS-02", why: "a tracestate without a traceparent goes", config: INBOUND,
+        request: &[("tracestate", b"a=1")], sent: NewTrace("03"), tracestate: &[],
+        counters: &[LOST, REPAIRED, BY_PROBABILITY] },
+    Row { rule: "TP-42", why: "a trace that starts unsampled says so, and that its id is random",
+        config: r#"{"direction": "inbound", "sampling": {"probability": 0}}"#,
+        request: &[], sent: NewTrace("02"), tracestate: &[],
+        counters: &[LOST, REPAIRED, "sampled drop probability"] },
+
+    Row { rule: "TP-34", why: "a valid context goes on untouched", config: INBOUND,
+        request: &[("traceparent", SAMPLED), ("tracestate", b"a=1, b=2"), ("tracestate", b"")],
+        sent: AsItCame, tracestate: &[b"a=1, b=2", b""], counters: &[CONTINUED, BY_PARENT] },
+    Row { rule: "TP-17", why: "and so does one of a future version", config: INBOUND,
+        request: &[("traceparent", FUTURE)], sent: AsItCame, tracestate: &[], counters: &[CONTINUED, BY_PARENT] },
+    Row { rule: "TP-26", why: "forwarding does not even clear reserved flags", config: INBOUND,
+        request: &[("traceparent", RESERVED)], sent: AsItCame, tracestate: &[], counters: &[CONTINUED, BY_PARENT] },
+    Row { rule: "TP-01", why: "names are matched without regard to case", config: INBOUND,
+        request: &[("TraceParent", SAMPLED), ("TRACESTATE", b"a=1")], sent: AsItCame, tracestate: &[b"a=1"],
+        counters: &[CONTINUED, BY_PARENT] },
+    Row { rule: "TP-38", why: "an unsampled trace stays unsampled", config: INBOUND,
+        request: &[("traceparent", UNSAMPLED)], sent: AsItCame, tracestate: &[],
+        counters: &[CONTINUED, "sampled drop parent"] },
+    Row { rule: "TP-31 TS-30", why: "a bad tracestate is removed, and spoils nothing else", config: INBOUND,
+        request: &[("traceparent", SAMPLED), ("tracestate", b"a=1,B=2")], sent: AsItCame, tracestate: &[],
+        counters: &[CONTINUED, "corrupt inbound tracestate key", BY_PARENT] },
+
+    Row { rule: "TP-30", why: "a new parent-id for every request", config: NEW,
+        request: &[("traceparent", SAMPLED), ("tracestate", b"a=1,b=2")], sent: NewParent("01"),
+        tracestate: &[b"a=1,b=2"], counters: &[CONTINUED, BY_PARENT] },
+    Row { rule: "TP-33", why: "the random flag is copied when it is set", config: NEW,
+        request: &[("traceparent", RANDOM)], sent: NewParent("03"), tracestate: &[], counters: &[CONTINUED, BY_PARENT] },
+    Row { rule: "TP-26", why: "reserved flags are cleared when the header is written", config: NEW,
+        request: &[("traceparent", RESERVED)], sent: NewParent("03"), tracestate: &[], counters: &[CONTINUED, BY_PARENT] },
+    Row { rule: "TP-16", why: "a future version is written as 00", config: NEW,
+        request: &[("traceparent", FUTURE)], sent: NewParent("01"), tracestate: &[], counters: &[CONTINUED, BY_PARENT] },
+    Row { rule: "TS-03 TS-04 TS-05", why: "tracestate is written in one line", config: NEW,
+        request: &[("traceparent", SAMPLED), ("tracestate", b"a=1, ,b=2 "), ("x-between", b""), ("tracestate", b"c=3,a=4")],
+        sent: NewParent("01"), tracestate: &[b"a=1,b=2,c=3"], counters: &[CONTINUED, BY_PARENT] },
+    Row { rule: "TS-04", why: "an empty tracestate is not sent", config: NEW,
+        request: &[("traceparent", SAMPLED), ("tracestate", b"")], sent: NewParent("01"), tracestate: &[],
+        counters: &[CONTINUED, BY_PARENT] },
+    Row { rule: "TS-07", why: "a bad tracestate is removed here, too", config: NEW,
+        request: &[("traceparent", SAMPLED), ("tracestate", b"a")], sent: NewParent("01"), tracestate: &[],
+        counters: &[CONTINUED, "corrupt inbound tracestate no_equals", BY_PARENT] },
+
+    Row { rule: "TP-05", why: "a corrupt context is replaced by a new trace, its tracestate dropped", config: INBOUND,
+        request: &[("traceparent", UPPER), ("tracestate", b"a=1")], sent: NewTrace("03"), tracestate: &[],
+        counters: &[CORRUPT, "corrupt inbound traceparent upper_case", REPAIRED, BY_PROBABILITY] },
+    Row { rule: "TS-02", why: "a tracestate beside a corrupt traceparent is not even read", config: INBOUND,
+        request: &[("traceparent", UPPER), ("tracestate", b"=")], sent: NewTrace("03"), tracestate: &[],
+        counters: &[CORRUPT, "corrupt inbound traceparent upper_case", REPAIRED, BY_PROBABILITY] },
+    Row { rule: "TP-06", why: "two lines are no context, even if they agree", config: INBOUND,
+        request: &[("traceparent", SAMPLED), ("traceparent", SAMPLED)], sent: NewTrace("03"), tracestate: &[],
+        counters: &[CORRUPT, "corrupt inbound traceparent repeated", REPAIRED, BY_PROBABILITY] },
+    Row { rule: "TP-06", why: "an empty line counts as a line", config: INBOUND,
+        request: &[("traceparent", b""), ("traceparent", SAMPLED)], sent: NewTrace("03"), tracestate: &[],
+        counters: &[CORRUPT, "corrupt inbound traceparent repeated", REPAIRED, BY_PROBABILITY] },
+    Row { rule: "TP-02", why: "an empty header is corrupt, at the edge as well", config: EDGE,
+        request: &[("traceparent", b"")], sent: NewTrace("03"), tracestate: &[],
+        counters: &["requests inbound edge enforce corrupt", "corrupt inbound traceparent empty", REPAIRED,
+            BY_PROBABILITY] },
+
+    Row { rule: "start: never", why: "a loss is counted, and nothing is written", config: NEVER,
+        request: &[("tracestate", b"a=1")], sent: Nothing, tracestate: &[], counters: &[LOST] },
+    Row { rule: "start: never", why: "a corrupt context is removed", config: NEVER,
+        request: &[("traceparent", UPPER), ("tracestate", b"a=1")], sent: Nothing, tracestate: &[],
+        counters: &[CORRUPT, "corrupt inbound traceparent upper_case"] },
+    Row { rule: "start: never", why: "a valid context goes on", config: NEVER,
+        request: &[("traceparent", SAMPLED)], sent: AsItCame, tracestate: &[], counters: &[CONTINUED, BY_PARENT] },
+
+    Row { rule: "mode: observe", why: "a loss is counted only", config: OBSERVE,
+        request: &[("tracestate", b"a=1")], sent: Nothing, tracestate: &[b"a=1"],
+        counters: &["requests inbound internal observe lost"] },
+    Row { rule: "mode: observe", why: "so is corruption", config: OBSERVE,
+        request: &[("traceparent", UPPER), ("tracestate", b"a=1")], sent: AsItCame, tracestate: &[b"a=1"],
+        counters: &["requests inbound internal observe corrupt", "corrupt inbound traceparent upper_case"] },
+    Row { rule: "mode: observe", why: "and so is a bad tracestate", config: OBSERVE,
+        request: &[("traceparent", SAMPLED), ("tracestate", b"a")], sent: AsItCame, tracestate: &[b"a"],
+        counters: &["requests inbound internal observe continued", "corrupt inbound tracestate no_equals"] },
+    Row { rule: "enabled: false", why: "nothing is done", config: r#"{"enabled": false}"#,
+        request: &[("traceparent", UPPER)], sent: AsItCame, tracestate: &[], counters: &[] },
+];
+
+#[test]
+fn a_request_gets_what_the_rules_say() {
+    for row in ROWS {
+        let scenario = Scenario { config: row.config, listener: None, request: row.request, response: None };
+        for (runner, outcome) in runs(&scenario) {
+            let name = format!("{runner}, {}: {}", row.rule, row.why);
+            check_sent(&name, row, &outcome.request);
+            assert_eq!(outcome.request.lines("tracestate"), row.tracestate, "{name}");
+            assert_eq!(bystanders(&outcome.request), bystanders(&with_bystanders(row.request)), "{name}");
+            assert_eq!(
+                sorted(outcome.counters),
+                sorted(row.counters.iter().map(|c| c.to_string()).collect()),
+                "{name}"
+            );
+        }
+    }
+}
+
+#[test]
+fn the_direction_is_the_listeners_unless_it_is_stated() {
+    let rows = [
+        ("{}", Some(1), "inbound"),
+        ("{}", Some(2), "outbound"),
+        ("{}", Some(0), "unspecified"),
+        ("{}", None, "unspecified"),
+        (r#"{"direction": "auto"}"#, Some(2), "outbound"),
+        (INBOUND, Some(2), "inbound"),
+        (r#"{"direction": "outbound"}"#, None, "outbound"),
+    ];
+    for (config, listener, direction) in rows {
+        let request: &[Line<'_>] = &[("traceparent", SAMPLED)];
+        for (runner, outcome) in runs(&Scenario { config, listener, request, response: None }) {
+            let counter = format!("requests {direction} internal enforce continued");
+            assert!(outcome.counters.contains(&counter), "{runner}, {config}: {:?}", outcome.counters);
+        }
+    }
+}
+
+#[test]
+fn a_response_is_compared_with_what_was_sent() {
+    const SILENT: &str = r#"{"direction": "inbound", "response": {"inject": []}}"#;
+    const BLIND: &str = r#"{"direction": "inbound", "response": {"validate": false}}"#;
+    const SAME_TRACE: &[u8] = b"00-0af7651916cd43dd8448eb211c80319c-00f067aa0ba902b7-01";
+    type Values = &'static [&'static [u8]];
+    // configuration; the request's value, the upstream's, the caller's; what is counted
+    let rows: &[(&str, &[u8], Values, Values, Option<&str>)] = &[
+        (INBOUND, SAMPLED, &[], &[SAMPLED], Some("responses absent")),
+        (INBOUND, SAMPLED, &[SAMPLED], &[SAMPLED], Some("responses match")),
+        (INBOUND, SAMPLED, &[SAME_TRACE], &[SAMPLED], Some("responses match")),
+        (INBOUND, SAMPLED, &[OTHER], &[SAMPLED], Some("responses mismatch")),
+        (INBOUND, SAMPLED, &[UPPER], &[SAMPLED], Some("responses corrupt")),
+        (INBOUND, SAMPLED, &[OTHER, SAMPLED], &[SAMPLED], Some("responses mismatch")),
+        (SILENT, SAMPLED, &[OTHER], &[OTHER], Some("responses mismatch")),
+        (BLIND, SAMPLED, &[OTHER], &[SAMPLED], None),
+        (OBSERVE, SAMPLED, &[OTHER], &[OTHER], Some("responses mismatch")),
+        (OBSERVE, UPPER, &[OTHER], &[OTHER], None),
+        (NEVER, UPPER, &[OTHER], &[OTHER], None),
+        (r#"{"enabled": false}"#, SAMPLED, &[OTHER], &[OTHER], None),
+    ];
+    for (config, request, answered, received, counter) in rows {
+        let answered: Vec<Line<'_>> = answered.iter().map(|value| ("traceparent", *value)).collect();
+        let request: &[Line<'_>] = &[("traceparent", request)];
+        for (runner, outcome) in
+            runs(&Scenario { config, listener: None, request, response: Some(&answered) })
+        {
+            let name = format!("{runner}, {config}, {}", outcome.counters.join(", "));
+            let response = outcome.response.expect("a response came");
+            assert_eq!(response.lines("traceparent"), *received, "{name}");
+            assert_eq!(bystanders(&response), bystanders(&with_bystanders(&[])), "{name}");
+            let counted = outcome.counters.iter().find(|counter| counter.starts_with("responses"));
+            assert_eq!(counted.map(String::as_str), *counter, "{name}");
+        }
+    }
+}
+
+#[test]
+fn the_caller_learns_the_context_that_the_upstream_received() {
+    for config in [NEW, INBOUND] {
+        for request in [&[("traceparent", SAMPLED)][..], &[("traceparent", UPPER)], &[]] {
+            for (runner, outcome) in runs(&Scenario { config, listener: None, request, response: Some(&[]) })
+            {
+                let response = outcome.response.expect("a response came");
+                assert_eq!(response.lines("traceparent"), outcome.request.lines("traceparent"), "{runner}");
+            }
+        }
+    }
+}
+
+fn runs(scenario: &Scenario<'_>) -> [(&'static str, Outcome); 2] {
+    [("native", scenario.run_natively()), ("wasm", scenario.run_in_wasm())]
+}
+
+fn check_sent(name: &str, row: &Row, request: &HeaderMap) {
+    let lines = request.lines("traceparent");
+    let came: Vec<&[u8]> =
+        row.request.iter().filter(|(n, _)| n.eq_ignore_ascii_case("traceparent")).map(|(_, v)| *v).collect();
+    match row.sent {
+        Nothing => assert!(lines.is_empty(), "{name}: {lines:?}"),
+        AsItCame => assert_eq!(lines, came, "{name}"),
+        NewParent(flags) => {
+            let sent = only_context(name, &lines);
+            assert_eq!(sent.trace_id.to_string(), T, "{name}");
+            assert_ne!(sent.parent_id.to_string(), "b7ad6b7169203331", "{name}");
+            assert!(sent.to_string().ends_with(flags), "{name}: {sent}");
+        }
+        NewTrace(flags) => {
+            let sent = only_context(name, &lines);
+            assert_ne!(sent.trace_id.to_string(), T, "{name}");
+            assert_ne!(sent.parent_id.to_string(), "b7ad6b7169203331", "{name}");
+            assert!(sent.to_string().ends_with(flags), "{name}: {sent}");
+        }
+    }
+}
+
+fn only_context(name: &str, lines: &[&[u8]]) -> TraceParent {
+    let [line] = lines else { panic!("{name}: {} lines", lines.len()) };
+    let context = TraceParent::parse(line).unwrap_or_else(|e| panic!("{name}: {e}"));
+    assert_eq!(context.to_bytes().as_slice(), *line, "{name}: written as version 00, without more");
+    context
+}
+
+fn sorted(mut counters: Vec<String>) -> Vec<String> {
+    counters.sort();
+    counters
+}

@@ -1,0 +1,180 @@
+//! A scenario, and two ways to run it: through the core, and through the built module in the test host.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::LazyLock;
+
+use proxy_wasm_test_framework::{HeaderMap, Host, Module, Vm};
+use rand::SeedableRng;
+use rand::rngs::ChaCha12Rng;
+use tracewarden::config::Config;
+use tracewarden::headers::{HeaderName, Headers};
+use tracewarden::metrics::{Counter, Direction};
+use tracewarden::pass::{self, Facts, Refused, Sink, Stream};
+
+/// A header line: a name, and a value of any octets.
+pub(crate) type Line<'a> = (&'a str, &'a [u8]);
+
+/// One request and its response.
+#[derive(Clone, Copy)]
+pub(crate) struct Scenario<'a> {
+    /// The plugin's configuration.
+    pub(crate) config: &'a str,
+    /// What `xds.listener_direction` answers: 1 inbound, 2 outbound.
+    pub(crate) listener: Option<u8>,
+    /// The trace headers that come in.
+    pub(crate) request: &'a [Line<'a>],
+    /// The trace headers that the upstream answers with, or `None` if no response comes.
+    pub(crate) response: Option<&'a [Line<'a>]>,
+}
+
+/// What became of it.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Outcome {
+    /// The request's headers as the upstream receives them.
+    pub(crate) request: HeaderMap,
+    /// The response's headers as the caller receives them.
+    pub(crate) response: Option<HeaderMap>,
+    /// Every counter above zero, as [`short`] words it.
+    pub(crate) counters: Vec<String>,
+}
+
+/// Lines that every request and response has, and that nothing may change.
+const BYSTANDERS: &[Line<'_>] = &[
+    (":path", b"/cart"),
+    ("x-octets", b"\xff\x00\xfe"),
+    ("x-traceparent", b"other"),
+    ("traceparen", b"other"),
+];
+
+impl Scenario<'_> {
+    /// Runs it through the core.
+    pub(crate) fn run_natively(&self) -> Outcome {
+        let config = Config::parse(self.config.as_bytes()).expect(self.config);
+        let direction = match self.listener {
+            Some(1) => Direction::Inbound,
+            Some(2) => Direction::Outbound,
+            _ => Direction::Unspecified,
+        };
+        let mut facts =
+            Native { direction, rng: ChaCha12Rng::from_seed([3; 32]), response: HeaderMap::new() };
+        let mut sink = Recorder { headers: with_bystanders(self.request), counters: BTreeMap::new() };
+        let serialized = sink.headers.to_bytes();
+        let headers = Headers::scan(&serialized).expect("the map is whole");
+        let stream = match config.enabled {
+            true => pass::request(&config, &headers, &mut facts, &mut sink),
+            false => Stream::Untouched,
+        };
+        let request = sink.headers.clone();
+        let response = self.response.map(|lines| {
+            facts.response = with_bystanders(lines);
+            sink.headers = facts.response.clone();
+            pass::response(&config, stream, &mut facts, &mut sink);
+            sink.headers.clone()
+        });
+        let counters = sink.counters.iter().map(|(name, count)| short(name, *count)).collect();
+        Outcome { request, response, counters }
+    }
+
+    /// Runs it through the built module.
+    pub(crate) fn run_in_wasm(&self) -> Outcome {
+        let mut host = Host::new();
+        if let Some(direction) = self.listener {
+            host.set_property(&["xds", "listener_direction"], u64::from(direction).to_le_bytes());
+        }
+        let mut vm = Vm::with(&MODULE, host).expect("the module starts");
+        let root = vm.root(self.config.as_bytes()).expect("no trap").expect(self.config);
+        let stream = vm.stream(root).expect("no trap");
+        vm.request(stream, with_bystanders(self.request)).expect("no trap");
+        let request = vm.request_headers(stream).clone();
+        let response = self.response.map(|lines| {
+            vm.response(stream, with_bystanders(lines)).expect("no trap");
+            vm.response_headers(stream).clone()
+        });
+        vm.finish(stream).expect("no trap");
+        Outcome { request, response, counters: counters(&vm) }
+    }
+}
+
+/// The built module, compiled once.
+pub(crate) static MODULE: LazyLock<Module> = LazyLock::new(|| {
+    let path = module_path();
+    Module::load(&path).unwrap_or_else(|e| panic!("{e}\nThe module is missing or bad: run `make build`."))
+});
+
+/// Where `make build` leaves the module.
+pub(crate) fn module_path() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/tracewarden.wasm")
+}
+
+/// Every counter of a VM above zero, as [`short`] words it.
+pub(crate) fn counters(vm: &Vm) -> Vec<String> {
+    let counted: BTreeMap<&str, u64> = vm.host().metrics().iter().filter(|(_, count)| *count > 0).collect();
+    counted.into_iter().map(|(name, count)| short(name, count)).collect()
+}
+
+/// Words a stat as its metric and the values of its labels: `requests inbound internal enforce lost`; a count other
+/// than 1 stands at the end.
+pub(crate) fn short(stat: &str, count: u64) -> String {
+    let mut parts: Vec<&str> = stat.split(";.;").collect();
+    let metric = parts.pop().unwrap_or_default();
+    let metric = metric.trim_start_matches("tracewarden_").trim_end_matches("_total");
+    let values = parts.into_iter().map(|label| label.split_once("=.=").expect("label=.=value").1);
+    let words: Vec<&str> = std::iter::once(metric).chain(values).collect();
+    if count == 1 { words.join(" ") } else { format!("{} {count}", words.join(" ")) }
+}
+
+/// The bystanders with these lines among them.
+pub(crate) fn with_bystanders(lines: &[Line<'_>]) -> HeaderMap {
+    let (before, after) = BYSTANDERS.split_at(2);
+    [before, lines, after].concat().into_iter().collect()
+}
+
+/// The headers that are not about traces.
+pub(crate) fn bystanders(headers: &HeaderMap) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let is_ours = |name: &[u8]| name == b"traceparent" || name == b"tracestate";
+    headers.iter().filter(|(name, _)| !is_ours(name)).map(|(n, v)| (n.to_vec(), v.to_vec())).collect()
+}
+
+struct Native {
+    direction: Direction,
+    rng: ChaCha12Rng,
+    response: HeaderMap,
+}
+
+impl Facts for Native {
+    type Rng = ChaCha12Rng;
+
+    fn direction(&mut self) -> Direction {
+        self.direction
+    }
+
+    fn rng(&mut self) -> Option<&mut ChaCha12Rng> {
+        Some(&mut self.rng)
+    }
+
+    fn response_header(&mut self, name: HeaderName) -> Option<Vec<u8>> {
+        self.response.get(name).map(<[u8]>::to_vec)
+    }
+}
+
+struct Recorder {
+    headers: HeaderMap,
+    counters: BTreeMap<String, u64>,
+}
+
+impl Sink for Recorder {
+    fn set(&mut self, name: HeaderName, value: &[u8]) -> Result<(), Refused> {
+        self.headers.replace(name, value);
+        Ok(())
+    }
+
+    fn remove(&mut self, name: HeaderName) -> Result<(), Refused> {
+        self.headers.remove(name);
+        Ok(())
+    }
+
+    fn count(&mut self, counter: Counter) {
+        *self.counters.entry(counter.to_string()).or_default() += 1;
+    }
+}
