@@ -134,3 +134,66 @@ impl<'a> Lines<'a> {
 fn is_named(name: &[u8], wanted: HeaderName) -> bool {
     name.len() == wanted.len() && name.eq_ignore_ascii_case(wanted.as_bytes())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn serialized(lines: &[(&str, &[u8])]) -> Vec<u8> {
+        let number = |n: usize| u32::try_from(n).unwrap().to_le_bytes();
+        let mut out = number(lines.len()).to_vec();
+        for (name, value) in lines {
+            out.extend(number(name.len()));
+            out.extend(number(value.len()));
+        }
+        for (name, value) in lines {
+            out.extend([name.as_bytes(), b"\0", value, b"\0"].concat());
+        }
+        out
+    }
+
+    #[test]
+    fn finds_all_lines_in_order_and_nothing_else() {
+        let map = serialized(&[
+            (":path", b"/"),
+            ("tracestate", b"a=1"),
+            ("TraceParent", b"one"),
+            ("trace-parent", b"x"),
+            ("tracestate", b""),
+            ("tracestatf", b"x"),
+            ("TRACESTATE", b"\xff"),
+        ]);
+        let headers = Headers::scan(&map).unwrap();
+        assert_eq!(headers.traceparent.iter().collect::<Vec<_>>(), [b"one"]);
+        assert!(!headers.traceparent.is_repeated());
+        assert_eq!(headers.tracestate.iter().collect::<Vec<_>>(), [&b"a=1"[..], b"", b"\xff"]);
+        assert!(headers.tracestate.is_repeated());
+        assert_eq!(headers.tracestate.first(), Some(&b"a=1"[..]));
+    }
+
+    #[test]
+    fn no_octets_are_an_empty_map() {
+        for map in [&[][..], &[0; 4]] {
+            let headers = Headers::scan(map).unwrap();
+            assert!(headers.traceparent.first().is_none() && headers.tracestate.iter().next().is_none());
+        }
+    }
+
+    #[test]
+    fn a_map_that_is_cut_anywhere_is_refused() {
+        let map = serialized(&[("traceparent", b"one"), ("tracestate", b"a=1")]);
+        for end in 1..map.len() {
+            assert_eq!(Headers::scan(&map[..end]).unwrap_err(), Malformed, "cut at {end}");
+        }
+    }
+
+    #[test]
+    fn lengths_that_lie_are_refused() {
+        let map = serialized(&[("traceparent", b"one")]);
+        for (place, lie) in [(0, u32::MAX), (0, 2), (4, u32::MAX), (4, 99), (8, u32::MAX), (8, 4)] {
+            let mut map = map.clone();
+            map[place..place + 4].copy_from_slice(&lie.to_le_bytes());
+            assert_eq!(Headers::scan(&map).unwrap_err(), Malformed, "{lie} at {place}");
+        }
+    }
+}
