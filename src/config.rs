@@ -1,16 +1,18 @@
-//! The plugin's configuration: JSON in, a [`Config`] that is valid by construction out.
+//! The plugin's configuration: JSON and environment in, a [`Config`] that is valid by construction out.
+
+mod environment;
+mod fields;
+mod json;
 
 use core::fmt;
-use core::marker::PhantomData;
 
-use serde::de::value::MapAccessDeserializer;
-use serde::de::{MapAccess, Visitor};
-use serde::{Deserialize, Deserializer};
-use serde_json::Value;
+pub use environment::OnBadConfig;
 
+use crate::exclude::Exclude;
 use crate::labels::labels;
 use crate::metrics::Direction;
-use crate::sampling::{ProbabilityError, Threshold};
+use crate::notice::LogFormat;
+use crate::sampling::Sampler;
 
 /// A valid configuration.
 #[derive(Clone, Debug, PartialEq)]
@@ -27,16 +29,22 @@ pub struct Config {
     pub start: Start,
     /// What a continued context's parent-id becomes.
     pub parent_id: ParentId,
-    /// Which of the traces that start here are recorded.
-    pub probability: Threshold,
+    /// The name of the `traceparent` header, in lower case.
+    pub header: String,
+    /// How traces are sampled.
+    pub sampling: Sampler,
+    /// Which requests are left alone.
+    pub exclude: Exclude,
     /// What is done on the response.
     pub response: Response,
+    /// Whether the ids go into the stream's filter state, for Envoy's access log.
+    pub filter_state: bool,
+    /// How the filter's own log lines about a request begin.
+    pub log_format: LogFormat,
 }
 
 labels! {
     /// Whether the filter mends headers, or only counts.
-    #[derive(Deserialize)]
-    #[serde(try_from = "Value")]
     pub enum Mode {
         /// Headers are mended.
         Enforce = "enforce",
@@ -47,8 +55,6 @@ labels! {
 
 labels! {
     /// What a missing context means.
-    #[derive(Deserialize)]
-    #[serde(try_from = "Value")]
     pub enum Role {
         /// None was due: requests come from outside of the mesh.
         Edge = "edge",
@@ -59,8 +65,6 @@ labels! {
 
 labels! {
     /// Whether a trace may start here.
-    #[derive(Deserialize)]
-    #[serde(try_from = "Value")]
     pub enum Start {
         /// A missing or corrupt context is replaced by a new trace.
         Always = "always",
@@ -71,8 +75,6 @@ labels! {
 
 labels! {
     /// What a continued context's parent-id becomes.
-    #[derive(Deserialize)]
-    #[serde(try_from = "Value")]
     pub enum ParentId {
         /// `new` where this hop records a span, else `forward`; no span is recorded yet, so `forward`.
         Auto = "auto",
@@ -83,191 +85,79 @@ labels! {
     }
 }
 
+labels! {
+    /// Where on the response a context can stand.
+    pub enum ResponseHeader {
+        /// In `traceparent`, or what the mesh calls it.
+        Traceparent = "traceparent",
+        /// In `traceresponse`, as earlier drafts of Trace Context Level 3 had it.
+        Traceresponse = "traceresponse",
+        /// In a metric of `Server-Timing`, which browsers show to scripts.
+        ServerTiming = "server-timing",
+    }
+}
+
+labels! {
+    /// Which responses tell their context.
+    pub enum When {
+        /// All.
+        Always = "always",
+        /// Those of sampled traces.
+        Sampled = "sampled",
+    }
+}
+
 /// What is done on the response.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Response {
     /// Whether the context that the upstream put on its response is checked.
     pub validate: bool,
-    /// Whether the request's context is put on the response as `traceparent`.
-    pub traceparent: bool,
+    /// Where the request's context is put.
+    pub inject: Vec<ResponseHeader>,
+    /// Which responses get it.
+    pub when: When,
 }
 
-/// Why a configuration is refused: where in the JSON, and what is wrong there.
-#[derive(Debug)]
+/// A valid configuration, and what its operator should know of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Loaded {
+    /// The configuration.
+    pub config: Config,
+    /// Lines about settings of the environment that were passed over.
+    pub notices: Vec<String>,
+}
+
+/// Why a configuration is refused: where, and what is wrong there.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigError {
-    path: String,
-    problem: serde_json::Error,
+    place: String,
+    problem: String,
 }
 
 impl Config {
-    /// Reads the plugin's configuration; an empty one, like `{}`, is all defaults.
+    /// Reads the plugin's configuration; an empty one, like `{}`, is all defaults, which `environment` may change: it
+    /// answers with the value of a variable.
     ///
     /// # Errors
-    /// The first field that is unknown, of the wrong type or out of range, with its JSON path and value.
-    pub fn parse(json: &[u8]) -> Result<Self, ConfigError> {
-        let json = if json.trim_ascii().is_empty() { b"{}" } else { json };
-        let mut deserializer = serde_json::Deserializer::from_slice(json);
-        let Document(raw) = serde_path_to_error::deserialize(&mut deserializer)
-            .map_err(|error| ConfigError { path: error.path().to_string(), problem: error.into_inner() })?;
-        deserializer.end().map_err(|problem| ConfigError { path: ".".to_owned(), problem })?;
-        Ok(raw.into())
+    /// The first variable of ours or field that is unknown, of the wrong type or out of range, with its value.
+    pub fn load(json: &[u8], environment: impl Fn(&str) -> Option<String>) -> Result<Loaded, ConfigError> {
+        let mut notices = Vec::new();
+        let defaults = environment::defaults(environment, &mut notices)?;
+        let config = fields::read(json, defaults)?;
+        Ok(Loaded { config, notices })
     }
 }
 
-#[derive(Deserialize)]
-#[serde(transparent)]
-struct Document(#[serde(deserialize_with = "object")] RawConfig);
-
-#[derive(Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct RawConfig {
-    enabled: bool,
-    mode: Mode,
-    role: Role,
-    direction: RawDirection,
-    start: Start,
-    parent_id: ParentId,
-    #[serde(deserialize_with = "object")]
-    sampling: RawSampling,
-    #[serde(deserialize_with = "object")]
-    response: RawResponse,
-}
-
-labels! {
-    #[derive(Deserialize)]
-    #[serde(try_from = "Value")]
-    enum RawDirection {
-        Auto = "auto",
-        Inbound = "inbound",
-        Outbound = "outbound",
-    }
-}
-
-#[derive(Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct RawSampling {
-    probability: Probability,
-}
-
-#[derive(Deserialize)]
-#[serde(try_from = "f64")]
-struct Probability(Threshold);
-
-#[derive(Deserialize)]
-#[serde(default, deny_unknown_fields)]
-struct RawResponse {
-    validate: bool,
-    inject: Vec<ResponseHeader>,
-}
-
-labels! {
-    #[derive(Deserialize)]
-    #[serde(try_from = "Value")]
-    enum ResponseHeader {
-        Traceparent = "traceparent",
-    }
-}
-
-/// Reads a struct from an object alone: by itself serde takes an array of the fields' values as well.
-fn object<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<T, D::Error> {
-    struct Fields<T>(PhantomData<T>);
-
-    impl<'de, T: Deserialize<'de>> Visitor<'de> for Fields<T> {
-        type Value = T;
-
-        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-            f.write_str("an object")
-        }
-
-        fn visit_map<A: MapAccess<'de>>(self, fields: A) -> Result<T, A::Error> {
-            T::deserialize(MapAccessDeserializer::new(fields))
-        }
-    }
-
-    deserializer.deserialize_map(Fields(PhantomData))
-}
-
-/// Lets serde read an enum by its labels, and say what they are when it meets anything else.
-macro_rules! words {
-    ($($name:ident),+) => {$(
-        impl TryFrom<Value> for $name {
-            type Error = String;
-
-            fn try_from(value: Value) -> Result<Self, String> {
-                let found = Self::ALL.iter().find(|word| value.as_str() == Some(word.label()));
-                found.copied().ok_or_else(|| not_a_word(&value, Self::ALL.iter().map(|word| word.label())))
-            }
-        }
-    )+};
-}
-
-words!(Mode, Role, RawDirection, Start, ParentId, ResponseHeader);
-
-fn not_a_word(value: &Value, words: impl Iterator<Item = &'static str>) -> String {
-    let words: Vec<String> = words.map(|word| format!("\"{word}\"")).collect();
-    format!("{value} is not one of {}", words.join(", "))
-}
-
-impl Default for RawConfig {
-    fn default() -> Self {
-        Self {
-            enabled: true,
-            mode: Mode::Enforce,
-            role: Role::Internal,
-            direction: RawDirection::Auto,
-            start: Start::Always,
-            parent_id: ParentId::Auto,
-            sampling: RawSampling::default(),
-            response: RawResponse::default(),
-        }
-    }
-}
-
-impl Default for RawSampling {
-    fn default() -> Self {
-        Self { probability: Probability(Threshold::ALWAYS) }
-    }
-}
-
-impl Default for RawResponse {
-    fn default() -> Self {
-        Self { validate: true, inject: vec![ResponseHeader::Traceparent] }
-    }
-}
-
-impl TryFrom<f64> for Probability {
-    type Error = ProbabilityError;
-
-    fn try_from(probability: f64) -> Result<Self, ProbabilityError> {
-        Threshold::from_probability(probability).map(Self)
-    }
-}
-
-impl From<RawConfig> for Config {
-    fn from(raw: RawConfig) -> Self {
-        Self {
-            enabled: raw.enabled,
-            mode: raw.mode,
-            role: raw.role,
-            direction: match raw.direction {
-                RawDirection::Auto => None,
-                RawDirection::Inbound => Some(Direction::Inbound),
-                RawDirection::Outbound => Some(Direction::Outbound),
-            },
-            start: raw.start,
-            parent_id: raw.parent_id,
-            probability: raw.sampling.probability.0,
-            response: Response {
-                validate: raw.response.validate,
-                traceparent: raw.response.inject.contains(&ResponseHeader::Traceparent),
-            },
-        }
+impl Response {
+    /// Whether the context is put on the responses of traces with this sampled flag.
+    pub(crate) fn injects(&self, sampled: bool) -> bool {
+        sampled || self.when == When::Always
     }
 }
 
 impl fmt::Display for ConfigError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.path, self.problem)
+        write!(f, "{}: {}", self.place, self.problem)
     }
 }
 

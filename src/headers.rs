@@ -1,52 +1,41 @@
-//! One scan of a header map, as the host hands it over, for the names that the configuration wants.
+//! One scan of a header map, as the host hands it over, for the names that are wanted.
 
-/// The name of a header, in lower case.
-pub type HeaderName = &'static str;
-
-/// The header that carries the trace's ids.
-pub const TRACEPARENT: HeaderName = "traceparent";
+/// The header that carries the trace's ids, unless the mesh renamed it.
+pub const TRACEPARENT: &str = "traceparent";
 /// The header that carries what vendors add to them.
-pub const TRACESTATE: HeaderName = "tracestate";
+pub const TRACESTATE: &str = "tracestate";
 
 /// The map's lengths lead outside of the map.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Malformed;
 
-/// The lines of the headers that we look for.
-#[derive(Clone, Debug)]
-pub struct Headers<'a> {
-    pub(crate) traceparent: Lines<'a>,
-    pub(crate) tracestate: Lines<'a>,
-}
-
 /// All lines of one header, in order.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(crate) struct Lines<'a> {
-    name: HeaderName,
+    name: &'a str,
     first: Option<&'a [u8]>,
     after_first: Entries<'a>,
     repeated: bool,
 }
 
-impl<'a> Headers<'a> {
-    /// Scans a header map in proxy-wasm's serialized form: the number of entries (`u32`, little-endian), for each
-    /// entry the lengths of its name and value, then for each entry its name, a NUL, its value, a NUL. No octets at
-    /// all are an empty map.
-    ///
-    /// # Errors
-    /// The map is not of that form.
-    pub fn scan(serialized: &'a [u8]) -> Result<Self, Malformed> {
-        let mut entries = Entries::of(serialized)?;
-        let mut headers = Self { traceparent: Lines::none(TRACEPARENT), tracestate: Lines::none(TRACESTATE) };
-        while let Some((name, value)) = entries.next()? {
-            for lines in [&mut headers.traceparent, &mut headers.tracestate] {
-                if is_named(name, lines.name) {
-                    lines.add(value, entries);
-                }
+/// Scans a header map in proxy-wasm's serialized form for the lines of each of `names`.
+///
+/// That form is the number of entries (`u32`, little-endian), for each entry the lengths of its name and value, then
+/// for each entry its name, a NUL, its value, a NUL. No octets at all are an empty map.
+pub(crate) fn scan<'a, const N: usize>(
+    serialized: &'a [u8],
+    names: [&'a str; N],
+) -> Result<[Lines<'a>; N], Malformed> {
+    let mut entries = Entries::of(serialized)?;
+    let mut found = names.map(Lines::none);
+    while let Some((name, value)) = entries.next()? {
+        for lines in &mut found {
+            if is_named(name, lines.name) {
+                lines.add(value, entries);
             }
         }
-        Ok(headers)
     }
+    Ok(found)
 }
 
 /// A name and a value.
@@ -90,7 +79,7 @@ impl<'a> Entries<'a> {
 }
 
 impl<'a> Lines<'a> {
-    const fn none(name: HeaderName) -> Self {
+    const fn none(name: &'a str) -> Self {
         Self { name, first: None, after_first: Entries::NONE, repeated: false }
     }
 
@@ -115,7 +104,7 @@ impl<'a> Lines<'a> {
     }
 
     /// Every line.
-    pub(crate) fn iter(&self) -> impl Iterator<Item = &'a [u8]> {
+    pub(crate) fn iter(self) -> impl Iterator<Item = &'a [u8]> {
         let name = self.name;
         let mut entries = if self.repeated { self.after_first } else { Entries::NONE };
         let others = core::iter::from_fn(move || {
@@ -131,7 +120,7 @@ impl<'a> Lines<'a> {
 }
 
 /// Envoy hands names over in lower case; other hosts need not (rules TP-01, TS-01).
-fn is_named(name: &[u8], wanted: HeaderName) -> bool {
+fn is_named(name: &[u8], wanted: &str) -> bool {
     name.len() == wanted.len() && name.eq_ignore_ascii_case(wanted.as_bytes())
 }
 
@@ -163,19 +152,20 @@ mod tests {
             ("tracestatf", b"x"),
             ("TRACESTATE", b"\xff"),
         ]);
-        let headers = Headers::scan(&map).unwrap();
-        assert_eq!(headers.traceparent.iter().collect::<Vec<_>>(), [b"one"]);
-        assert!(!headers.traceparent.is_repeated());
-        assert_eq!(headers.tracestate.iter().collect::<Vec<_>>(), [&b"a=1"[..], b"", b"\xff"]);
-        assert!(headers.tracestate.is_repeated());
-        assert_eq!(headers.tracestate.first(), Some(&b"a=1"[..]));
+        let [traceparent, tracestate, absent] = scan(&map, [TRACEPARENT, TRACESTATE, "b3"]).unwrap();
+        assert_eq!(traceparent.iter().collect::<Vec<_>>(), [b"one"]);
+        assert!(!traceparent.is_repeated());
+        assert_eq!(tracestate.iter().collect::<Vec<_>>(), [&b"a=1"[..], b"", b"\xff"]);
+        assert!(tracestate.is_repeated());
+        assert_eq!(tracestate.first(), Some(&b"a=1"[..]));
+        assert!(absent.first().is_none() && absent.iter().next().is_none());
     }
 
     #[test]
     fn no_octets_are_an_empty_map() {
         for map in [&[][..], &[0; 4]] {
-            let headers = Headers::scan(map).unwrap();
-            assert!(headers.traceparent.first().is_none() && headers.tracestate.iter().next().is_none());
+            let [traceparent] = scan(map, [TRACEPARENT]).unwrap();
+            assert!(traceparent.first().is_none());
         }
     }
 
@@ -183,7 +173,7 @@ mod tests {
     fn a_map_that_is_cut_anywhere_is_refused() {
         let map = serialized(&[("traceparent", b"one"), ("tracestate", b"a=1")]);
         for end in 1..map.len() {
-            assert_eq!(Headers::scan(&map[..end]).unwrap_err(), Malformed, "cut at {end}");
+            assert_eq!(scan(&map[..end], [TRACEPARENT]).unwrap_err(), Malformed, "cut at {end}");
         }
     }
 
@@ -193,7 +183,7 @@ mod tests {
         for (place, lie) in [(0, u32::MAX), (0, 2), (4, u32::MAX), (4, 99), (8, u32::MAX), (8, 4)] {
             let mut map = map.clone();
             map[place..place + 4].copy_from_slice(&lie.to_le_bytes());
-            assert_eq!(Headers::scan(&map).unwrap_err(), Malformed, "{lie} at {place}");
+            assert_eq!(scan(&map, [TRACEPARENT]).unwrap_err(), Malformed, "{lie} at {place}");
         }
     }
 }

@@ -1,5 +1,14 @@
 //! Closed sets of words, each written once: a label, and the list of all of them.
 
+/// A closed set of words.
+pub(crate) trait Labelled: Copy + 'static {
+    /// Every word, in order.
+    const ALL: &'static [Self];
+
+    /// The word as it is written.
+    fn label(self) -> &'static str;
+}
+
 /// Declares an enum whose values have labels: the words for them in metrics, configuration and documents.
 macro_rules! labels {
     (
@@ -24,6 +33,14 @@ macro_rules! labels {
                 match self {
                     $(Self::$variant => $label),+
                 }
+            }
+        }
+
+        impl $crate::labels::Labelled for $name {
+            const ALL: &'static [Self] = Self::ALL;
+
+            fn label(self) -> &'static str {
+                self.label()
             }
         }
     };

@@ -26,10 +26,13 @@
 //! # Ok::<(), TraceParentError>(())
 //! ```
 
+mod answer;
 pub mod config;
+pub mod exclude;
 pub mod headers;
 mod labels;
 pub mod metrics;
+pub mod notice;
 pub mod pass;
 mod propagation;
 pub mod sampling;

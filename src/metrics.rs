@@ -3,6 +3,7 @@
 use core::fmt;
 
 use crate::config::{Config, Mode, Role, Start};
+use crate::exclude::Exclude;
 use crate::labels::labels;
 use crate::sampling::{DecidedBy, SamplingDecision};
 use crate::w3c::{TraceParentError, TraceStateError};
@@ -30,6 +31,8 @@ labels! {
         Lost = "lost",
         /// An invalid context.
         Corrupt = "corrupt",
+        /// The request matches an `exclude` rule; nobody looked.
+        Excluded = "excluded",
     }
 }
 
@@ -66,10 +69,18 @@ labels! {
         GetHeader = "get_header_map_value",
         /// Writes one header.
         ReplaceHeader = "replace_header_map_value",
+        /// Appends a line of one header.
+        AddHeader = "add_header_map_value",
         /// Removes one header.
         RemoveHeader = "remove_header_map_value",
         /// Reads a property.
         GetProperty = "get_property",
+        /// Writes a property.
+        SetProperty = "set_property",
+        /// Reads the clock.
+        GetTime = "get_current_time_nanoseconds",
+        /// Reads the environment.
+        Environment = "environ_get",
         /// Defines a metric.
         DefineMetric = "define_metric",
         /// Adds to a metric.
@@ -128,6 +139,8 @@ pub enum Counter {
         /// What was found.
         context: Answer,
     },
+    /// Requests that passed because the configuration is bad.
+    Bypassed,
     /// Host calls that answered an error.
     HostError {
         /// Which call.
@@ -168,7 +181,7 @@ const AFTER_RESPONSES: usize = AFTER_SAMPLED + RESPONSES;
 
 impl Counter {
     /// How many counters there are.
-    pub const COUNT: usize = AFTER_RESPONSES + HostCall::ALL.len();
+    pub const COUNT: usize = AFTER_RESPONSES + 1 + HostCall::ALL.len();
 
     /// The counters that requests under this configuration reach sooner or later; not the reasons of corruption and
     /// the errors of the host, most of which a healthy mesh never sees.
@@ -186,7 +199,8 @@ impl Counter {
         for direction in
             config.direction.map_or(vec![Direction::Inbound, Direction::Outbound], |one| vec![one])
         {
-            for context in [Verdict::Continued, missing, Verdict::Corrupt] {
+            let excluded = (config.exclude != Exclude::default()).then_some(Verdict::Excluded);
+            for context in [Verdict::Continued, missing, Verdict::Corrupt].into_iter().chain(excluded) {
                 counters.push(Self::Request { direction, role, mode, context });
             }
             if enforces && config.start == Start::Always {
@@ -223,7 +237,17 @@ impl Counter {
                 AFTER_REPAIRS + decision as usize * DecidedBy::ALL.len() + by as usize
             }
             Self::Response { context } => AFTER_SAMPLED + context as usize,
-            Self::HostError { call } => AFTER_RESPONSES + call as usize,
+            Self::Bypassed => AFTER_RESPONSES,
+            Self::HostError { call } => AFTER_RESPONSES + 1 + call as usize,
+        }
+    }
+}
+
+impl fmt::Display for Corruption {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TraceParent(reason) => write!(f, "{}: {reason}", crate::headers::TRACEPARENT),
+            Self::TraceState(reason) => write!(f, "{}: {reason}", crate::headers::TRACESTATE),
         }
     }
 }
@@ -261,6 +285,7 @@ impl fmt::Display for Counter {
                 label("context", context.label())?;
                 "responses"
             }
+            Self::Bypassed => "bypassed",
             Self::HostError { call } => {
                 label("call", call.label())?;
                 "host_errors"

@@ -2,12 +2,14 @@
 
 use rand::CryptoRng;
 
-use crate::config::{Config, Mode, ParentId, Role, Start};
-use crate::headers::{HeaderName, Headers, Lines, TRACEPARENT, TRACESTATE};
-use crate::metrics::{Answer, Corruption, Counter, Direction, Repair, Verdict};
-use crate::propagation::{self, Extracted};
-use crate::sampling::{self, DecidedBy, SamplingDecision};
-use crate::w3c::{SpanId, TraceFlags, TraceId, TraceParent, TraceState, TraceStateError};
+use crate::answer::{self, SERVER_TIMING, TRACERESPONSE};
+use crate::config::{Config, Mode, ParentId, ResponseHeader, Role, Start};
+use crate::headers::{Lines, Malformed, TRACESTATE, scan};
+use crate::metrics::{Counter, Direction, Repair, Verdict};
+use crate::notice::Notice;
+use crate::propagation::{self, Extracted, TraceContext, tracestate_of_child, tracestate_of_root};
+use crate::sampling::Sampled;
+use crate::w3c::{SpanId, TraceFlags, TraceId, TraceParent, server_timing_line};
 
 /// What the host knows; each is asked for only when a stage needs it.
 pub trait Facts {
@@ -19,23 +21,34 @@ pub trait Facts {
     /// The generator of ids, or `None` if the host gave no seed for it.
     fn rng(&mut self) -> Option<&mut Self::Rng>;
     /// The first line of a header of the response.
-    fn response_header(&mut self, name: HeaderName) -> Option<Vec<u8>>;
+    fn response_header(&mut self, name: &str) -> Option<Vec<u8>>;
+    /// All headers of the response, serialized as the host hands them over.
+    fn response_headers(&mut self) -> Vec<u8>;
 }
 
-/// What a pass may change: the headers of its request or response, and the counters.
+/// What a pass may change: the headers of its request or response, the counters, and what others learn of it.
 pub trait Sink {
     /// Makes `value` the header's only line.
     ///
     /// # Errors
     /// The host refused; the header is as it was.
-    fn set(&mut self, name: HeaderName, value: &[u8]) -> Result<(), Refused>;
+    fn set(&mut self, name: &str, value: &[u8]) -> Result<(), Refused>;
+    /// Appends a line to the header.
+    ///
+    /// # Errors
+    /// The host refused; the header is as it was.
+    fn add(&mut self, name: &str, value: &[u8]) -> Result<(), Refused>;
     /// Removes all lines of the header.
     ///
     /// # Errors
     /// The host refused; the header is as it was.
-    fn remove(&mut self, name: HeaderName) -> Result<(), Refused>;
+    fn remove(&mut self, name: &str) -> Result<(), Refused>;
     /// Counts one.
     fn count(&mut self, counter: Counter);
+    /// Puts a value into the stream's filter state, for Envoy's access log.
+    fn publish(&mut self, key: &'static str, value: &[u8]);
+    /// Offers a line for Envoy's log.
+    fn notice(&mut self, notice: Notice);
 }
 
 /// The host refused a change, and the edge has counted it.
@@ -51,150 +64,182 @@ pub enum Stream {
     Traced(TraceParent),
 }
 
-/// Takes a request through the stages, and tells what the upstream receives.
+/// Takes a request, its headers serialized as the host hands them over, through the stages.
+///
+/// # Errors
+/// The headers are no header map; nothing was done.
 pub fn request(
     config: &Config,
-    headers: &Headers<'_>,
+    headers: &[u8],
     facts: &mut impl Facts,
     sink: &mut impl Sink,
-) -> Stream {
-    let extracted = propagation::extract(headers);
+) -> Result<Stream, Malformed> {
+    let [traceparent, tracestate] = scan(headers, [&config.header, TRACESTATE])?;
+    let excluded = config.exclude.matches(headers)?;
     let direction = config.direction.unwrap_or_else(|| facts.direction());
-    let verdict = judge(&extracted, config.role);
-    report(config, direction, verdict, &extracted, sink);
-    match (config.mode, extracted) {
-        (Mode::Observe, Extracted::Valid(parent, _)) => Stream::Traced(parent),
-        (Mode::Observe, _) => Stream::Untouched,
-        (Mode::Enforce, Extracted::Valid(parent, tracestate)) => {
-            Stream::Traced(proceed(config, parent, tracestate, facts, sink))
-        }
-        (Mode::Enforce, _) => match start(config, facts, sink) {
-            Some(root) => {
-                if verdict != Verdict::Started {
-                    sink.count(Counter::Repair { direction, by: Repair::New });
-                }
-                remove_lines(TRACESTATE, &headers.tracestate, sink);
-                Stream::Traced(root)
-            }
-            None => {
-                remove_lines(TRACEPARENT, &headers.traceparent, sink);
-                remove_lines(TRACESTATE, &headers.tracestate, sink);
-                Stream::Untouched
-            }
-        },
+    if excluded {
+        count_request(config, direction, Verdict::Excluded, sink);
+        return Ok(Stream::Untouched);
     }
+    let extracted = propagation::extract(traceparent, tracestate);
+    let came = extracted.parent();
+    let verdict = judge(&extracted, config.role);
+    let corruption = extracted.corruption();
+    count_request(config, direction, verdict, sink);
+    if let Some(corruption) = corruption {
+        sink.count(Counter::Corrupt { direction, corruption });
+    }
+    let sent = match (config.mode, extracted) {
+        (Mode::Observe, _) => came,
+        (Mode::Enforce, Extracted::Valid(context)) => Some(proceed(config, context, facts, sink)),
+        (Mode::Enforce, _) => {
+            let root = start(config, tracestate, facts, sink);
+            match root {
+                Some(_) if verdict != Verdict::Started => {
+                    sink.count(Counter::Repair { direction, by: Repair::New })
+                }
+                Some(_) => {}
+                None => {
+                    remove_lines(&config.header, traceparent, sink);
+                    remove_lines(TRACESTATE, tracestate, sink);
+                }
+            }
+            root
+        }
+    };
+    if matches!(verdict, Verdict::Lost | Verdict::Corrupt) || corruption.is_some() {
+        sink.notice(Notice { verdict, direction, corruption, sent });
+    }
+    if config.filter_state {
+        publish(verdict, came, sent, sink);
+    }
+    Ok(sent.map_or(Stream::Untouched, Stream::Traced))
 }
 
 /// Takes the response to a request through the stages; a stream without a context has none to compare or to tell.
-pub fn response(config: &Config, stream: Stream, facts: &mut impl Facts, sink: &mut impl Sink) {
-    let Stream::Traced(sent) = stream else { return };
-    let mut answered = None;
+///
+/// # Errors
+/// The headers are no header map; nothing was done.
+pub fn response(
+    config: &Config,
+    stream: Stream,
+    facts: &mut impl Facts,
+    sink: &mut impl Sink,
+) -> Result<(), Malformed> {
+    let Stream::Traced(sent) = stream else { return Ok(()) };
+    let told = answer::read(config, facts)?;
     if config.response.validate {
-        answered = facts.response_header(TRACEPARENT);
-        sink.count(Counter::Response { context: compare(answered.as_deref(), sent) });
+        sink.count(Counter::Response { context: told.compare(sent) });
     }
     let ours = sent.to_bytes();
-    if config.response.traceparent && config.mode == Mode::Enforce && answered.as_deref() != Some(&ours) {
-        // A refusal is counted at the edge, and nothing after it depends on the header.
-        let _ = sink.set(TRACEPARENT, &ours);
+    for header in config.response.inject.iter().copied() {
+        let wanted = config.mode == Mode::Enforce && config.response.injects(sent.flags.is_sampled());
+        if wanted && !told.says(header, &ours) {
+            ignore(match header {
+                ResponseHeader::Traceparent => sink.set(&config.header, &ours),
+                ResponseHeader::Traceresponse => sink.set(TRACERESPONSE, &ours),
+                ResponseHeader::ServerTiming => sink.add(SERVER_TIMING, &server_timing_line(&ours)),
+            });
+        }
     }
+    Ok(())
 }
 
 /// What came in, in one word.
 const fn judge(extracted: &Extracted<'_>, role: Role) -> Verdict {
     match (extracted, role) {
-        (Extracted::Valid(..), _) => Verdict::Continued,
+        (Extracted::Valid(_), _) => Verdict::Continued,
         (Extracted::Corrupt(_), _) => Verdict::Corrupt,
         (Extracted::Absent, Role::Edge) => Verdict::Started,
         (Extracted::Absent, Role::Internal) => Verdict::Lost,
     }
 }
 
-/// Counts the verdict, and each invalid header with its reason.
-fn report(
-    config: &Config,
-    direction: Direction,
-    context: Verdict,
-    extracted: &Extracted<'_>,
-    sink: &mut impl Sink,
-) {
-    sink.count(Counter::Request { direction, role: config.role, mode: config.mode, context });
-    let corruption = match extracted {
-        Extracted::Corrupt(reason) => Corruption::TraceParent(*reason),
-        Extracted::Valid(_, Err(reason)) => Corruption::TraceState(*reason),
-        Extracted::Valid(_, Ok(_)) | Extracted::Absent => return,
-    };
-    sink.count(Counter::Corrupt { direction, corruption });
-}
-
 /// Continues a trace, and tells which context the upstream receives.
 fn proceed(
     config: &Config,
-    parent: TraceParent,
-    tracestate: Result<TraceState<'_>, TraceStateError>,
+    context: TraceContext<'_>,
     facts: &mut impl Facts,
     sink: &mut impl Sink,
 ) -> TraceParent {
-    count_sampled(sampling::by_parent(parent.flags), DecidedBy::Parent, sink);
-    let child = match config.parent_id {
-        ParentId::Auto | ParentId::Forward => None,
-        ParentId::New => facts.rng().map(|rng| TraceParent { parent_id: SpanId::random(rng), ..parent }),
-    };
-    let written = child.filter(|child| sink.set(TRACEPARENT, &child.to_bytes()).is_ok());
-    match tracestate {
+    let sampled = config.sampling.proceed(context.parent, context.ot().as_ref());
+    count_sampled(sampled, sink);
+    let parent = context.parent;
+    let is_new = config.parent_id == ParentId::New || context.is_outdated_by(sampled);
+    let child = is_new.then(|| facts.rng().map(|rng| child_of(parent, sampled, rng))).flatten();
+    let written = child.filter(|child| sink.set(&config.header, &child.to_bytes()).is_ok());
+    match context.state {
         Err(_) => remove(TRACESTATE, sink),
         // What is forwarded with its parent-id is forwarded as it came (rule TP-34).
-        Ok(list) if written.is_some() && !list.is_verbatim() => rewrite(&list, sink),
-        Ok(_) => {}
+        Ok(_) if written.is_none() => {}
+        Ok(list) => match tracestate_of_child(list, sampled) {
+            None => {}
+            Some(nothing) if nothing.is_empty() => remove(TRACESTATE, sink),
+            Some(value) => ignore(sink.set(TRACESTATE, &value)),
+        },
     }
     written.unwrap_or(parent)
 }
 
+fn child_of(parent: TraceParent, sampled: Sampled, rng: &mut impl CryptoRng) -> TraceParent {
+    let flags = parent.flags.with_sampled(sampled.decision.is_record());
+    TraceParent { parent_id: SpanId::random(rng), flags, ..parent }
+}
+
 /// Starts a trace, if the configuration and the host allow it, and tells which context the upstream receives.
-fn start(config: &Config, facts: &mut impl Facts, sink: &mut impl Sink) -> Option<TraceParent> {
+fn start(
+    config: &Config,
+    tracestate: Lines<'_>,
+    facts: &mut impl Facts,
+    sink: &mut impl Sink,
+) -> Option<TraceParent> {
     if config.start == Start::Never {
         return None;
     }
     let rng = facts.rng()?;
-    let trace_id = TraceId::random(rng);
-    let parent_id = SpanId::random(rng);
-    let decision = sampling::by_probability(config.probability, trace_id);
-    let root = TraceParent { trace_id, parent_id, flags: TraceFlags::of_new_trace(decision.is_record()) };
-    sink.set(TRACEPARENT, &root.to_bytes()).ok()?;
-    count_sampled(decision, DecidedBy::Probability, sink);
+    let (trace_id, parent_id) = (TraceId::random(rng), SpanId::random(rng));
+    let sampled = config.sampling.start(trace_id);
+    let flags = TraceFlags::of_new_trace(sampled.decision.is_record());
+    let root = TraceParent { trace_id, parent_id, flags };
+    sink.set(&config.header, &root.to_bytes()).ok()?;
+    count_sampled(sampled, sink);
+    match tracestate_of_root(sampled) {
+        Some(value) => ignore(sink.set(TRACESTATE, &value)),
+        None => remove_lines(TRACESTATE, tracestate, sink),
+    }
     Some(root)
 }
 
-fn count_sampled(decision: SamplingDecision, by: DecidedBy, sink: &mut impl Sink) {
-    sink.count(Counter::Sampled { decision, by });
+fn count_request(config: &Config, direction: Direction, context: Verdict, sink: &mut impl Sink) {
+    sink.count(Counter::Request { direction, role: config.role, mode: config.mode, context });
 }
 
-/// Sends the list in one line, or no header where the list is empty (rules TS-03, TS-04).
-fn rewrite(list: &TraceState<'_>, sink: &mut impl Sink) {
-    if list.is_empty() {
-        return remove(TRACESTATE, sink);
+fn count_sampled(sampled: Sampled, sink: &mut impl Sink) {
+    sink.count(Counter::Sampled { decision: sampled.decision, by: sampled.by });
+}
+
+/// Puts what came in and what goes on where an access log can read it.
+fn publish(verdict: Verdict, came: Option<TraceParent>, sent: Option<TraceParent>, sink: &mut impl Sink) {
+    sink.publish("trace_context", verdict.label().as_bytes());
+    if let Some(came) = came {
+        sink.publish("parent_id", &came.parent_id.to_hex());
     }
-    let mut value = Vec::new();
-    list.write_to(&mut value);
-    let _ = sink.set(TRACESTATE, &value);
+    if let Some(sent) = sent {
+        sink.publish("trace_id", &sent.trace_id.to_hex());
+        sink.publish("span_id", &sent.parent_id.to_hex());
+        sink.publish("sampled", if sent.flags.is_sampled() { b"true" } else { b"false" });
+    }
 }
 
-fn remove_lines(name: HeaderName, lines: &Lines<'_>, sink: &mut impl Sink) {
+fn remove_lines(name: &str, lines: Lines<'_>, sink: &mut impl Sink) {
     if lines.first().is_some() {
         remove(name, sink);
     }
 }
 
-/// Removes a header; a refusal is counted at the edge, and no context that we believe in depends on it.
-fn remove(name: HeaderName, sink: &mut impl Sink) {
-    let _ = sink.remove(name);
+fn remove(name: &str, sink: &mut impl Sink) {
+    ignore(sink.remove(name));
 }
 
-fn compare(answered: Option<&[u8]>, sent: TraceParent) -> Answer {
-    match answered.map(TraceParent::parse) {
-        None => Answer::Absent,
-        Some(Err(_)) => Answer::Corrupt,
-        Some(Ok(answer)) if answer.trace_id == sent.trace_id => Answer::Match,
-        Some(Ok(_)) => Answer::Mismatch,
-    }
-}
+/// A refusal that changes nothing of what we believe to be on the wire; the edge has counted it.
+fn ignore(_: Result<(), Refused>) {}

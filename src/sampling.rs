@@ -1,11 +1,14 @@
 //! Whether a trace is recorded: by its parent where there is one, by probability where it starts.
 
+mod ot;
 mod threshold;
 
+pub use ot::OtState;
+pub(crate) use ot::write_threshold;
 pub use threshold::{ProbabilityError, Threshold};
 
 use crate::labels::labels;
-use crate::w3c::{TraceFlags, TraceId};
+use crate::w3c::{TraceId, TraceParent};
 
 labels! {
     /// What a sampler decided.
@@ -27,6 +30,38 @@ labels! {
     }
 }
 
+labels! {
+    /// What the sampled flag that comes in is worth.
+    pub enum Parent {
+        /// It decides (rule TP-38).
+        Respect = "respect",
+        /// It means nothing: every hop decides by its own probability (rule OT-12).
+        Ignore = "ignore",
+        /// A set flag stays; an unset one may be set by this hop's own probability.
+        Raise = "raise",
+    }
+}
+
+/// How traces are sampled.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sampler {
+    /// What the sampled flag that comes in is worth.
+    pub parent: Parent,
+    /// Which traces are recorded where the flag does not decide.
+    pub probability: Threshold,
+}
+
+/// A decision about one trace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Sampled {
+    /// What was decided.
+    pub decision: SamplingDecision,
+    /// On what ground.
+    pub by: DecidedBy,
+    /// The threshold that `th` has to tell; `None` if nobody knows the probability (rules OT-08 to OT-11).
+    pub threshold: Option<Threshold>,
+}
+
 impl SamplingDecision {
     const fn of(record: bool) -> Self {
         if record { Self::Record } else { Self::Drop }
@@ -39,12 +74,47 @@ impl SamplingDecision {
     }
 }
 
-/// Decides about a trace that came in: its sampled flag is respected (rule TP-38).
-pub(crate) const fn by_parent(flags: TraceFlags) -> SamplingDecision {
-    SamplingDecision::of(flags.is_sampled())
+impl Sampled {
+    /// Whether this hop decided by itself.
+    #[must_use]
+    pub const fn is_own(self) -> bool {
+        matches!(self.by, DecidedBy::Probability)
+    }
 }
 
-/// Decides about a trace that starts here (rule OT-05).
-pub(crate) const fn by_probability(threshold: Threshold, trace_id: TraceId) -> SamplingDecision {
-    SamplingDecision::of(threshold.keeps(trace_id.randomness()))
+impl Sampler {
+    /// Decides about a trace that starts here.
+    #[must_use]
+    pub fn start(self, trace_id: TraceId) -> Sampled {
+        self.by_probability(trace_id.randomness())
+    }
+
+    /// Decides about a trace that came in; `ot` is OpenTelemetry's member of its `tracestate`.
+    #[must_use]
+    pub fn proceed(self, parent: TraceParent, ot: Option<&OtState<'_>>) -> Sampled {
+        // Rule OT-04: an explicit randomness goes before that of the trace-id.
+        let randomness = ot.and_then(OtState::randomness).unwrap_or_else(|| parent.trace_id.randomness());
+        let sampled = parent.flags.is_sampled();
+        match self.parent {
+            Parent::Ignore => self.by_probability(randomness),
+            Parent::Raise if !sampled => self.by_probability(randomness),
+            Parent::Raise | Parent::Respect => {
+                let told = ot.and_then(OtState::threshold);
+                Sampled {
+                    decision: SamplingDecision::of(sampled),
+                    by: DecidedBy::Parent,
+                    threshold: told.filter(|threshold| sampled && threshold.keeps(randomness)),
+                }
+            }
+        }
+    }
+
+    fn by_probability(self, randomness: u64) -> Sampled {
+        let record = self.probability.keeps(randomness);
+        Sampled {
+            decision: SamplingDecision::of(record),
+            by: DecidedBy::Probability,
+            threshold: record.then_some(self.probability),
+        }
+    }
 }

@@ -4,10 +4,12 @@
 //! [W3C Trace Context Level 2](https://www.w3.org/TR/trace-context-2/).
 
 mod id;
+mod server_timing;
 mod traceparent;
 mod tracestate;
 
 pub use id::{IdError, SpanId, TraceId};
+pub(crate) use server_timing::{server_timing_context, server_timing_line};
 pub use traceparent::{TraceFlags, TraceParent, TraceParentError};
 pub use tracestate::{Member, TraceState, TraceStateError};
 
@@ -26,7 +28,7 @@ const HEX: [u8; 16] = *b"0123456789abcdef";
 const NOT_A_DIGIT: u8 = 0x10;
 
 /// The number that `N` (at most 16) lower-case hexadecimal digits spell, or `None` if one of them is no such digit.
-fn decode<const N: usize>(digits: &[u8; N]) -> Option<u64> {
+pub(crate) fn decode<const N: usize>(digits: &[u8; N]) -> Option<u64> {
     const { assert!(N <= 16) };
     let mut value = 0;
     let mut seen = 0;
@@ -40,7 +42,7 @@ fn decode<const N: usize>(digits: &[u8; N]) -> Option<u64> {
 }
 
 /// Writes the low `N` hexadecimal digits of `value`.
-fn encode<const N: usize>(value: u64, out: &mut [u8; N]) {
+pub(crate) fn encode<const N: usize>(value: u64, out: &mut [u8; N]) {
     for (place, octet) in out.iter_mut().rev().enumerate() {
         #[expect(clippy::indexing_slicing, reason = "four bits cannot pass the end of 16 places")]
         let digit = HEX[(value >> (4 * place) & 0xf) as usize];

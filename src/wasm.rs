@@ -1,5 +1,6 @@
 //! The edge: proxy-wasm's contexts, and what the core asks of the host.
 
+mod environment;
 mod host;
 mod logger;
 mod seam;
@@ -10,32 +11,42 @@ use std::rc::Rc;
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{Action, ContextType};
 
+use self::environment::Environment;
 use self::host::{Failed, HeaderMap};
 use self::seam::{Changes, HostFacts};
-use crate::config::Config;
-use crate::headers::{Headers, Malformed};
-use crate::metrics::HostCall;
+use crate::config::{Config, Loaded, OnBadConfig};
+use crate::headers::Malformed;
+use crate::metrics::{Counter, HostCall};
 use crate::pass::{self, Stream};
 
 proxy_wasm::main! {{
     logger::start();
-    proxy_wasm::set_root_context(|_| Box::new(Plugin { config: None }));
+    proxy_wasm::set_root_context(|_| Box::new(Plugin { work: Work::Nothing }));
 }}
 
 /// One plugin of the VM, as Envoy's configuration names it.
 struct Plugin {
-    /// `None` until Envoy has handed over a valid configuration.
-    config: Option<Rc<Config>>,
+    work: Work,
+}
+
+/// What a plugin does with its streams.
+#[derive(Clone)]
+enum Work {
+    /// Nothing: it has no configuration yet, or is switched off.
+    Nothing,
+    /// Nothing but count, because its configuration is bad.
+    Bypass,
+    /// What the configuration says.
+    Filter(Rc<Config>),
 }
 
 impl Context for Plugin {}
 
 impl RootContext for Plugin {
     fn on_configure(&mut self, size: usize) -> bool {
-        match read_config(size) {
-            Ok(config) => {
-                vm::define_counters(&config);
-                self.config = Some(Rc::new(config));
+        match load(size) {
+            Ok(work) => {
+                self.work = work;
                 true
             }
             Err(problem) => {
@@ -50,20 +61,34 @@ impl RootContext for Plugin {
     }
 
     fn create_http_context(&self, _: u32) -> Option<Box<dyn HttpContext>> {
-        let config = self.config.clone().filter(|config| config.enabled);
-        Some(Box::new(Http { config, stream: Stream::Untouched }))
+        Some(Box::new(Http { work: self.work.clone(), stream: Stream::Untouched }))
     }
 }
 
-fn read_config(size: usize) -> Result<Config, String> {
-    let json = host::plugin_configuration(size).map_err(|failed| failed.to_string())?;
-    Config::parse(&json).map_err(|error| error.to_string())
+/// Reads the plugin's configuration and the VM's environment.
+fn load(size: usize) -> Result<Work, String> {
+    let environment = Environment::read();
+    let variable = |name: &str| environment.get(name);
+    let on_bad_config = OnBadConfig::load(variable).map_err(|error| error.to_string())?;
+    let json = host::plugin_configuration(size).map_err(|failed| failed.to_string());
+    match json.and_then(|json| Config::load(&json, variable).map_err(|error| error.to_string())) {
+        Ok(Loaded { config, notices }) => {
+            notices.iter().for_each(|notice| log::warn!("tracewarden: {notice}"));
+            vm::define(Counter::expected(&config));
+            Ok(if config.enabled { Work::Filter(Rc::new(config)) } else { Work::Nothing })
+        }
+        Err(problem) if on_bad_config == OnBadConfig::Bypass => {
+            log::error!("tracewarden: configuration refused, every request passes untouched: {problem}");
+            vm::define(vec![Counter::Bypassed]);
+            Ok(Work::Bypass)
+        }
+        Err(problem) => Err(problem),
+    }
 }
 
 /// A request and its response.
 struct Http {
-    /// `None` if there is nothing to do.
-    config: Option<Rc<Config>>,
+    work: Work,
     stream: Stream,
 }
 
@@ -71,28 +96,34 @@ impl Context for Http {}
 
 impl HttpContext for Http {
     fn on_http_request_headers(&mut self, _: usize, _: bool) -> Action {
-        if let Some(config) = &self.config {
-            match request(config) {
+        match &self.work {
+            Work::Nothing => {}
+            Work::Bypass => vm::count(Counter::Bypassed),
+            Work::Filter(config) => match request(config) {
                 Ok(stream) => self.stream = stream,
                 Err(failed) => vm::report(failed),
-            }
+            },
         }
         Action::Continue
     }
 
     fn on_http_response_headers(&mut self, _: usize, _: bool) -> Action {
-        if let Some(config) = &self.config {
-            let (mut facts, mut changes) = (HostFacts::default(), Changes(HeaderMap::Response));
-            pass::response(config, self.stream, &mut facts, &mut changes);
+        if let Work::Filter(config) = &self.work {
+            let (mut facts, mut changes) =
+                (HostFacts::default(), Changes { map: HeaderMap::Response, config });
+            if let Err(Malformed) = pass::response(config, self.stream, &mut facts, &mut changes) {
+                vm::report(MALFORMED);
+            }
         }
         Action::Continue
     }
 }
 
 fn request(config: &Config) -> Result<Stream, Failed> {
-    let serialized = host::headers(HeaderMap::Request)?;
-    let headers = Headers::scan(&serialized)
-        .map_err(|Malformed| Failed { call: HostCall::GetHeaders, status: host::OK })?;
-    let (mut facts, mut changes) = (HostFacts::default(), Changes(HeaderMap::Request));
-    Ok(pass::request(config, &headers, &mut facts, &mut changes))
+    let headers = host::headers(HeaderMap::Request)?;
+    let (mut facts, mut changes) = (HostFacts::default(), Changes { map: HeaderMap::Request, config });
+    pass::request(config, &headers, &mut facts, &mut changes).map_err(|Malformed| MALFORMED)
 }
+
+/// The host's headers are no header map.
+const MALFORMED: Failed = Failed { call: HostCall::GetHeaders, status: host::OK };

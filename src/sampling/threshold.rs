@@ -1,12 +1,14 @@
 use core::fmt;
 
+use crate::w3c::{decode, encode};
+
 /// A 56-bit rejection threshold: a trace is kept if its randomness is not below it
 /// ([OpenTelemetry, probability sampling](https://opentelemetry.io/docs/specs/otel/trace/tracestate-probability-sampling/)).
 ///
 /// ```
 /// use tracewarden::sampling::Threshold;
 ///
-/// let quarter = Threshold::from_probability(0.25)?;
+/// let quarter = Threshold::from_probability("0.25")?;
 /// assert!(quarter.keeps(0xc0_0000_0000_0000));
 /// assert!(!quarter.keeps(0xbf_ffff_ffff_ffff));
 /// # Ok::<(), tracewarden::sampling::ProbabilityError>(())
@@ -14,34 +16,54 @@ use core::fmt;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Threshold(u64);
 
-/// The value is not a probability.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct ProbabilityError(f64);
+/// The text is not a probability.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProbabilityError(String);
 
 /// One more than the largest randomness.
 const END: u64 = 1 << 56;
+/// Hexadecimal digits of 56 bits.
+const DIGITS: usize = 14;
+/// How long a number may be written.
+const MAX_LEN: usize = 400;
 /// Hexadecimal digits of a threshold that are kept after its leading `f` digits (rule OT-07).
-const PRECISION: i32 = 4;
+const PRECISION: u32 = 4;
 
 impl Threshold {
     /// The threshold that keeps every trace.
     pub const ALWAYS: Self = Self(0);
+    /// The threshold that keeps none.
+    pub const NEVER: Self = Self(END);
 
-    /// The threshold for a probability from 0 to 1, rounded to the precision that OpenTelemetry recommends.
+    /// The threshold for a probability from 0 to 1, written as a decimal number such as `0.25` or `1e-3`, and rounded
+    /// to the precision that OpenTelemetry recommends.
     ///
     /// # Errors
-    /// The value is outside of that range, or not a number.
-    pub fn from_probability(probability: f64) -> Result<Self, ProbabilityError> {
-        if !(0.0..=1.0).contains(&probability) {
-            return Err(ProbabilityError(probability));
-        }
-        if probability == 0.0 {
-            return Ok(Self(END));
-        }
-        let exact = ((1.0 - probability) * END as f64).round() as u64;
-        let unit = 1 << (56 - 4 * digits(probability));
-        let rounded = (exact + unit / 2) & !(unit - 1);
+    /// The text is no such number.
+    pub fn from_probability(decimal: &str) -> Result<Self, ProbabilityError> {
+        let kept = fixed_point(decimal).ok_or_else(|| ProbabilityError(decimal.to_owned()))?;
+        let Some(kept) = kept else { return Ok(Self::NEVER) };
+        // The threshold has as many leading `f` digits as what is kept has leading zeros.
+        let leading = kept.leading_zeros().saturating_sub(u64::BITS - 56) / 4;
+        let unit = 1 << (4 * (DIGITS as u32).saturating_sub(PRECISION + leading));
+        let rounded = (END - kept + unit / 2) & !(unit - 1);
         Ok(Self(rounded.min(END - 1)))
+    }
+
+    /// Reads the digits of `th`: 1 to 14 in lower-case hexadecimal, zeros at the end left out (rule OT-02).
+    pub(crate) fn parse(digits: &[u8]) -> Option<Self> {
+        let mut padded = [b'0'; DIGITS];
+        let place = padded.get_mut(..digits.len()).filter(|place| !place.is_empty())?;
+        place.copy_from_slice(digits);
+        decode(&padded).map(Self)
+    }
+
+    /// Appends the digits of `th`, zeros at the end left out (rule OT-02).
+    pub(crate) fn write_to(self, out: &mut Vec<u8>) {
+        let mut digits = [0; DIGITS];
+        encode(self.0, &mut digits);
+        let significant = digits.iter().rposition(|digit| *digit != b'0').map_or(1, |last| last + 1);
+        out.extend_from_slice(digits.get(..significant).unwrap_or(&digits));
     }
 
     /// Whether a trace with this 56-bit randomness is kept (rule OT-05).
@@ -51,16 +73,44 @@ impl Threshold {
     }
 }
 
-/// How many hexadecimal digits the threshold of a probability gets: the precision, after its leading `f` digits.
-fn digits(probability: f64) -> u32 {
-    let exponent = ((probability.to_bits() >> 52) & 0x7ff) as i32 - 1022;
-    let leading = (-exponent).div_euclid(4);
-    (PRECISION + leading).clamp(1, 14).unsigned_abs()
+/// A decimal number from 0 to 1 in units of 2^-56, to the nearest; the inner `None` is zero itself, which no threshold
+/// stands for. Without floating point, which would double the module's code for numbers.
+fn fixed_point(decimal: &str) -> Option<Option<u64>> {
+    let (number, exponent) = match decimal.split_once(['e', 'E']) {
+        Some((number, exponent)) => (number, exponent.parse::<i32>().ok()?),
+        None => (decimal, 0),
+    };
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    let digits = whole.bytes().chain(fraction.bytes());
+    if number.len() > MAX_LEN
+        || !digits.clone().all(|digit| digit.is_ascii_digit())
+        || digits.clone().count() == 0
+    {
+        return None;
+    }
+    // 19 digits are more than 2^56 can tell apart.
+    let significant = digits.clone().skip_while(|digit| *digit == b'0');
+    let read = significant.clone().take(19);
+    let mantissa = read.clone().fold(0, |value, digit| value * 10 + u128::from(digit - b'0'));
+    if mantissa == 0 {
+        return Some(None);
+    }
+    let cut = significant.count() - read.count();
+    let power =
+        exponent.checked_add(i32::try_from(cut).ok()?)?.checked_sub(i32::try_from(fraction.len()).ok()?)?;
+    let scaled = mantissa << 56;
+    let kept = match 10u128.checked_pow(power.unsigned_abs()) {
+        Some(scale) if power >= 0 => scaled.checked_mul(scale)?,
+        Some(scale) => (scaled + scale / 2) / scale,
+        None if power >= 0 => return None,
+        None => 0,
+    };
+    u64::try_from(kept).ok().filter(|kept| *kept <= END).map(Some)
 }
 
 impl fmt::Display for ProbabilityError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} is not a probability from 0 to 1", self.0)
+        write!(f, "{} is not a number from 0 to 1", self.0)
     }
 }
 

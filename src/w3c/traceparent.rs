@@ -150,6 +150,12 @@ impl TraceFlags {
         Self(Self::RANDOM | if sampled { Self::SAMPLED } else { 0 })
     }
 
+    /// These flags with this sampling decision.
+    #[must_use]
+    pub const fn with_sampled(self, sampled: bool) -> Self {
+        Self(self.0 & !Self::SAMPLED | if sampled { Self::SAMPLED } else { 0 })
+    }
+
     /// Whether the sender may have recorded the trace.
     #[must_use]
     pub const fn is_sampled(self) -> bool {

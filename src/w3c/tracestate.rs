@@ -87,27 +87,56 @@ impl<'a> TraceState<'a> {
         self.members.is_empty()
     }
 
-    /// Whether what came in is, octet for octet, what [`Self::write_to`] prints.
+    /// Whether what came in is, octet for octet, what [`Self::to_bytes`] prints.
     #[must_use]
     pub const fn is_verbatim(&self) -> bool {
         self.verbatim
     }
 
-    /// Appends the list in one line, with neither white space nor empty members.
-    pub fn write_to(&self, out: &mut Vec<u8>) {
-        for (place, member) in self.members.iter().enumerate() {
-            if place > 0 {
+    /// The value of the member with this key.
+    #[must_use]
+    pub fn value(&self, key: &[u8]) -> Option<&'a [u8]> {
+        self.members.iter().find(|member| member.key == key).map(Member::value)
+    }
+
+    /// The list with `own` in front, in place of a member of the same key (TS-41); of more than 32 members the
+    /// right-most goes (TS-07).
+    #[must_use]
+    pub fn with(self, own: Member<'a>) -> Self {
+        let mut list = self.without(own.key);
+        list.members.insert(0, own);
+        list.members.truncate(Self::MAX_MEMBERS);
+        Self { verbatim: false, ..list }
+    }
+
+    /// The list without the member of this key.
+    #[must_use]
+    pub fn without(mut self, key: &[u8]) -> Self {
+        let before = self.members.len();
+        self.members.retain(|member| member.key != key);
+        self.verbatim &= self.members.len() == before;
+        self
+    }
+
+    /// The list in one line, with neither white space nor empty members.
+    #[must_use]
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        for member in &self.members {
+            if !out.is_empty() {
                 out.push(b',');
             }
             out.extend_from_slice(member.key);
             out.push(b'=');
             out.extend_from_slice(member.value);
         }
+        out
     }
 }
 
 impl<'a> Member<'a> {
-    const MAX_LEN: usize = 256;
+    /// How many octets a key or a value may have (TS-23, TS-24).
+    pub const MAX_LEN: usize = 256;
 
     /// The key: who wrote the member.
     #[must_use]
@@ -121,6 +150,16 @@ impl<'a> Member<'a> {
         self.value
     }
 
+    /// A member of our own.
+    ///
+    /// # Errors
+    /// The key or the value is not valid.
+    pub fn new(key: &'a [u8], value: &'a [u8]) -> Result<Self, TraceStateError> {
+        check_key(key)?;
+        check_value(value)?;
+        Ok(Self { key, value })
+    }
+
     /// Reads a member with no white space around it.
     ///
     /// ```text
@@ -132,9 +171,7 @@ impl<'a> Member<'a> {
         let equals = text.iter().position(|octet| *octet == b'=').ok_or(TraceStateError::NoEquals)?;
         let (key, value) = text.split_at(equals);
         let value = value.strip_prefix(b"=").unwrap_or_default();
-        check_key(key)?;
-        check_value(value)?;
-        Ok(Self { key, value })
+        Self::new(key, value)
     }
 }
 

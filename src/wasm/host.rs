@@ -56,6 +56,13 @@ mod imports {
             value: *const u8,
             value_size: usize,
         ) -> u32;
+        pub(super) fn proxy_add_header_map_value(
+            map: u32,
+            key: *const u8,
+            key_size: usize,
+            value: *const u8,
+            value_size: usize,
+        ) -> u32;
         pub(super) fn proxy_remove_header_map_value(map: u32, key: *const u8, key_size: usize) -> u32;
         pub(super) fn proxy_get_property(
             path: *const u8,
@@ -63,6 +70,13 @@ mod imports {
             data: *mut *mut u8,
             size: *mut usize,
         ) -> u32;
+        pub(super) fn proxy_set_property(
+            path: *const u8,
+            path_size: usize,
+            value: *const u8,
+            value_size: usize,
+        ) -> u32;
+        pub(super) fn proxy_get_current_time_nanoseconds(time: *mut u64) -> u32;
         pub(super) fn proxy_define_metric(kind: u32, name: *const u8, size: usize, id: *mut u32) -> u32;
         pub(super) fn proxy_increment_metric(id: u32, offset: i64) -> u32;
     }
@@ -70,6 +84,8 @@ mod imports {
     #[link(wasm_import_module = "wasi_snapshot_preview1")]
     unsafe extern "C" {
         pub(super) fn random_get(buffer: *mut u8, size: usize) -> u32;
+        pub(super) fn environ_sizes_get(count: *mut usize, size: *mut usize) -> u32;
+        pub(super) fn environ_get(entries: *mut *mut u8, octets: *mut u8) -> u32;
     }
 }
 
@@ -126,6 +142,20 @@ pub(super) fn replace_header(map: HeaderMap, name: &str, value: &[u8]) -> Result
     })
 }
 
+/// Appends a line to a header.
+pub(super) fn add_header(map: HeaderMap, name: &str, value: &[u8]) -> Result<(), Failed> {
+    // SAFETY: the pointers and lengths are those of slices that outlive the call.
+    done(HostCall::AddHeader, unsafe {
+        imports::proxy_add_header_map_value(
+            map as u32,
+            name.as_ptr(),
+            name.len(),
+            value.as_ptr(),
+            value.len(),
+        )
+    })
+}
+
 /// Removes all lines of a header.
 pub(super) fn remove_header(map: HeaderMap, name: &str) -> Result<(), Failed> {
     // SAFETY: the pointer and the length are those of a slice that outlives the call.
@@ -140,6 +170,33 @@ pub(super) fn property(path: &str) -> Result<Option<Vec<u8>>, Failed> {
         // SAFETY: the path is a slice that outlives the call, the rest are live locals of `returned`.
         unsafe { imports::proxy_get_property(path.as_ptr(), path.len(), data, size) }
     })
+}
+
+/// Writes a property of the stream; Envoy puts `wasm.` before its name.
+pub(super) fn set_property(name: &str, value: &[u8]) -> Result<(), Failed> {
+    // SAFETY: the pointers and lengths are those of slices that outlive the call.
+    done(HostCall::SetProperty, unsafe {
+        imports::proxy_set_property(name.as_ptr(), name.len(), value.as_ptr(), value.len())
+    })
+}
+
+/// Nanoseconds since 1970.
+pub(super) fn now() -> Result<u64, Failed> {
+    let mut time = 0;
+    // SAFETY: `time` is live.
+    done(HostCall::GetTime, unsafe { imports::proxy_get_current_time_nanoseconds(&raw mut time) })
+        .map(|()| time)
+}
+
+/// The environment variables, each `NAME=value` and a NUL. The standard library ends the VM where the host gives none.
+pub(super) fn environment() -> Result<Vec<u8>, Failed> {
+    let (mut count, mut size) = (0, 0);
+    // SAFETY: both are live.
+    done(HostCall::Environment, unsafe { imports::environ_sizes_get(&raw mut count, &raw mut size) })?;
+    let (mut entries, mut octets) = (vec![null_mut(); count], vec![0; size]);
+    // SAFETY: the host was asked how many entries and octets there are, and the two have that room.
+    done(HostCall::Environment, unsafe { imports::environ_get(entries.as_mut_ptr(), octets.as_mut_ptr()) })?;
+    Ok(octets)
 }
 
 /// Defines a counter; every call makes a new id, even for a name that has one.

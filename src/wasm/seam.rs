@@ -4,8 +4,9 @@ use rand::rngs::ChaCha12Rng;
 
 use super::host::{self, Failed, HeaderMap};
 use super::vm;
-use crate::headers::HeaderName;
+use crate::config::Config;
 use crate::metrics::{Counter, Direction, HostCall};
+use crate::notice::Notice;
 use crate::pass::{Facts, Refused, Sink};
 
 /// What the host knows of the stream whose callback runs.
@@ -15,7 +16,10 @@ pub(super) struct HostFacts {
 }
 
 /// Changes to one header map of the stream whose callback runs.
-pub(super) struct Changes(pub(super) HeaderMap);
+pub(super) struct Changes<'a> {
+    pub(super) map: HeaderMap,
+    pub(super) config: &'a Config,
+}
 
 impl Facts for HostFacts {
     type Rng = ChaCha12Rng;
@@ -37,7 +41,14 @@ impl Facts for HostFacts {
         self.rng.as_mut()
     }
 
-    fn response_header(&mut self, name: HeaderName) -> Option<Vec<u8>> {
+    fn response_headers(&mut self) -> Vec<u8> {
+        host::headers(HeaderMap::Response).unwrap_or_else(|failed| {
+            vm::report(failed);
+            Vec::new()
+        })
+    }
+
+    fn response_header(&mut self, name: &str) -> Option<Vec<u8>> {
         host::header(HeaderMap::Response, name).unwrap_or_else(|failed| {
             vm::report(failed);
             None
@@ -66,17 +77,33 @@ fn listener_direction(value: Option<&[u8]>) -> Direction {
     }
 }
 
-impl Sink for Changes {
-    fn set(&mut self, name: HeaderName, value: &[u8]) -> Result<(), Refused> {
-        host::replace_header(self.0, name, value).map_err(refused)
+impl Sink for Changes<'_> {
+    fn set(&mut self, name: &str, value: &[u8]) -> Result<(), Refused> {
+        host::replace_header(self.map, name, value).map_err(refused)
     }
 
-    fn remove(&mut self, name: HeaderName) -> Result<(), Refused> {
-        host::remove_header(self.0, name).map_err(refused)
+    fn add(&mut self, name: &str, value: &[u8]) -> Result<(), Refused> {
+        host::add_header(self.map, name, value).map_err(refused)
+    }
+
+    fn remove(&mut self, name: &str) -> Result<(), Refused> {
+        host::remove_header(self.map, name).map_err(refused)
     }
 
     fn count(&mut self, counter: Counter) {
         vm::count(counter);
+    }
+
+    fn publish(&mut self, key: &'static str, value: &[u8]) {
+        if let Err(failed) = host::set_property(key, value) {
+            vm::report(failed);
+        }
+    }
+
+    fn notice(&mut self, notice: Notice) {
+        if let Some(held) = vm::may_log_notice() {
+            log::warn!("{}", notice.line(&self.config.log_format, peer(notice.direction).as_deref(), held));
+        }
     }
 }
 
@@ -84,3 +111,18 @@ fn refused(failed: Failed) -> Refused {
     vm::report(failed);
     Refused
 }
+
+/// Who sent the request: the URI in the certificate of a peer that has one, else its address. Of an outbound request
+/// that is the workload itself, which the scrape names.
+fn peer(direction: Direction) -> Option<String> {
+    if direction == Direction::Outbound {
+        return Some("this workload".to_owned());
+    }
+    let property = |path| host::property(path).unwrap_or_default().filter(|value| !value.is_empty());
+    let value = property("connection\0uri_san_peer_certificate").or_else(|| property("source\0address"))?;
+    let text = String::from_utf8_lossy(&value);
+    Some(text.chars().filter(|character| !character.is_control()).take(PEER_LEN).collect())
+}
+
+/// How much of a peer's name a line may show.
+const PEER_LEN: usize = 200;

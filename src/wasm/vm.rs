@@ -8,13 +8,14 @@ use rand::SeedableRng;
 use rand::rngs::ChaCha12Rng;
 
 use super::host::{self, Failed};
-use crate::config::Config;
 use crate::metrics::{Counter, HostCall};
+use crate::notice::Throttle;
 
 struct Vm {
     counters: [Cell<Option<NonZeroU32>>; Counter::COUNT],
     rng: Cell<Option<ManuallyDrop<ChaCha12Rng>>>,
     said: [Cell<bool>; HostCall::ALL.len()],
+    notices: Cell<Throttle>,
 }
 
 thread_local! {
@@ -23,6 +24,7 @@ thread_local! {
             counters: [const { Cell::new(None) }; Counter::COUNT],
             rng: Cell::new(None),
             said: [const { Cell::new(false) }; HostCall::ALL.len()],
+            notices: Cell::new(Throttle::NEW),
         }
     };
 }
@@ -30,10 +32,9 @@ thread_local! {
 // With nothing to drop there is no moment at which `with` finds the value gone, and panics.
 const _: () = assert!(!needs_drop::<Vm>());
 
-/// Makes the counters that the configuration can reach visible before they first count, so that rates over them see
-/// the step from 0 to 1. The others (reasons of corruption, errors of the host) are defined when they first count.
-pub(super) fn define_counters(config: &Config) {
-    for counter in Counter::expected(config) {
+/// Makes counters visible before they first count, so that rates over them see the step from 0 to 1. The others (reasons of corruption, errors of the host) are defined when they first count.
+pub(super) fn define(counters: Vec<Counter>) {
+    for counter in counters {
         if let Err(failed) = id(counter) {
             report(failed);
         }
@@ -58,17 +59,33 @@ pub(super) fn report(failed: Failed) {
     }
 }
 
+/// Whether a line about a request may be logged now, and if so how many were held back since the last.
+pub(super) fn may_log_notice() -> Option<u64> {
+    match host::now() {
+        Ok(now) => VM.with(|vm| {
+            let mut throttle = vm.notices.get();
+            let held = throttle.pass(now);
+            vm.notices.set(throttle);
+            held
+        }),
+        Err(failed) => {
+            report(failed);
+            None
+        }
+    }
+}
+
 fn id(counter: Counter) -> Result<NonZeroU32, Failed> {
     #[expect(clippy::indexing_slicing, reason = "the index of a counter is below their number")]
     let known = VM.with(|vm| vm.counters[counter.index()].get());
     match known {
         Some(id) => Ok(id),
-        None => define(counter),
+        None => define_one(counter),
     }
 }
 
 #[cold]
-fn define(counter: Counter) -> Result<NonZeroU32, Failed> {
+fn define_one(counter: Counter) -> Result<NonZeroU32, Failed> {
     let id = host::define_counter(&counter.to_string())?;
     #[expect(clippy::indexing_slicing, reason = "the index of a counter is below their number")]
     VM.with(|vm| vm.counters[counter.index()].set(Some(id)));

@@ -1,83 +1,204 @@
 //! The configuration: what is accepted, and what a refusal says.
 
-use tracewarden::config::{Config, Mode, ParentId, Role, Start};
+use tracewarden::config::{
+    Config, ConfigError, Loaded, Mode, OnBadConfig, ParentId, ResponseHeader, Role, Start, When,
+};
 use tracewarden::metrics::Direction;
-use tracewarden::sampling::Threshold;
+use tracewarden::sampling::{Parent, Threshold};
+
+fn load(json: &str) -> Result<Config, ConfigError> {
+    Config::load(json.as_bytes(), |_| None).map(|loaded| loaded.config)
+}
+
+fn load_with(json: &str, variables: &[(&str, &str)]) -> Result<Loaded, ConfigError> {
+    Config::load(json.as_bytes(), |name| {
+        variables.iter().find(|(known, _)| *known == name).map(|(_, value)| (*value).to_owned())
+    })
+}
+
+fn threshold(probability: &str) -> Threshold {
+    Threshold::from_probability(probability).unwrap()
+}
 
 #[test]
 fn everything_has_a_default() {
-    let defaults = Config::parse(b"{}").unwrap();
-    assert_eq!(Config::parse(b"").unwrap(), defaults);
-    assert_eq!(Config::parse(b" \n").unwrap(), defaults);
+    let defaults = load("{}").unwrap();
+    assert_eq!(load("").unwrap(), defaults);
+    assert_eq!(load(" \n").unwrap(), defaults);
     assert!(defaults.enabled);
     assert_eq!((defaults.mode, defaults.role), (Mode::Enforce, Role::Internal));
     assert_eq!((defaults.start, defaults.parent_id), (Start::Always, ParentId::Auto));
-    assert_eq!((defaults.direction, defaults.probability), (None, Threshold::ALWAYS));
-    assert!(defaults.response.validate && defaults.response.traceparent);
+    assert_eq!((defaults.direction, defaults.header.as_str()), (None, "traceparent"));
+    assert_eq!(defaults.sampling.parent, Parent::Respect);
+    assert_eq!(defaults.sampling.probability, Threshold::ALWAYS);
+    assert!(defaults.response.validate && !defaults.filter_state);
+    assert_eq!(defaults.response.inject, [ResponseHeader::Traceparent]);
+    assert_eq!(defaults.response.when, When::Always);
 }
 
 #[test]
 fn every_field_is_read() {
-    let config = Config::parse(
-        br#"{
+    let config = load(
+        r#"{
             "enabled": false, "mode": "observe", "role": "edge", "direction": "outbound", "start": "never",
-            "parent_id": "new", "sampling": {"probability": 0.25}, "response": {"validate": false, "inject": []}
+            "parent_id": "new", "header": "X-Trace", "sampling": {"probability": 0.25, "parent": "raise"},
+            "exclude": [{"path_prefix": "/healthz", "method": "GET"}],
+            "response": {"validate": false, "inject": ["traceresponse", "server-timing"], "when": "sampled"},
+            "access_log": {"filter_state": true}, "log": {"format": "trace=%(trace_id)s"}
         }"#,
     )
     .unwrap();
-    assert!(!config.enabled);
+    let defaults = load("{}").unwrap();
+    assert!(!config.enabled && config.filter_state);
     assert_eq!((config.mode, config.role), (Mode::Observe, Role::Edge));
     assert_eq!((config.start, config.parent_id), (Start::Never, ParentId::New));
-    assert_eq!(config.direction, Some(Direction::Outbound));
-    assert_eq!(Ok(config.probability), Threshold::from_probability(0.25));
-    assert!(!config.response.validate && !config.response.traceparent);
-}
-
-#[test]
-fn every_word_is_the_one_that_metrics_use() {
-    for mode in Mode::ALL {
-        let json = format!(r#"{{"mode": "{}"}}"#, mode.label());
-        assert_eq!(Config::parse(json.as_bytes()).unwrap().mode, *mode);
-    }
-    for role in Role::ALL {
-        let json = format!(r#"{{"role": "{}"}}"#, role.label());
-        assert_eq!(Config::parse(json.as_bytes()).unwrap().role, *role);
-    }
+    assert_eq!((config.direction, config.header.as_str()), (Some(Direction::Outbound), "x-trace"));
+    assert_eq!((config.sampling.parent, config.sampling.probability), (Parent::Raise, threshold("0.25")));
+    assert!(!config.response.validate);
+    assert_eq!(config.response.inject, [ResponseHeader::Traceresponse, ResponseHeader::ServerTiming]);
+    assert_eq!(config.response.when, When::Sampled);
+    assert_ne!(config.exclude, defaults.exclude);
+    assert_ne!(config.log_format, defaults.log_format);
 }
 
 #[test]
 fn a_refusal_names_the_path_the_bound_and_the_value() {
-    let rows: &[(&str, &[&str])] = &[
-        (r#"{"rol": "edge"}"#, &["rol", "unknown field", "`role`"]),
-        (r#"{"role": "gateway"}"#, &["role: ", "\"gateway\"", "\"edge\", \"internal\""]),
-        (r#"{"enabled": "yes"}"#, &["enabled", "\"yes\"", "boolean"]),
-        (r#"{"sampling": {"probability": 1.5}}"#, &["sampling.probability", "1.5", "from 0 to 1"]),
-        (r#"{"sampling": {"probability": -0.1}}"#, &["sampling.probability", "-0.1", "from 0 to 1"]),
-        (r#"{"sampling": {"probability": "half"}}"#, &["sampling.probability", "\"half\""]),
-        (r#"{"sampling": {"rate": 1}}"#, &["sampling.rate", "unknown field", "`probability`"]),
+    let rows: &[(&str, &str)] = &[
+        (r#"{"rol": "edge"}"#, "rol: there is no such field; there are enabled, mode, role, "),
+        (r#"{"role": "gateway"}"#, r#"role: "gateway" is not one of "edge", "internal""#),
+        (r#"{"role": ["edge"]}"#, r#"role: ["edge"] is not one of "edge", "internal""#),
+        (r#"{"start": null}"#, r#"start: null is not one of "always", "never""#),
+        (r#"{"enabled": "yes"}"#, r#"enabled: "yes" is not true or false"#),
+        (r#"{"header": "trace parent"}"#, r#"header: "trace parent" is not a header name of 1 to 128 "#),
+        (r#"{"header": "Tracestate"}"#, r#"header: "tracestate" is the name of another header"#),
+        (r#"{"sampling": [0.5]}"#, "sampling: [0.5] is not an object"),
+        (r#"{"sampling": {"probability": 1.5}}"#, "sampling.probability: 1.5 is not a number from 0 to 1"),
         (
-            r#"{"response": {"inject": ["traceparent", "b3"]}}"#,
-            &["response.inject[1]", "\"b3\"", "\"traceparent\""],
+            r#"{"sampling": {"probability": -1e-9}}"#,
+            "sampling.probability: -1e-9 is not a number from 0 to 1",
         ),
-        (r#"{"direction": "sideways"}"#, &["direction", "\"sideways\"", "\"inbound\""]),
-        (r#"{"start": null}"#, &["start", "null is not one of \"always\", \"never\""]),
-        (r#"{"mode": "observe", "mode": "enforce"}"#, &["mode", "duplicate field"]),
-        (r#"[]"#, &["sequence", "an object"]),
-        (r#"{"sampling": [0.5]}"#, &["sampling", "sequence", "an object"]),
-        (r#"{} {}"#, &["trailing characters"]),
-        (r#"{"mode": "#, &["EOF"]),
+        (
+            r#"{"sampling": {"probability": "half"}}"#,
+            r#"sampling.probability: "half" is not a number from 0 to 1"#,
+        ),
+        (
+            r#"{"sampling": {"rate": 1}}"#,
+            "sampling.rate: there is no such field; there are probability, parent",
+        ),
+        (r#"{"response": {"inject": "traceparent"}}"#, r#"response.inject: "traceparent" is not a list"#),
+        (r#"{"response": {"inject": ["traceparent", "b3"]}}"#, r#"response.inject[1]: "b3" is not one of "#),
+        (
+            r#"{"exclude": [{"path": "/"}, {}]}"#,
+            "exclude[1]: a rule without a condition would match every request",
+        ),
+        (r#"{"exclude": [{"path": 1}]}"#, "exclude[0].path: 1 is not a text"),
+        (
+            r#"{"exclude": [{"url": "/"}]}"#,
+            "exclude[0].url: there is no such field; there are path, path_prefix",
+        ),
+        (r#"{"log": {"format": "%(span)s"}}"#, r#"log.format: "%(span)s" has a % that begins neither"#),
+        (
+            r#"{"direction": "sideways"}"#,
+            r#"direction: "sideways" is not one of "auto", "inbound", "outbound""#,
+        ),
+        ("[]", "the configuration: [] is not an object"),
+        ("{} {}", "the configuration: trailing characters"),
+        (r#"{"mode": "#, "the configuration: EOF"),
     ];
-    for (json, parts) in rows {
-        let message = Config::parse(json.as_bytes()).expect_err(json).to_string();
-        for part in *parts {
-            assert!(message.contains(part), "{json}: `{message}` does not say {part}");
-        }
+    for (json, begin) in rows {
+        let message = load(json).expect_err(json).to_string();
+        assert!(message.starts_with(begin), "{json}: `{message}` does not begin with `{begin}`");
         assert!(!message.contains('\n'), "{json}: one line");
     }
 }
 
 #[test]
-fn bytes_that_are_not_text_are_refused() {
-    assert!(Config::parse(b"{\"mode\": \"\xff\"}").is_err());
-    assert!(Config::parse(&[0xff; 64]).is_err());
+fn octets_that_are_not_text_are_refused() {
+    assert!(Config::load(b"{\"mode\": \"\xff\"}", |_| None).is_err());
+    assert!(Config::load(&[0xff; 64], |_| None).is_err());
+}
+
+#[test]
+fn the_environment_gives_defaults_that_the_json_overrides() {
+    let variables = [
+        ("ENABLE_DISTRIBUTED_TRACING", "False"),
+        ("TRACE_SAMPLING_RATE", "0.1"),
+        ("TRACE_HEADER_NAME", "X-Trace"),
+        ("TRACE_LOG_FORMAT", "%(span_id)s"),
+    ];
+    let Loaded { config, notices } = load_with("", &variables).unwrap();
+    assert_eq!((config.enabled, config.header.as_str()), (false, "x-trace"));
+    assert_eq!(config.sampling.probability, threshold("0.1"));
+    assert_ne!(config.log_format, load("").unwrap().log_format);
+    assert!(notices.is_empty());
+
+    let json = r#"{"enabled": true, "header": "traceparent", "sampling": {"probability": 1}, "log": {"format": ""}}"#;
+    assert_eq!(load_with(json, &variables).unwrap().config, load(json).unwrap());
+    let empty = variables.map(|(name, _)| (name, ""));
+    assert_eq!(load_with("", &empty).unwrap().config, load("").unwrap(), "an empty variable counts as unset");
+}
+
+#[test]
+fn a_bad_variable_of_ours_is_refused() {
+    let rows = [
+        ("ENABLE_DISTRIBUTED_TRACING", "on", r#""on" is neither "true" nor "false""#),
+        ("TRACE_SAMPLING_RATE", "10%", "10% is not a number from 0 to 1"),
+        ("TRACE_HEADER_NAME", "a b", r#""a b" is not a header name"#),
+        ("TRACE_LOG_FORMAT", "100%", r#""100%" has a % that begins neither"#),
+    ];
+    for (name, value, problem) in rows {
+        let message = load_with("", &[(name, value)]).expect_err(name).to_string();
+        assert!(message.starts_with(&format!("{name}: {problem}")), "{message}");
+    }
+}
+
+#[test]
+fn opentelemetrys_samplers_have_their_meaning() {
+    // OT-16
+    let rows = [
+        ("always_on", "", Parent::Ignore, Threshold::ALWAYS),
+        ("always_off", "", Parent::Ignore, Threshold::NEVER),
+        ("traceidratio", "0.25", Parent::Ignore, threshold("0.25")),
+        ("traceidratio", "", Parent::Ignore, Threshold::ALWAYS),
+        ("parentbased_always_on", "0.25", Parent::Respect, Threshold::ALWAYS),
+        ("parentbased_always_off", "", Parent::Respect, Threshold::NEVER),
+        ("parentbased_traceidratio", "0.5", Parent::Respect, threshold("0.5")),
+    ];
+    for (name, argument, parent, probability) in rows {
+        let variables = [("OTEL_TRACES_SAMPLER", name), ("OTEL_TRACES_SAMPLER_ARG", argument)];
+        let Loaded { config, notices } = load_with("", &variables).unwrap();
+        assert_eq!((config.sampling.parent, config.sampling.probability), (parent, probability), "{name}");
+        assert!(notices.is_empty(), "{name}: {notices:?}");
+        let ours = [variables[0], variables[1], ("TRACE_SAMPLING_RATE", "0.125")];
+        assert_eq!(load_with("", &ours).unwrap().config.sampling.probability, threshold("0.125"), "{name}");
+    }
+}
+
+#[test]
+fn a_bad_variable_of_opentelemetrys_counts_as_unset_and_is_noted() {
+    let rows: &[(&[(&str, &str)], &str)] = &[
+        (&[("OTEL_TRACES_SAMPLER", "jaeger_remote")], "OTEL_TRACES_SAMPLER: \"jaeger_remote\""),
+        (
+            &[("OTEL_TRACES_SAMPLER", "parentbased_traceidratio"), ("OTEL_TRACES_SAMPLER_ARG", "2")],
+            "OTEL_TRACES_SAMPLER_ARG: \"2\"",
+        ),
+        (&[("OTEL_PROPAGATORS", "tracecontext,b3,baggage")], "OTEL_PROPAGATORS: \"b3\""),
+    ];
+    for (variables, begin) in rows {
+        let Loaded { config, notices } = load_with("", variables).unwrap();
+        assert_eq!(config, load("").unwrap(), "{variables:?}");
+        assert_eq!(notices.len(), 1, "{notices:?}");
+        assert!(notices[0].starts_with(begin), "{notices:?}");
+    }
+    assert!(load_with("", &[("OTEL_PROPAGATORS", "tracecontext, baggage")]).unwrap().notices.is_empty());
+}
+
+#[test]
+fn a_bad_configuration_is_refused_unless_the_environment_says_bypass() {
+    let read =
+        |word: &str| OnBadConfig::load(|name| (name == "TRACEWARDEN_ON_BAD_CONFIG").then(|| word.to_owned()));
+    assert_eq!(OnBadConfig::load(|_| None), Ok(OnBadConfig::Refuse));
+    assert_eq!((read("refuse"), read("bypass")), (Ok(OnBadConfig::Refuse), Ok(OnBadConfig::Bypass)));
+    let message = read("ignore").unwrap_err().to_string();
+    assert_eq!(message, r#"TRACEWARDEN_ON_BAD_CONFIG: "ignore" is neither "refuse" nor "bypass""#);
 }

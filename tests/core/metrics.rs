@@ -25,6 +25,7 @@ fn every_counter() -> Vec<Counter> {
         all.extend(DecidedBy::ALL.iter().map(|&by| Counter::Sampled { decision, by }));
     }
     all.extend(Answer::ALL.iter().map(|&context| Counter::Response { context }));
+    all.push(Counter::Bypassed);
     all.extend(HostCall::ALL.iter().map(|&call| Counter::HostError { call }));
     all
 }
@@ -67,6 +68,7 @@ fn names_carry_their_labels_as_istio_extracts_them() {
             "decision=.=record;.;by=.=parent;.;tracewarden_sampled_total",
         ),
         (Counter::Response { context: Answer::Match }, "context=.=match;.;tracewarden_responses_total"),
+        (Counter::Bypassed, "tracewarden_bypassed_total"),
         (
             Counter::HostError { call: HostCall::GetHeaders },
             "call=.=get_header_map_pairs;.;tracewarden_host_errors_total",
@@ -79,7 +81,7 @@ fn names_carry_their_labels_as_istio_extracts_them() {
 
 #[test]
 fn only_what_a_configuration_can_reach_is_expected() {
-    let expected = |json: &str| Counter::expected(&Config::parse(json.as_bytes()).unwrap());
+    let expected = |json: &str| Counter::expected(&Config::load(json.as_bytes(), |_| None).unwrap().config);
     let has =
         |json: &str, part: &str| expected(json).iter().any(|counter| counter.to_string().contains(part));
     assert!(has("{}", "direction=.=outbound") && has("{}", "direction=.=inbound"));
@@ -89,5 +91,6 @@ fn only_what_a_configuration_can_reach_is_expected() {
     assert!(has("{}", "repairs") && !has(r#"{"start": "never"}"#, "repairs"));
     assert!(!has(r#"{"mode": "observe"}"#, "repairs") && !has(r#"{"mode": "observe"}"#, "sampled"));
     assert!(!has(r#"{"response": {"validate": false}}"#, "responses"));
+    assert!(!has("{}", "excluded") && has(r#"{"exclude": [{"path": "/"}]}"#, "excluded"));
     assert!(expected(r#"{"enabled": false}"#).is_empty());
 }

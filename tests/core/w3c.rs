@@ -204,9 +204,7 @@ fn an_id_of_zeros_is_drawn_again() {
 /// The lines as one list, printed; or why they are none.
 fn list(lines: &[&str]) -> Result<String, S> {
     let list = TraceState::parse(lines.iter().map(|line| line.as_bytes()))?;
-    let mut out = Vec::new();
-    list.write_to(&mut out);
-    let out = String::from_utf8(out).unwrap();
+    let out = String::from_utf8(list.to_bytes()).unwrap();
     assert_eq!(
         list.is_verbatim(),
         lines.is_empty() || !out.is_empty() && lines == [out.as_str()],

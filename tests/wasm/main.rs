@@ -4,3 +4,6 @@
 mod module;
 mod scenarios;
 mod support;
+#[path = "../data/vectors.rs"]
+mod vector_data;
+mod vectors;

@@ -38,6 +38,12 @@ const INBOUND: &str = r#"{"direction": "inbound"}"#;
 const EDGE: &str = r#"{"direction": "inbound", "role": "edge"}"#;
 const NEW: &str = r#"{"direction": "inbound", "parent_id": "new"}"#;
 const NEVER: &str = r#"{"direction": "inbound", "start": "never"}"#;
+const RENAMED: &str = r#"{"direction": "inbound", "parent_id": "new", "header": "X-Trace"}"#;
+const IGNORE_ALL: &str = r#"{"direction": "inbound", "sampling": {"parent": "ignore", "probability": 1}}"#;
+const IGNORE_NONE: &str = r#"{"direction": "inbound", "sampling": {"parent": "ignore", "probability": 0}}"#;
+const RAISE_ALL: &str = r#"{"direction": "inbound", "sampling": {"parent": "raise", "probability": 1}}"#;
+const RAISE_NONE: &str = r#"{"direction": "inbound", "sampling": {"parent": "raise", "probability": 0}}"#;
+const EXCLUDE: &str = r#"{"direction": "inbound", "exclude": [{"path": "/other"}, {"path_prefix": "/ca"}]}"#;
 const OBSERVE: &str = r#"{"direction": "inbound", "mode": "observe"}"#;
 
 const CONTINUED: &str = "requests inbound internal enforce continued";
@@ -45,17 +51,19 @@ const LOST: &str = "requests inbound internal enforce lost";
 const CORRUPT: &str = "requests inbound internal enforce corrupt";
 const BY_PARENT: &str = "sampled record parent";
 const BY_PROBABILITY: &str = "sampled record probability";
+/// OT-08: a trace that starts here tells its threshold, which is zero at probability 1.
+const TH_0: &[&[u8]] = &[b"ot=th:0"];
 const REPAIRED: &str = "repairs inbound new";
 
 #[rustfmt::skip]
 const ROWS: &[Row] = &[
     Row { rule: "TP-40", why: "the edge starts a trace where none came", config: EDGE,
-        request: &[], sent: NewTrace("03"), tracestate: &[],
+        request: &[], sent: NewTrace("03"), tracestate: TH_0,
         counters: &["requests inbound edge enforce started", BY_PROBABILITY] },
     Row { rule: "TP-40", why: "inside of the mesh the same is a loss, and repaired", config: INBOUND,
-        request: &[], sent: NewTrace("03"), tracestate: &[], counters: &[LOST, REPAIRED, BY_PROBABILITY] },
+        request: &[], sent: NewTrace("03"), tracestate: TH_0, counters: &[LOST, REPAIRED, BY_PROBABILITY] },
     Row { rule: "TP-41 TS-02", why: "a tracestate without a traceparent goes", config: INBOUND,
-        request: &[("tracestate", b"a=1")], sent: NewTrace("03"), tracestate: &[],
+        request: &[("tracestate", b"a=1")], sent: NewTrace("03"), tracestate: TH_0,
         counters: &[LOST, REPAIRED, BY_PROBABILITY] },
     Row { rule: "TP-42", why: "a trace that starts unsampled says so, and that its id is random",
         config: r#"{"direction": "inbound", "sampling": {"probability": 0}}"#,
@@ -99,19 +107,19 @@ const ROWS: &[Row] = &[
         counters: &[CONTINUED, "corrupt inbound tracestate no_equals", BY_PARENT] },
 
     Row { rule: "TP-05", why: "a corrupt context is replaced by a new trace, its tracestate dropped", config: INBOUND,
-        request: &[("traceparent", UPPER), ("tracestate", b"a=1")], sent: NewTrace("03"), tracestate: &[],
+        request: &[("traceparent", UPPER), ("tracestate", b"a=1")], sent: NewTrace("03"), tracestate: TH_0,
         counters: &[CORRUPT, "corrupt inbound traceparent upper_case", REPAIRED, BY_PROBABILITY] },
     Row { rule: "TS-02", why: "a tracestate beside a corrupt traceparent is not even read", config: INBOUND,
-        request: &[("traceparent", UPPER), ("tracestate", b"=")], sent: NewTrace("03"), tracestate: &[],
+        request: &[("traceparent", UPPER), ("tracestate", b"=")], sent: NewTrace("03"), tracestate: TH_0,
         counters: &[CORRUPT, "corrupt inbound traceparent upper_case", REPAIRED, BY_PROBABILITY] },
     Row { rule: "TP-06", why: "two lines are no context, even if they agree", config: INBOUND,
-        request: &[("traceparent", SAMPLED), ("traceparent", SAMPLED)], sent: NewTrace("03"), tracestate: &[],
+        request: &[("traceparent", SAMPLED), ("traceparent", SAMPLED)], sent: NewTrace("03"), tracestate: TH_0,
         counters: &[CORRUPT, "corrupt inbound traceparent repeated", REPAIRED, BY_PROBABILITY] },
     Row { rule: "TP-06", why: "an empty line counts as a line", config: INBOUND,
-        request: &[("traceparent", b""), ("traceparent", SAMPLED)], sent: NewTrace("03"), tracestate: &[],
+        request: &[("traceparent", b""), ("traceparent", SAMPLED)], sent: NewTrace("03"), tracestate: TH_0,
         counters: &[CORRUPT, "corrupt inbound traceparent repeated", REPAIRED, BY_PROBABILITY] },
     Row { rule: "TP-02", why: "an empty header is corrupt, at the edge as well", config: EDGE,
-        request: &[("traceparent", b"")], sent: NewTrace("03"), tracestate: &[],
+        request: &[("traceparent", b"")], sent: NewTrace("03"), tracestate: TH_0,
         counters: &["requests inbound edge enforce corrupt", "corrupt inbound traceparent empty", REPAIRED,
             BY_PROBABILITY] },
 
@@ -132,6 +140,48 @@ const ROWS: &[Row] = &[
     Row { rule: "mode: observe", why: "and so is a bad tracestate", config: OBSERVE,
         request: &[("traceparent", SAMPLED), ("tracestate", b"a")], sent: AsItCame, tracestate: &[b"a"],
         counters: &["requests inbound internal observe continued", "corrupt inbound tracestate no_equals"] },
+    Row { rule: "OT-11 E7", why: "a threshold that contradicts the sampled flag is removed", config: NEW,
+        request: &[("traceparent", SAMPLED), ("tracestate", b"a=1,ot=th:8")], sent: NewParent("01"),
+        tracestate: &[b"a=1"], counters: &[CONTINUED, BY_PARENT] },
+    Row { rule: "OT-09 E8", why: "an unsampled trace has no threshold; what else OpenTelemetry keeps there stays",
+        config: NEW, request: &[("traceparent", UNSAMPLED), ("tracestate", b"a=1,ot=th:c;foo:1")],
+        sent: NewParent("00"), tracestate: &[b"ot=foo:1,a=1"], counters: &[CONTINUED, "sampled drop parent"] },
+    Row { rule: "OT-10 E9", why: "nobody knows the probability, so no threshold is added", config: NEW,
+        request: &[("traceparent", SAMPLED)], sent: NewParent("01"), tracestate: &[], counters: &[CONTINUED, BY_PARENT] },
+    Row { rule: "OT-11 TS-10", why: "a threshold that holds stays where it is", config: NEW,
+        request: &[("traceparent", SAMPLED), ("tracestate", b"a=1,ot=th:4;rv:6e6d1a75832a2f")],
+        sent: NewParent("01"), tracestate: &[b"a=1,ot=th:4;rv:6e6d1a75832a2f"], counters: &[CONTINUED, BY_PARENT] },
+    Row { rule: "OT-14", why: "a malformed threshold counts as none, and is removed", config: NEW,
+        request: &[("traceparent", SAMPLED), ("tracestate", b"ot=th:C;x:1,a=1")], sent: NewParent("01"),
+        tracestate: &[b"ot=x:1,a=1"], counters: &[CONTINUED, BY_PARENT] },
+    Row { rule: "OT-01", why: "a member that is not made of pairs says nothing, and is left alone", config: NEW,
+        request: &[("traceparent", SAMPLED), ("tracestate", b"a=1,ot=th:8;")], sent: NewParent("01"),
+        tracestate: &[b"a=1,ot=th:8;"], counters: &[CONTINUED, BY_PARENT] },
+    Row { rule: "OT-11", why: "forwarding touches no threshold", config: INBOUND,
+        request: &[("traceparent", SAMPLED), ("tracestate", b"ot=th:8")], sent: AsItCame, tracestate: &[b"ot=th:8"],
+        counters: &[CONTINUED, BY_PARENT] },
+    Row { rule: "OT-12 TP-32", why: "a hop that ignores the flag sets it, with a parent-id of its own", config: IGNORE_ALL,
+        request: &[("traceparent", UNSAMPLED), ("tracestate", b"a=1")], sent: NewParent("01"),
+        tracestate: &[b"ot=th:0,a=1"], counters: &[CONTINUED, BY_PROBABILITY] },
+    Row { rule: "OT-12 TP-32", why: "and clears it", config: IGNORE_NONE,
+        request: &[("traceparent", RANDOM), ("tracestate", b"a=1,ot=th:0;rv:6e6d1a75832a2f")], sent: NewParent("02"),
+        tracestate: &[b"ot=rv:6e6d1a75832a2f,a=1"], counters: &[CONTINUED, "sampled drop probability"] },
+    Row { rule: "OT-12 TP-34", why: "where it would say the same, the context goes on untouched", config: IGNORE_ALL,
+        request: &[("traceparent", SAMPLED), ("tracestate", b"a=1,ot=th:0")], sent: AsItCame,
+        tracestate: &[b"a=1,ot=th:0"], counters: &[CONTINUED, BY_PROBABILITY] },
+    Row { rule: "parent: raise", why: "an unset flag may be set", config: RAISE_ALL,
+        request: &[("traceparent", UNSAMPLED)], sent: NewParent("01"), tracestate: TH_0,
+        counters: &[CONTINUED, BY_PROBABILITY] },
+    Row { rule: "parent: raise", why: "a set one is never cleared", config: RAISE_NONE,
+        request: &[("traceparent", SAMPLED)], sent: AsItCame, tracestate: &[], counters: &[CONTINUED, BY_PARENT] },
+    Row { rule: "parent: raise", why: "an unset one stays unset where the probability says so", config: RAISE_NONE,
+        request: &[("traceparent", UNSAMPLED)], sent: AsItCame, tracestate: &[],
+        counters: &[CONTINUED, "sampled drop probability"] },
+
+    Row { rule: "exclude", why: "a request that a rule matches is counted and left alone", config: EXCLUDE,
+        request: &[("traceparent", UPPER), ("tracestate", b"a=1")], sent: AsItCame, tracestate: &[b"a=1"],
+        counters: &["requests inbound internal enforce excluded"] },
+
     Row { rule: "enabled: false", why: "nothing is done", config: r#"{"enabled": false}"#,
         request: &[("traceparent", UPPER)], sent: AsItCame, tracestate: &[], counters: &[] },
 ];
@@ -139,8 +189,7 @@ const ROWS: &[Row] = &[
 #[test]
 fn a_request_gets_what_the_rules_say() {
     for row in ROWS {
-        let scenario = Scenario { config: row.config, listener: None, request: row.request, response: None };
-        for (runner, outcome) in runs(&scenario) {
+        for (runner, outcome) in runs(row.config, row.request, None) {
             let name = format!("{runner}, {}: {}", row.rule, row.why);
             check_sent(&name, row, &outcome.request);
             assert_eq!(outcome.request.lines("tracestate"), row.tracestate, "{name}");
@@ -167,9 +216,159 @@ fn the_direction_is_the_listeners_unless_it_is_stated() {
     ];
     for (config, listener, direction) in rows {
         let request: &[Line<'_>] = &[("traceparent", SAMPLED)];
-        for (runner, outcome) in runs(&Scenario { config, listener, request, response: None }) {
+        let scenario = Scenario { config, listener, request, response: None };
+        for (runner, outcome) in scenario.run_both() {
             let counter = format!("requests {direction} internal enforce continued");
             assert!(outcome.counters.contains(&counter), "{runner}, {config}: {:?}", outcome.counters);
+        }
+    }
+}
+
+#[test]
+fn a_renamed_header_is_read_and_written_under_its_name() {
+    let request: &[Line<'_>] = &[("X-Trace", SAMPLED)];
+    for (runner, outcome) in runs(RENAMED, request, Some(&[])) {
+        let sent = only_context(runner, &outcome.request.lines("x-trace"));
+        assert_eq!(sent.trace_id.to_string(), T, "{runner}");
+        assert_ne!(sent.to_bytes(), SAMPLED, "{runner}");
+        assert_eq!(outcome.request.get("traceparent"), None, "{runner}");
+        let response = outcome.response.expect("a response came");
+        assert_eq!(response.lines("x-trace"), outcome.request.lines("x-trace"), "{runner}");
+    }
+    let request: &[Line<'_>] = &[("traceparent", SAMPLED)];
+    for (runner, outcome) in runs(RENAMED, request, None) {
+        assert!(outcome.counters.contains(&LOST.to_owned()), "{runner}: {:?}", outcome.counters);
+        assert_eq!(outcome.request.get("traceparent"), Some(SAMPLED), "{runner}: a header like any other");
+    }
+}
+
+#[test]
+fn exclude_rules_match_what_they_say() {
+    // The path of every request is /cart.
+    let request: &[Line<'_>] =
+        &[(":method", b"GET"), ("user-agent", b"kube-probe/1.29"), ("traceparent", UPPER)];
+    let rows = [
+        (r#"{"path": "/cart"}"#, true),
+        (r#"{"path": "/car"}"#, false),
+        (r#"{"path_prefix": "/car"}"#, true),
+        (r#"{"path_prefix": "/healthz"}"#, false),
+        (r#"{"method": "GET"}"#, true),
+        (r#"{"method": "get"}"#, false),
+        (r#"{"user_agent_prefix": "kube-probe/"}"#, true),
+        (r#"{"user_agent_prefix": "kube-probe/", "method": "POST"}"#, false),
+        (r#"{"user_agent_prefix": "kube-probe/", "method": "GET", "path": "/cart"}"#, true),
+        (r#"{"path": "/x"}, {"method": "GET"}"#, true),
+    ];
+    for (rules, matches) in rows {
+        let config = format!(r#"{{"exclude": [{rules}], "mode": "observe", "direction": "inbound"}}"#);
+        for (runner, outcome) in runs(&config, request, Some(&[])) {
+            let excluded = outcome.counters == ["requests inbound internal observe excluded"];
+            assert_eq!(excluded, matches, "{runner}, {rules}: {:?}", outcome.counters);
+        }
+    }
+}
+
+#[test]
+fn the_filter_state_tells_what_came_and_what_goes_on() {
+    let state = |config: &str| {
+        format!(r#"{{{config}, "direction": "inbound", "access_log": {{"filter_state": true}}}}"#)
+    };
+    let new = state(r#""parent_id": "new""#);
+    for (runner, outcome) in runs(&new, &[("traceparent", SAMPLED)], None) {
+        let sent = only_context(runner, &outcome.request.lines("traceparent"));
+        let published: Vec<(&str, &str)> =
+            outcome.published.iter().map(|(k, v)| (k.as_str(), v.as_str())).collect();
+        let span_id = sent.parent_id.to_string();
+        let expected = [
+            ("parent_id", "b7ad6b7169203331"),
+            ("sampled", "true"),
+            ("span_id", &span_id),
+            ("trace_context", "continued"),
+            ("trace_id", T),
+        ];
+        assert_eq!(published, expected, "{runner}");
+    }
+    let never = state(r#""start": "never""#);
+    for (runner, outcome) in runs(&never, &[("traceparent", UPPER)], None) {
+        let published: Vec<_> = outcome.published.into_iter().collect();
+        assert_eq!(published, [("trace_context".to_owned(), "corrupt".to_owned())], "{runner}");
+    }
+    for (runner, outcome) in runs(NEW, &[("traceparent", SAMPLED)], None) {
+        assert!(outcome.published.is_empty(), "{runner}: off unless asked for");
+    }
+}
+
+#[test]
+fn a_loss_and_a_corruption_are_offered_to_the_log() {
+    let rows: &[(&str, &[Line<'_>], usize)] = &[
+        (INBOUND, &[], 1),
+        (INBOUND, &[("traceparent", UPPER)], 1),
+        (INBOUND, &[("traceparent", SAMPLED), ("tracestate", b"a")], 1),
+        (OBSERVE, &[], 1),
+        (NEVER, &[], 1),
+        (EDGE, &[], 0),
+        (INBOUND, &[("traceparent", SAMPLED)], 0),
+    ];
+    for (config, request, lines) in rows {
+        for (runner, outcome) in runs(config, request, None) {
+            assert_eq!(outcome.logged, *lines, "{runner}, {config}, {} headers", request.len());
+        }
+    }
+}
+
+#[test]
+fn a_context_on_the_response_is_read_in_each_form() {
+    const ALL: &str = r#"{"direction": "inbound", "mode": "observe", "response": {"inject": ["server-timing", "traceresponse"]}}"#;
+    const QUOTED: &[u8] = b"db;dur=5;desc=\"a, b;c\", traceparent;desc=\"00-0af7651916cd43dd8448eb211c80319c-00f067aa0ba902b7-01\"";
+    const TOKEN: &[u8] = b"Trace ; dur=1 ; Desc = 00-0af7651916cd43dd8448eb211c80319c-00f067aa0ba902b7-01";
+    let rows: &[(&[Line<'_>], &str)] = &[
+        (&[], "responses absent"),
+        (&[("traceresponse", SAMPLED)], "responses match"),
+        (&[("traceresponse", OTHER)], "responses mismatch"),
+        (&[("traceparent", SAMPLED), ("traceresponse", OTHER)], "responses match"),
+        (&[("server-timing", QUOTED)], "responses match"),
+        (&[("server-timing", b"cache;desc=hit"), ("server-timing", TOKEN)], "responses match"),
+        (&[("server-timing", b"traceparent;desc=\"00-0\"")], "responses corrupt"),
+        (&[("server-timing", b"traceparent")], "responses corrupt"),
+        (&[("server-timing", b"db;desc=\"traceparent;desc=x\"")], "responses absent"),
+        (&[("server-timing", b"\xff\xff;;,,=\"\\")], "responses absent"),
+    ];
+    for (response, counter) in rows {
+        let request: &[Line<'_>] = &[("traceparent", SAMPLED)];
+        for (runner, outcome) in runs(ALL, request, Some(response)) {
+            let counted = outcome.counters.iter().find(|counter| counter.starts_with("responses"));
+            assert_eq!(counted.map(String::as_str), Some(*counter), "{runner}");
+            let received = outcome.response.expect("a response came");
+            assert_eq!(received, with_bystanders(response), "{runner}: observing touches nothing");
+        }
+    }
+}
+
+#[test]
+fn a_context_is_put_on_the_response_in_each_form() {
+    let config = |inject: &str, when: &str| {
+        format!(r#"{{"direction": "inbound", "response": {{"inject": [{inject}], "when": "{when}"}}}}"#)
+    };
+    let timing = [&b"traceparent;desc=\""[..], SAMPLED, b"\""].concat();
+    let everything = config(r#""traceparent", "traceresponse", "server-timing""#, "always");
+    let response: &[Line<'_>] = &[("server-timing", b"db;dur=5")];
+    for (runner, outcome) in runs(&everything, &[("traceparent", SAMPLED)], Some(response)) {
+        let received = outcome.response.expect("a response came");
+        assert_eq!(received.lines("traceparent"), [SAMPLED], "{runner}");
+        assert_eq!(received.lines("traceresponse"), [SAMPLED], "{runner}");
+        assert_eq!(received.lines("server-timing"), [&b"db;dur=5"[..], &timing], "{runner}: RS-06, appended");
+    }
+    // RS-08: the upstream's own metric stays the only one.
+    let response: &[Line<'_>] = &[("server-timing", b"traceparent;desc=\"x\"")];
+    for (runner, outcome) in runs(&everything, &[("traceparent", SAMPLED)], Some(response)) {
+        let received = outcome.response.expect("a response came");
+        assert_eq!(received.lines("server-timing"), [b"traceparent;desc=\"x\""], "{runner}: RS-08");
+    }
+    let sampled_only = config(r#""traceparent""#, "sampled");
+    for (sent, received) in [(SAMPLED, vec![SAMPLED]), (UNSAMPLED, vec![])] {
+        let request: &[Line<'_>] = &[("traceparent", sent)];
+        for (runner, outcome) in runs(&sampled_only, request, Some(&[])) {
+            assert_eq!(outcome.response.expect("a response came").lines("traceparent"), received, "{runner}");
         }
     }
 }
@@ -198,9 +397,7 @@ fn a_response_is_compared_with_what_was_sent() {
     for (config, request, answered, received, counter) in rows {
         let answered: Vec<Line<'_>> = answered.iter().map(|value| ("traceparent", *value)).collect();
         let request: &[Line<'_>] = &[("traceparent", request)];
-        for (runner, outcome) in
-            runs(&Scenario { config, listener: None, request, response: Some(&answered) })
-        {
+        for (runner, outcome) in runs(config, request, Some(&answered)) {
             let name = format!("{runner}, {config}, {}", outcome.counters.join(", "));
             let response = outcome.response.expect("a response came");
             assert_eq!(response.lines("traceparent"), *received, "{name}");
@@ -215,8 +412,7 @@ fn a_response_is_compared_with_what_was_sent() {
 fn the_caller_learns_the_context_that_the_upstream_received() {
     for config in [NEW, INBOUND] {
         for request in [&[("traceparent", SAMPLED)][..], &[("traceparent", UPPER)], &[]] {
-            for (runner, outcome) in runs(&Scenario { config, listener: None, request, response: Some(&[]) })
-            {
+            for (runner, outcome) in runs(config, request, Some(&[])) {
                 let response = outcome.response.expect("a response came");
                 assert_eq!(response.lines("traceparent"), outcome.request.lines("traceparent"), "{runner}");
             }
@@ -224,8 +420,12 @@ fn the_caller_learns_the_context_that_the_upstream_received() {
     }
 }
 
-fn runs(scenario: &Scenario<'_>) -> [(&'static str, Outcome); 2] {
-    [("native", scenario.run_natively()), ("wasm", scenario.run_in_wasm())]
+fn runs<'a>(
+    config: &'a str,
+    request: &'a [Line<'a>],
+    response: Option<&'a [Line<'a>]>,
+) -> [(&'static str, Outcome); 2] {
+    Scenario { config, listener: None, request, response }.run_both()
 }
 
 fn check_sent(name: &str, row: &Row, request: &HeaderMap) {

@@ -4,12 +4,12 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::LazyLock;
 
-use proxy_wasm_test_framework::{HeaderMap, Host, Module, Vm};
+use proxy_wasm_test_framework::{HeaderMap, Host, LogLevel, Module, Vm};
 use rand::SeedableRng;
 use rand::rngs::ChaCha12Rng;
 use tracewarden::config::Config;
-use tracewarden::headers::{HeaderName, Headers};
 use tracewarden::metrics::{Counter, Direction};
+use tracewarden::notice::Notice;
 use tracewarden::pass::{self, Facts, Refused, Sink, Stream};
 
 /// A header line: a name, and a value of any octets.
@@ -37,7 +37,14 @@ pub(crate) struct Outcome {
     pub(crate) response: Option<HeaderMap>,
     /// Every counter above zero, as [`short`] words it.
     pub(crate) counters: Vec<String>,
+    /// What went into the filter state.
+    pub(crate) published: BTreeMap<String, String>,
+    /// How many lines were offered to the log.
+    pub(crate) logged: usize,
 }
+
+/// The keys that the filter publishes.
+const KEYS: [&str; 5] = ["trace_context", "trace_id", "span_id", "parent_id", "sampled"];
 
 /// Lines that every request and response has, and that nothing may change.
 const BYSTANDERS: &[Line<'_>] = &[
@@ -48,9 +55,14 @@ const BYSTANDERS: &[Line<'_>] = &[
 ];
 
 impl Scenario<'_> {
+    /// Runs it both ways.
+    pub(crate) fn run_both(&self) -> [(&'static str, Outcome); 2] {
+        [("native", self.run_natively()), ("wasm", self.run_in_wasm())]
+    }
+
     /// Runs it through the core.
     pub(crate) fn run_natively(&self) -> Outcome {
-        let config = Config::parse(self.config.as_bytes()).expect(self.config);
+        let config = load(self.config);
         let direction = match self.listener {
             Some(1) => Direction::Inbound,
             Some(2) => Direction::Outbound,
@@ -58,22 +70,21 @@ impl Scenario<'_> {
         };
         let mut facts =
             Native { direction, rng: ChaCha12Rng::from_seed([3; 32]), response: HeaderMap::new() };
-        let mut sink = Recorder { headers: with_bystanders(self.request), counters: BTreeMap::new() };
+        let mut sink = Recorder { headers: with_bystanders(self.request), ..Recorder::default() };
         let serialized = sink.headers.to_bytes();
-        let headers = Headers::scan(&serialized).expect("the map is whole");
         let stream = match config.enabled {
-            true => pass::request(&config, &headers, &mut facts, &mut sink),
+            true => pass::request(&config, &serialized, &mut facts, &mut sink).expect("the map is whole"),
             false => Stream::Untouched,
         };
         let request = sink.headers.clone();
         let response = self.response.map(|lines| {
             facts.response = with_bystanders(lines);
             sink.headers = facts.response.clone();
-            pass::response(&config, stream, &mut facts, &mut sink);
+            pass::response(&config, stream, &mut facts, &mut sink).expect("the map is whole");
             sink.headers.clone()
         });
         let counters = sink.counters.iter().map(|(name, count)| short(name, *count)).collect();
-        Outcome { request, response, counters }
+        Outcome { request, response, counters, published: sink.published, logged: sink.notices.len() }
     }
 
     /// Runs it through the built module.
@@ -91,9 +102,24 @@ impl Scenario<'_> {
             vm.response(stream, with_bystanders(lines)).expect("no trap");
             vm.response_headers(stream).clone()
         });
+        let published = KEYS.iter().filter_map(|key| {
+            let value = vm.filter_state(stream, &format!("wasm.{key}"))?;
+            Some(((*key).to_owned(), text(value)))
+        });
+        let published = published.collect();
         vm.finish(stream).expect("no trap");
-        Outcome { request, response, counters: counters(&vm) }
+        let logged = vm.host().logged(LogLevel::Warn).len();
+        Outcome { request, response, counters: counters(&vm), published, logged }
     }
+}
+
+/// A configuration that is valid, without an environment.
+fn load(json: &str) -> Config {
+    Config::load(json.as_bytes(), |_| None).expect(json).config
+}
+
+fn text(value: &[u8]) -> String {
+    String::from_utf8(value.to_vec()).expect("published values are text")
 }
 
 /// The built module, compiled once.
@@ -153,28 +179,48 @@ impl Facts for Native {
         Some(&mut self.rng)
     }
 
-    fn response_header(&mut self, name: HeaderName) -> Option<Vec<u8>> {
+    fn response_header(&mut self, name: &str) -> Option<Vec<u8>> {
         self.response.get(name).map(<[u8]>::to_vec)
+    }
+
+    fn response_headers(&mut self) -> Vec<u8> {
+        self.response.to_bytes()
     }
 }
 
+#[derive(Default)]
 struct Recorder {
     headers: HeaderMap,
     counters: BTreeMap<String, u64>,
+    published: BTreeMap<String, String>,
+    notices: Vec<Notice>,
 }
 
 impl Sink for Recorder {
-    fn set(&mut self, name: HeaderName, value: &[u8]) -> Result<(), Refused> {
+    fn set(&mut self, name: &str, value: &[u8]) -> Result<(), Refused> {
         self.headers.replace(name, value);
         Ok(())
     }
 
-    fn remove(&mut self, name: HeaderName) -> Result<(), Refused> {
+    fn add(&mut self, name: &str, value: &[u8]) -> Result<(), Refused> {
+        self.headers.add(name, value);
+        Ok(())
+    }
+
+    fn remove(&mut self, name: &str) -> Result<(), Refused> {
         self.headers.remove(name);
         Ok(())
     }
 
     fn count(&mut self, counter: Counter) {
         *self.counters.entry(counter.to_string()).or_default() += 1;
+    }
+
+    fn publish(&mut self, key: &'static str, value: &[u8]) {
+        self.published.insert(key.to_owned(), text(value));
+    }
+
+    fn notice(&mut self, notice: Notice) {
+        self.notices.push(notice);
     }
 }

@@ -60,7 +60,14 @@ fn prune(module_path: &Path, exports_path: &Path, out: &Path) -> Result<(), Box<
         .into());
     }
     walrus::passes::gc::run(&mut module);
-    fs::write(out, module.emit_wasm()).map_err(at(out))?;
+    let pruned = module.emit_wasm();
+    if fs::read(out).is_ok_and(|present| present == pruned) {
+        return Ok(());
+    }
+    // Whoever loads the module while it is written gets the old one or the new one.
+    let draft = out.with_extension("wasm.draft");
+    fs::write(&draft, pruned).map_err(at(&draft))?;
+    fs::rename(&draft, out).map_err(at(out))?;
     Ok(())
 }
 

@@ -1,0 +1,139 @@
+//! What environment variables say, for fields that the JSON leaves out.
+
+use super::ConfigError;
+use crate::labels::labels;
+use crate::notice::LogFormat;
+use crate::sampling::{Parent, Sampler, Threshold};
+
+/// The fields that an environment variable can set.
+pub(super) struct Defaults {
+    pub(super) enabled: bool,
+    pub(super) header: String,
+    pub(super) sampling: Sampler,
+    pub(super) log_format: LogFormat,
+}
+
+labels! {
+    /// What becomes of a configuration that is not valid: `TRACEWARDEN_ON_BAD_CONFIG`.
+    pub enum OnBadConfig {
+        /// It is refused; what Envoy makes of that depends on where the configuration came from.
+        Refuse = "refuse",
+        /// Every request passes, untouched and counted in `tracewarden_bypassed_total`.
+        Bypass = "bypass",
+    }
+}
+
+impl OnBadConfig {
+    /// Reads the variable; without it a bad configuration is refused.
+    ///
+    /// # Errors
+    /// There is another word in it.
+    pub fn load(environment: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
+        let word = |word: &str| {
+            Self::ALL
+                .iter()
+                .find(|known| word == known.label())
+                .copied()
+                .ok_or(format!("{word:?} is neither \"refuse\" nor \"bypass\""))
+        };
+        Ok(ours(environment, "TRACEWARDEN_ON_BAD_CONFIG", word)?.unwrap_or(Self::Refuse))
+    }
+}
+
+/// Reads our own variables, a bad value of which is refused, and OpenTelemetry's, a bad value of which counts as unset
+/// and is noted ([OpenTelemetry, environment variables](https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/)).
+pub(super) fn defaults(
+    environment: impl Fn(&str) -> Option<String>,
+    notices: &mut Vec<String>,
+) -> Result<Defaults, ConfigError> {
+    // OpenTelemetry: an empty value counts as unset.
+    let variable = |name: &str| environment(name).filter(|value| !value.is_empty());
+    let mut sampling = sampler(variable, notices);
+    note_propagators(variable, notices);
+    if let Some(rate) = ours(variable, "TRACE_SAMPLING_RATE", parse_probability)? {
+        sampling.probability = rate;
+    }
+    Ok(Defaults {
+        enabled: ours(variable, "ENABLE_DISTRIBUTED_TRACING", parse_bool)?.unwrap_or(true),
+        header: ours(variable, "TRACE_HEADER_NAME", parse_header_name)?
+            .unwrap_or_else(|| crate::headers::TRACEPARENT.to_owned()),
+        sampling,
+        log_format: ours(variable, "TRACE_LOG_FORMAT", LogFormat::parse)?.unwrap_or_default(),
+    })
+}
+
+fn ours<T>(
+    variable: impl Fn(&str) -> Option<String>,
+    name: &str,
+    parse: impl Fn(&str) -> Result<T, String>,
+) -> Result<Option<T>, ConfigError> {
+    variable(name)
+        .map(|value| parse(&value))
+        .transpose()
+        .map_err(|problem| ConfigError { place: name.to_owned(), problem })
+}
+
+/// `OTEL_TRACES_SAMPLER` and its argument (rule OT-16).
+fn sampler(variable: impl Fn(&str) -> Option<String>, notices: &mut Vec<String>) -> Sampler {
+    let mut note = |name: &str, value: &str| {
+        notices.push(format!("{name}: {value:?} is not supported, and counts as unset"));
+    };
+    let mut sampler = Sampler { parent: Parent::Respect, probability: Threshold::ALWAYS };
+    let Some(name) = variable("OTEL_TRACES_SAMPLER") else { return sampler };
+    let base = name.strip_prefix("parentbased_");
+    if base.is_none() {
+        sampler.parent = Parent::Ignore;
+    }
+    match base.unwrap_or(&name) {
+        "always_on" => {}
+        "always_off" => sampler.probability = Threshold::NEVER,
+        "traceidratio" => {
+            if let Some(argument) = variable("OTEL_TRACES_SAMPLER_ARG") {
+                match parse_probability(&argument) {
+                    Ok(probability) => sampler.probability = probability,
+                    Err(_) => note("OTEL_TRACES_SAMPLER_ARG", &argument),
+                }
+            }
+        }
+        _ => {
+            sampler.parent = Parent::Respect;
+            note("OTEL_TRACES_SAMPLER", &name);
+        }
+    }
+    sampler
+}
+
+/// `tracecontext` is the only format here; `baggage` passes through the filter untouched in any case.
+fn note_propagators(variable: impl Fn(&str) -> Option<String>, notices: &mut Vec<String>) {
+    let list = variable("OTEL_PROPAGATORS").unwrap_or_default();
+    for name in list.split(',').map(str::trim) {
+        if !matches!(name, "" | "tracecontext" | "baggage") {
+            notices.push(format!("OTEL_PROPAGATORS: {name:?} is not supported, and is left out"));
+        }
+    }
+}
+
+fn parse_bool(text: &str) -> Result<bool, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "true" => Ok(true),
+        "false" => Ok(false),
+        _ => Err(format!("{text:?} is neither \"true\" nor \"false\"")),
+    }
+}
+
+fn parse_probability(text: &str) -> Result<Threshold, String> {
+    Threshold::from_probability(text.trim()).map_err(|error| error.to_string())
+}
+
+/// A header name in lower case, which is how Envoy keeps them.
+pub(super) fn parse_header_name(name: &str) -> Result<String, String> {
+    let is_token = |octet: u8| octet.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&octet);
+    let name = name.to_ascii_lowercase();
+    if name.is_empty() || name.len() > 128 || !name.bytes().all(is_token) {
+        return Err(format!("{name:?} is not a header name of 1 to 128 letters, digits and -_.!#$%&'*+^`|~"));
+    }
+    if name == crate::headers::TRACESTATE {
+        return Err(format!("{name:?} is the name of another header"));
+    }
+    Ok(name)
+}

@@ -1,0 +1,113 @@
+//! Typed reading of JSON values that know their place: every refusal names the path, what is wanted, and the value.
+
+use serde_json::{Map, Value};
+
+use super::ConfigError;
+use crate::labels::Labelled;
+use crate::sampling::Threshold;
+
+/// A value and its place.
+pub(super) struct Node {
+    path: String,
+    value: Value,
+}
+
+/// An object whose fields are taken one by one; what is left in the end nobody knows.
+pub(super) struct Object {
+    path: String,
+    fields: Map<String, Value>,
+    known: Vec<&'static str>,
+}
+
+impl Node {
+    /// Reads the whole document; none at all is an empty object.
+    pub(super) fn document(json: &[u8]) -> Result<Self, ConfigError> {
+        let value = match json.trim_ascii() {
+            [] => Value::Object(Map::new()),
+            text => serde_json::from_slice(text).map_err(|error| ConfigError {
+                place: "the configuration".to_owned(),
+                problem: error.to_string(),
+            })?,
+        };
+        Ok(Self { path: String::new(), value })
+    }
+
+    pub(super) fn object(self) -> Result<Object, ConfigError> {
+        match self.value {
+            Value::Object(fields) => Ok(Object { path: self.path, fields, known: Vec::new() }),
+            _ => Err(self.is_not("an object")),
+        }
+    }
+
+    pub(super) fn list(self) -> Result<Vec<Self>, ConfigError> {
+        let Value::Array(values) = self.value else { return Err(self.is_not("a list")) };
+        let path = self.path;
+        let places = values.into_iter().enumerate();
+        Ok(places.map(|(place, value)| Self { path: format!("{path}[{place}]"), value }).collect())
+    }
+
+    pub(super) fn boolean(self) -> Result<bool, ConfigError> {
+        self.value.as_bool().ok_or_else(|| self.is_not("true or false"))
+    }
+
+    /// Reads one of an enum's labels.
+    pub(super) fn word<T: Labelled>(self) -> Result<T, ConfigError> {
+        let found = T::ALL.iter().find(|word| self.value.as_str() == Some(word.label()));
+        found.copied().ok_or_else(|| {
+            let labels: Vec<String> = T::ALL.iter().map(|word| format!("{:?}", word.label())).collect();
+            self.is_not(&format!("one of {}", labels.join(", ")))
+        })
+    }
+
+    /// Reads a text, and makes of it what `parse` does.
+    pub(super) fn text<T>(self, parse: impl FnOnce(&str) -> Result<T, String>) -> Result<T, ConfigError> {
+        match &self.value {
+            Value::String(text) => parse(text).map_err(|problem| self.refused(problem)),
+            _ => Err(self.is_not("a text")),
+        }
+    }
+
+    pub(super) fn string(self) -> Result<String, ConfigError> {
+        self.text(|text| Ok(text.to_owned()))
+    }
+
+    pub(super) fn probability(self) -> Result<Threshold, ConfigError> {
+        match &self.value {
+            Value::Number(number) => {
+                Threshold::from_probability(number.as_str()).map_err(|error| self.refused(error.to_string()))
+            }
+            _ => Err(self.is_not("a number from 0 to 1")),
+        }
+    }
+
+    pub(super) fn refused(&self, problem: String) -> ConfigError {
+        let place = if self.path.is_empty() { "the configuration" } else { &self.path };
+        ConfigError { place: place.to_owned(), problem }
+    }
+
+    fn is_not(&self, wanted: &str) -> ConfigError {
+        self.refused(format!("{} is not {wanted}", self.value))
+    }
+}
+
+impl Object {
+    /// Takes a field and reads it, if it is there.
+    pub(super) fn take<T>(
+        &mut self,
+        name: &'static str,
+        read: impl FnOnce(Node) -> Result<T, ConfigError>,
+    ) -> Result<Option<T>, ConfigError> {
+        self.known.push(name);
+        let Some(value) = self.fields.remove(name) else { return Ok(None) };
+        let path = if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) };
+        read(Node { path, value }).map(Some)
+    }
+
+    /// Refuses a field that was not taken.
+    pub(super) fn finish(self) -> Result<(), ConfigError> {
+        let Some((name, value)) = self.fields.into_iter().next() else { return Ok(()) };
+        let path = if self.path.is_empty() { name } else { format!("{}.{name}", self.path) };
+        Err(Node { path, value }
+            .refused(format!("there is no such field; there are {}", self.known.join(", "))))
+    }
+}

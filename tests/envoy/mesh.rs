@@ -1,0 +1,173 @@
+//! The demo mesh, from `up` to `down`, as `make envoy-up` runs it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::OsStr;
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+use crate::support::client::get;
+use crate::support::{Scratch, demo_binary, envoy_binary, in_repository, module, wait_for};
+
+/// What one request to each of the mesh's paths is counted as.
+const STORY: &[(&str, u64)] = &[
+    // Nothing due comes in at the edge.
+    ("requests context=started direction=inbound mode=enforce role=edge", 3),
+    // Every inbound listener is reached through another listener, which has mended what was to be mended.
+    ("requests context=continued direction=inbound mode=enforce role=internal", 6),
+    // The three applications as they call on: checkout, lossy, mangler.
+    ("requests context=continued direction=outbound mode=enforce role=internal", 1),
+    ("requests context=lost direction=outbound mode=enforce role=internal", 1),
+    ("requests context=corrupt direction=outbound mode=enforce role=internal", 1),
+    ("corrupt direction=outbound header=traceparent reason=upper_case", 1),
+    ("repairs by=new direction=outbound", 2),
+    ("sampled by=probability decision=record", 5),
+    ("sampled by=parent decision=record", 7),
+    // The applications say nothing of traces in their responses; the listeners before them do.
+    ("responses context=absent", 6),
+    ("responses context=match", 6),
+];
+
+#[test]
+fn the_demo_mesh_counts_who_loses_and_who_corrupts_restarts_and_stops() {
+    let mesh = Mesh::new("mesh");
+    assert_eq!(mesh.run("status", &["--json"]).0, 3, "not running yet");
+    mesh.up();
+    mesh.tell_the_story();
+
+    let (code, said) = mesh.run("up", &mesh.up_arguments());
+    assert_eq!(code, 0, "{said}");
+    assert!(said.contains("Restarting: stopped Envoy"), "{said}");
+    assert_eq!(mesh.series_of_status(), BTreeMap::new(), "a new start counts from zero");
+    mesh.tell_the_story();
+
+    let other = Scratch::new("mesh-other");
+    let (code, said) = mesh.run_in(&other, "up", &mesh.up_arguments());
+    assert_ne!(code, 0, "{said}");
+    let port = format!("port {}, which the edge listener needs, is in use", mesh.port);
+    assert!(said.contains(&port) && said.contains("set ENVOY_PORT to "), "{said}");
+    assert_eq!(mesh.run("status", &["--json"]).0, 0, "the mesh that has the ports is none the worse for it");
+
+    let (code, said) = mesh.run::<&str>("down", &[]);
+    assert_eq!(code, 0, "{said}");
+    for port in mesh.ports() {
+        TcpListener::bind((Ipv4Addr::LOCALHOST, port)).unwrap_or_else(|e| panic!("{port} is not free: {e}"));
+    }
+    assert_eq!(mesh.run("status", &["--json"]).0, 3, "not running any more");
+}
+
+/// A mesh on free ports; it is stopped when the test is over.
+struct Mesh {
+    port: u16,
+    admin: u16,
+    run: Scratch,
+}
+
+impl Mesh {
+    fn new(name: &str) -> Self {
+        let (port, admin) = wait_for("eleven free ports in a row", free_ports);
+        Self { port, admin, run: Scratch::new(name) }
+    }
+
+    fn ports(&self) -> impl Iterator<Item = u16> {
+        (self.port..self.port + 10).chain([self.admin])
+    }
+
+    fn up_arguments(&self) -> Vec<String> {
+        let path = |path: std::path::PathBuf| path.to_string_lossy().into_owned();
+        [("--port", self.port.to_string()), ("--admin-port", self.admin.to_string())]
+            .into_iter()
+            .chain([("--envoy", path(envoy_binary())), ("--module", path(module()))])
+            .chain([("--demo", path(demo_binary()))])
+            .flat_map(|(option, value)| [option.to_owned(), value])
+            .collect()
+    }
+
+    fn up(&self) {
+        let (code, said) = self.run("up", &self.up_arguments());
+        assert_eq!(code, 0, "{said}");
+        assert!(said.contains("ready after"), "{said}");
+    }
+
+    /// Makes one request to each path, and checks what both of the mesh's pages tell of them.
+    fn tell_the_story(&self) {
+        for path in ["/checkout", "/lossy", "/mangler"] {
+            let answer = get(self.port, path, &[]);
+            assert_eq!(answer.status(), 200, "{path}: {}", String::from_utf8_lossy(&answer.body));
+        }
+        let story: Series = STORY.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect();
+        assert_eq!(self.series_of_prometheus(), story);
+        assert_eq!(self.series_of_status(), story);
+    }
+
+    fn series_of_prometheus(&self) -> Series {
+        let page = get(self.admin, "/stats/prometheus?filter=tracewarden_", &[]).body;
+        let page = String::from_utf8(page).expect("text");
+        page.lines().filter(|line| line.starts_with("tracewarden_")).filter_map(series).collect()
+    }
+
+    fn series_of_status(&self) -> Series {
+        let (code, said) = self.run("status", &["--json"]);
+        assert_eq!(code, 0, "{said}");
+        let report: Value = serde_json::from_str(&said).expect("JSON");
+        assert_eq!(report.pointer("/port"), Some(&self.port.into()), "{said}");
+        let all = report.pointer("/series").and_then(Value::as_array).expect("series");
+        all.iter().map(|one| series_of_json(one).expect("a series")).collect()
+    }
+
+    fn run<A: AsRef<OsStr>>(&self, verb: &str, arguments: &[A]) -> (i32, String) {
+        self.run_in(&self.run, verb, arguments)
+    }
+
+    /// Runs the command; returns its exit status and everything that it said.
+    fn run_in(&self, run: &Scratch, verb: &str, arguments: &[impl AsRef<OsStr>]) -> (i32, String) {
+        let mut command = Command::new("python3");
+        command.arg(in_repository("envoy/mesh.py")).arg(verb).arg("--run-dir").arg(run.path("mesh"));
+        let Output { status, stdout, stderr } = command.args(arguments).output().expect("python3 runs");
+        (status.code().unwrap_or(-1), String::from_utf8_lossy(&[stdout, stderr].concat()).into_owned())
+    }
+}
+
+impl Drop for Mesh {
+    fn drop(&mut self) {
+        let (code, said) = self.run::<&str>("down", &[]);
+        if code != 0 {
+            eprintln!("the mesh may still run: {said}");
+        }
+    }
+}
+
+/// Series above zero, by their metric and their labels in the order of the alphabet.
+type Series = BTreeMap<String, u64>;
+
+/// Reads a line of Prometheus's text format; the labels' values here have neither spaces nor quotes.
+fn series(line: &str) -> Option<(String, u64)> {
+    let (name, rest) = line.split_once('{')?;
+    let (labels, count) = rest.split_once("} ")?;
+    let labels = labels.split(',').map(|label| label.replace('"', "")).collect();
+    named(name, labels, count.parse().ok()?)
+}
+
+fn series_of_json(series: &Value) -> Option<(String, u64)> {
+    let labels = series.get("labels")?.as_object()?;
+    let labels = labels.iter().map(|(name, value)| format!("{name}={}", value.as_str().unwrap_or("?")));
+    named(series.get("name")?.as_str()?, labels.collect(), series.get("value")?.as_f64()? as u64)
+}
+
+fn named(name: &str, labels: BTreeSet<String>, count: u64) -> Option<(String, u64)> {
+    let metric = name.trim_start_matches("tracewarden_").trim_end_matches("_total").to_owned();
+    let words: Vec<String> = [metric].into_iter().chain(labels).collect();
+    (count > 0).then(|| (words.join(" "), count))
+}
+
+/// Ten free ports in a row and one more, below those that the system hands out by itself.
+fn free_ports() -> Option<(u16, u16)> {
+    let any = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).ok()?.local_addr().ok()?.port();
+    let first = 20_000 + any % 10_000;
+    let free = |port| {
+        TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err()
+            && TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()
+    };
+    (first..first + 11).all(free).then_some((first, first + 10))
+}

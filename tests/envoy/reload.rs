@@ -1,0 +1,103 @@
+//! A new configuration while requests run.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use serde_json::{Value, json};
+
+use crate::support::bootstrap::{address, all_to, cluster, listener, merge, tracewarden, tracewarden_in};
+use crate::support::client::{Client, request};
+use crate::support::envoy::Envoy;
+use crate::support::upstream::Upstream;
+use crate::support::{Scratch, wait_for};
+
+const EDGE: &str = r#"{"direction": "inbound", "role": "edge"}"#;
+const INTERNAL: &str = r#"{"direction": "inbound", "role": "internal"}"#;
+const OBSERVE: &str = r#"{"direction": "inbound", "mode": "observe"}"#;
+const REFUSED: &str = r#"{"direction": "sideways"}"#;
+
+const STARTED: &str = "requests inbound edge enforce started";
+const LOST: &str = "requests inbound internal enforce lost";
+const OBSERVED: &str = "requests inbound internal observe lost";
+
+#[test]
+fn a_new_configuration_or_vm_fails_no_request_and_a_refused_configuration_changes_nothing() {
+    let upstream = Upstream::start();
+    let scratch = Scratch::new("reload");
+    configure(&scratch, tracewarden(EDGE));
+    let config = json!({
+        "admin": {"address": address(0)},
+        "node": {"id": "test", "cluster": "test"},
+        "dynamic_resources": {"lds_config": {"path_config_source": {
+            "path": scratch.path("listeners/listeners.json"),
+            "watched_directory": {"path": scratch.path("listeners")},
+        }}},
+        "static_resources": {"clusters": [cluster("upstream", upstream.port)]},
+    });
+    let arguments = ["--drain-time-s", "2", "--drain-strategy", "immediate"];
+    let envoy = Envoy::start_in(scratch, &config, &arguments);
+
+    let (over, sent) = (AtomicBool::new(false), AtomicU64::new(0));
+    std::thread::scope(|scope| {
+        let _over = SetWhenDropped(&over);
+        for keeps_connections in [true, true, false] {
+            let (port, over, sent) = (envoy.port("mesh"), &over, &sent);
+            scope.spawn(move || run(port, keeps_connections, over, sent));
+        }
+        wait_for("requests at the edge", || counted(&envoy, STARTED, 100));
+        configure(envoy.scratch(), tracewarden(INTERNAL));
+        wait_for("requests in the mesh", || counted(&envoy, LOST, 100));
+        configure(envoy.scratch(), tracewarden_in("another VM", OBSERVE));
+        wait_for("requests that are only observed", || counted(&envoy, OBSERVED, 100));
+        configure(envoy.scratch(), tracewarden(REFUSED));
+        wait_for("the refusal", || {
+            envoy.stats("^listener_manager.lds.update_rejected").values().any(|n| *n == 1).then_some(())
+        });
+        let before = count(&envoy, OBSERVED);
+        wait_for("requests after it", || counted(&envoy, OBSERVED, before + 100));
+    });
+
+    let verdicts = [STARTED, LOST, OBSERVED].map(|name| count(&envoy, name));
+    assert_eq!(verdicts.iter().sum::<u64>(), sent.load(Ordering::Relaxed), "one verdict each: {verdicts:?}");
+    assert_eq!(count(&envoy, "repairs inbound new"), count(&envoy, LOST));
+}
+
+/// Replaces the listener's file in one step.
+fn configure(scratch: &Scratch, plugin: Value) {
+    let mut listener = listener("mesh", &[plugin], all_to("upstream"));
+    merge(&mut listener, json!({"@type": "type.googleapis.com/envoy.config.listener.v3.Listener"}));
+    let listeners: Value = json!({"resources": [listener]});
+    let directory = scratch.path("listeners");
+    std::fs::create_dir_all(&directory).expect("a directory");
+    std::fs::write(scratch.path("draft"), listeners.to_string()).expect("a draft");
+    std::fs::rename(scratch.path("draft"), directory.join("listeners.json")).expect("a new file");
+}
+
+/// Sends requests without a context until it is over; every one of them must be answered 200.
+fn run(port: u16, keeps_connections: bool, over: &AtomicBool, sent: &AtomicU64) {
+    let mut client = Client::connect(port);
+    while !over.load(Ordering::Relaxed) {
+        let answer = client.send(&request("/", &[]));
+        assert_eq!(answer.status(), 200);
+        sent.fetch_add(1, Ordering::Relaxed);
+        if !keeps_connections || answer.text("connection") == "close" {
+            client = Client::connect(port);
+        }
+    }
+}
+
+fn count(envoy: &Envoy, name: &str) -> u64 {
+    envoy.counters().get(name).copied().unwrap_or(0)
+}
+
+fn counted(envoy: &Envoy, name: &str, at_least: u64) -> Option<()> {
+    (count(envoy, name) >= at_least).then_some(())
+}
+
+/// Ends the other threads, also when this one panics.
+struct SetWhenDropped<'a>(&'a AtomicBool);
+
+impl Drop for SetWhenDropped<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}

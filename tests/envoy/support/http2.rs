@@ -1,0 +1,129 @@
+//! HTTP/2 without TLS: a client, and an upstream that answers as a gRPC server does.
+
+use std::net::Ipv4Addr;
+use std::sync::{Arc, Mutex};
+
+use h2::RecvStream;
+use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
+use tokio::net::{TcpListener, TcpStream};
+
+use super::PATIENCE;
+
+/// A request or a response with what came after its headers.
+#[derive(Debug)]
+pub(crate) struct Exchanged<T> {
+    pub(crate) head: T,
+    pub(crate) body: Vec<u8>,
+    pub(crate) trailers: HeaderMap,
+}
+
+/// Sends a request on a connection of its own.
+pub(crate) fn exchange(port: u16, request: Request<&'static [u8]>) -> Exchanged<Response<()>> {
+    let exchange = async {
+        let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.expect("a connection");
+        let (sender, connection) = h2::client::handshake(stream).await.expect("a handshake");
+        tokio::spawn(connection);
+        let mut sender = sender.ready().await.expect("room for a request");
+        let (head, body) = request.into_parts();
+        let (response, mut stream) =
+            sender.send_request(Request::from_parts(head, ()), body.is_empty()).expect("a request");
+        if !body.is_empty() {
+            stream.send_data(body.into(), true).expect("a body");
+        }
+        let (head, body) = response.await.expect("a response").into_parts();
+        let (body, trailers) = read(body).await.expect("a whole response");
+        Exchanged { head: Response::from_parts(head, ()), body, trailers }
+    };
+    runtime().block_on(async { tokio::time::timeout(PATIENCE, exchange).await.expect("an answer in time") })
+}
+
+/// A request for the path with these header lines.
+pub(crate) fn get(path: &str, lines: &[(&str, &[u8])]) -> Request<&'static [u8]> {
+    let mut request = Request::get(format!("http://test{path}")).body(&b""[..]).expect("a request");
+    request.headers_mut().extend(headers(lines));
+    request
+}
+
+pub(crate) fn headers(lines: &[(&str, &[u8])]) -> HeaderMap {
+    let name = |name: &str| name.parse::<HeaderName>().expect("a header's name");
+    let value = |value: &[u8]| HeaderValue::from_bytes(value).expect("a header's value");
+    lines.iter().map(|(n, v)| (name(n), value(v))).collect()
+}
+
+/// Every line of a header.
+pub(crate) fn all<'a>(headers: &'a HeaderMap, name: &str) -> Vec<&'a [u8]> {
+    headers.get_all(name).iter().map(HeaderValue::as_bytes).collect()
+}
+
+/// A gRPC server on a free port, for as long as the test binary runs.
+pub(crate) struct GrpcUpstream {
+    pub(crate) port: u16,
+    received: Arc<Mutex<Vec<Exchanged<Request<()>>>>>,
+}
+
+impl GrpcUpstream {
+    /// Echoes the message and ends in the trailers `grpc-status: 0` and `traceparent: of-the-trailers`; the method
+    /// `/test/Fail` has its status in the headers, and no trailers.
+    pub(crate) fn start() -> Self {
+        let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+        listener.set_nonblocking(true).expect("no blocking");
+        let port = listener.local_addr().expect("an address").port();
+        let received = Arc::default();
+        let seen = Arc::clone(&received);
+        std::thread::spawn(move || {
+            runtime().block_on(async {
+                let listener = TcpListener::from_std(listener).expect("a listener");
+                while let Ok((stream, _)) = listener.accept().await {
+                    tokio::spawn(serve(stream, Arc::clone(&seen)));
+                }
+            });
+        });
+        Self { port, received }
+    }
+
+    /// The only request since the last time that somebody asked.
+    pub(crate) fn take_one(&self) -> Exchanged<Request<()>> {
+        let mut received = std::mem::take(&mut *self.received.lock().expect("no panic while it is held"));
+        assert_eq!(received.len(), 1, "{received:?}");
+        received.remove(0)
+    }
+}
+
+async fn serve(stream: TcpStream, received: Arc<Mutex<Vec<Exchanged<Request<()>>>>>) {
+    let mut connection = h2::server::handshake(stream).await.expect("a handshake");
+    while let Some(Ok((request, mut respond))) = connection.accept().await {
+        let received = Arc::clone(&received);
+        tokio::spawn(async move {
+            let (head, body) = request.into_parts();
+            let (body, trailers) = read(body).await.expect("a whole request");
+            let request = Exchanged { head: Request::from_parts(head, ()), body, trailers };
+            let (fails, message) = (request.head.uri().path() == "/test/Fail", request.body.clone());
+            received.lock().expect("no panic while it is held").push(request);
+            let mut response = Response::new(());
+            response.headers_mut().extend(headers(&[("content-type", b"application/grpc")]));
+            if fails {
+                response.headers_mut().extend(headers(&[("grpc-status", b"5")]));
+            }
+            let mut stream = respond.send_response(response, fails).expect("a response");
+            if !fails {
+                stream.send_data(message.into(), false).expect("a message");
+                let trailers = headers(&[("grpc-status", b"0"), ("traceparent", b"of-the-trailers")]);
+                stream.send_trailers(trailers).expect("trailers");
+            }
+        });
+    }
+}
+
+async fn read(mut body: RecvStream) -> Result<(Vec<u8>, HeaderMap), h2::Error> {
+    let mut octets = Vec::new();
+    while let Some(chunk) = body.data().await {
+        let chunk = chunk?;
+        body.flow_control().release_capacity(chunk.len())?;
+        octets.extend_from_slice(&chunk);
+    }
+    Ok((octets, body.trailers().await?.unwrap_or_default()))
+}
+
+fn runtime() -> tokio::runtime::Runtime {
+    tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
+}
