@@ -14,9 +14,13 @@ help: ## print the targets
 
 build: $(MODULE) ## build the module that Envoy loads: target/tracewarden.wasm
 
+# No path of the machine that built it belongs into the module, which is then the same wherever it is built.
+CARGO_HOME ?= $(HOME)/.cargo
+REMAP := --remap-path-prefix=$(CARGO_HOME)/registry/src= --remap-path-prefix=$(CURDIR)=
+
 # cargo knows better than make what has changed; the module is only written again if it is another one.
 $(LINKED): | wasm-target
-	@$(CARGO) build --locked --lib --profile filter --target $(WASM_TARGET)
+	@RUSTFLAGS='$(REMAP)' $(CARGO) build --locked --lib --profile filter --target $(WASM_TARGET)
 
 $(MODULE): $(LINKED) src/wasm/exports.txt
 	@$(CARGO) run --locked --quiet -p xtask -- prune $(LINKED) src/wasm/exports.txt $@

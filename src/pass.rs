@@ -82,9 +82,8 @@ pub fn request(
         return Ok(Stream::Untouched);
     }
     let extracted = propagation::extract(traceparent, tracestate);
-    let came = extracted.parent();
+    let (came, corruption) = (extracted.parent(), extracted.corruption());
     let verdict = judge(&extracted, config.role);
-    let corruption = extracted.corruption();
     count_request(config, direction, verdict, sink);
     if let Some(corruption) = corruption {
         sink.count(Counter::Corrupt { direction, corruption });
@@ -92,22 +91,13 @@ pub fn request(
     let sent = match (config.mode, extracted) {
         (Mode::Observe, _) => came,
         (Mode::Enforce, Extracted::Valid(context)) => Some(proceed(config, context, facts, sink)),
-        (Mode::Enforce, _) => {
-            let root = start(config, tracestate, facts, sink);
-            match root {
-                Some(_) if verdict != Verdict::Started => {
-                    sink.count(Counter::Repair { direction, by: Repair::New })
-                }
-                Some(_) => {}
-                None => {
-                    remove_lines(&config.header, traceparent, sink);
-                    remove_lines(TRACESTATE, tracestate, sink);
-                }
-            }
-            root
-        }
+        (Mode::Enforce, _) => start(config, [traceparent, tracestate], facts, sink),
     };
-    if matches!(verdict, Verdict::Lost | Verdict::Corrupt) || corruption.is_some() {
+    let broken = matches!(verdict, Verdict::Lost | Verdict::Corrupt);
+    if broken && sent.is_some() {
+        sink.count(Counter::Repair { direction, by: Repair::New });
+    }
+    if broken || corruption.is_some() {
         sink.notice(Notice { verdict, direction, corruption, sent });
     }
     if config.filter_state {
@@ -186,13 +176,27 @@ fn child_of(parent: TraceParent, sampled: Sampled, rng: &mut impl CryptoRng) -> 
     TraceParent { parent_id: SpanId::random(rng), flags, ..parent }
 }
 
-/// Starts a trace, if the configuration and the host allow it, and tells which context the upstream receives.
+/// Starts a trace where no valid context came in, and tells which context the upstream receives: none, where the
+/// configuration or the host does not allow one. What came in is removed all the same.
 fn start(
     config: &Config,
-    tracestate: Lines<'_>,
+    [traceparent, tracestate]: [Lines<'_>; 2],
     facts: &mut impl Facts,
     sink: &mut impl Sink,
 ) -> Option<TraceParent> {
+    let root = root(config, facts).filter(|(root, _)| sink.set(&config.header, &root.to_bytes()).is_ok());
+    match root {
+        Some((_, sampled)) => count_sampled(sampled, sink),
+        None => remove_lines(&config.header, traceparent, sink),
+    }
+    match root.and_then(|(_, sampled)| tracestate_of_root(sampled)) {
+        Some(value) => ignore(sink.set(TRACESTATE, &value)),
+        None => remove_lines(TRACESTATE, tracestate, sink),
+    }
+    root.map(|(root, _)| root)
+}
+
+fn root(config: &Config, facts: &mut impl Facts) -> Option<(TraceParent, Sampled)> {
     if config.start == Start::Never {
         return None;
     }
@@ -200,14 +204,7 @@ fn start(
     let (trace_id, parent_id) = (TraceId::random(rng), SpanId::random(rng));
     let sampled = config.sampling.start(trace_id);
     let flags = TraceFlags::of_new_trace(sampled.decision.is_record());
-    let root = TraceParent { trace_id, parent_id, flags };
-    sink.set(&config.header, &root.to_bytes()).ok()?;
-    count_sampled(sampled, sink);
-    match tracestate_of_root(sampled) {
-        Some(value) => ignore(sink.set(TRACESTATE, &value)),
-        None => remove_lines(TRACESTATE, tracestate, sink),
-    }
-    Some(root)
+    Some((TraceParent { trace_id, parent_id, flags }, sampled))
 }
 
 fn count_request(config: &Config, direction: Direction, context: Verdict, sink: &mut impl Sink) {

@@ -1,6 +1,6 @@
 //! The built module itself: what it exports and needs, and how it stands in its host.
 
-use crate::support::{MODULE, counters};
+use crate::support::{MODULE, counters, module_path};
 use proxy_wasm_test_framework::{Call, Host, LogLevel, Status, Vm};
 
 const SAMPLED: &[u8] = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
@@ -11,6 +11,15 @@ fn exports_exactly_the_callbacks_in_the_list() {
     let mut listed: Vec<&str> = list.lines().filter(|line| !line.starts_with('#')).collect();
     listed.sort_unstable();
     assert_eq!(MODULE.exports(), listed);
+}
+
+#[test]
+fn has_no_path_of_the_machine_that_built_it() {
+    let octets = std::fs::read(module_path()).unwrap();
+    let text = String::from_utf8_lossy(&octets);
+    for place in [env!("CARGO_MANIFEST_DIR"), ".cargo/registry", "/home/", "/root/"] {
+        assert!(!text.contains(place), "{place}");
+    }
 }
 
 #[test]
