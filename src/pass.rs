@@ -21,9 +21,15 @@ pub trait Facts {
     /// The generator of ids, or `None` if the host gave no seed for it.
     fn rng(&mut self) -> Option<&mut Self::Rng>;
     /// The first line of a header of the response.
-    fn response_header(&mut self, name: &str) -> Option<Vec<u8>>;
+    ///
+    /// # Errors
+    /// The host refused.
+    fn response_header(&mut self, name: &str) -> Result<Option<Vec<u8>>, Refused>;
     /// All headers of the response, serialized as the host hands them over.
-    fn response_headers(&mut self) -> Vec<u8>;
+    ///
+    /// # Errors
+    /// The host refused.
+    fn response_headers(&mut self) -> Result<Vec<u8>, Refused>;
 }
 
 /// What a pass may change: the headers of its request or response, the counters, and what others learn of it.
@@ -51,7 +57,7 @@ pub trait Sink {
     fn notice(&mut self, notice: Notice);
 }
 
-/// The host refused a change, and the edge has counted it.
+/// The host refused a call, and the edge has counted it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refused;
 
@@ -74,13 +80,13 @@ pub fn request(
     facts: &mut impl Facts,
     sink: &mut impl Sink,
 ) -> Result<Stream, Malformed> {
-    let [traceparent, tracestate] = scan(headers, [&config.header, TRACESTATE])?;
     let excluded = config.exclude.matches(headers)?;
     let direction = config.direction.unwrap_or_else(|| facts.direction());
     if excluded {
         count_request(config, direction, Verdict::Excluded, sink);
         return Ok(Stream::Untouched);
     }
+    let [traceparent, tracestate] = scan(headers, [&config.header, TRACESTATE])?;
     let extracted = propagation::extract(traceparent, tracestate);
     let (came, corruption) = (extracted.parent(), extracted.corruption());
     let verdict = judge(&extracted, config.role);
@@ -117,7 +123,7 @@ pub fn response(
     sink: &mut impl Sink,
 ) -> Result<(), Malformed> {
     let Stream::Traced(sent) = stream else { return Ok(()) };
-    let told = answer::read(config, facts)?;
+    let Some(told) = answer::read(config, facts)? else { return Ok(()) };
     if config.response.validate {
         sink.count(Counter::Response { context: told.compare(sent) });
     }
@@ -153,7 +159,6 @@ fn proceed(
     sink: &mut impl Sink,
 ) -> TraceParent {
     let sampled = config.sampling.proceed(context.parent, context.ot().as_ref());
-    count_sampled(sampled, sink);
     let parent = context.parent;
     let is_new = config.parent_id == ParentId::New || context.is_outdated_by(sampled);
     let child = is_new.then(|| facts.rng().map(|rng| child_of(parent, sampled, rng))).flatten();
@@ -168,7 +173,11 @@ fn proceed(
             Some(value) => ignore(sink.set(TRACESTATE, &value)),
         },
     }
-    written.unwrap_or(parent)
+    let sent = written.unwrap_or(parent);
+    // Where the decision could not be written, what came in goes on.
+    let told = sent.flags.is_sampled() == sampled.decision.is_record();
+    count_sampled(if told { sampled } else { Sampled::by_parent(parent.flags.is_sampled()) }, sink);
+    sent
 }
 
 fn child_of(parent: TraceParent, sampled: Sampled, rng: &mut impl CryptoRng) -> TraceParent {
@@ -190,8 +199,8 @@ fn start(
         None => remove_lines(&config.header, traceparent, sink),
     }
     match root.and_then(|(_, sampled)| tracestate_of_root(sampled)) {
-        Some(value) => ignore(sink.set(TRACESTATE, &value)),
-        None => remove_lines(TRACESTATE, tracestate, sink),
+        Some(value) if sink.set(TRACESTATE, &value).is_ok() => {}
+        _ => remove_lines(TRACESTATE, tracestate, sink),
     }
     root.map(|(root, _)| root)
 }

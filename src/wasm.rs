@@ -70,7 +70,10 @@ fn load(size: usize) -> Result<Work, String> {
     let environment = Environment::read();
     let variable = |name: &str| environment.get(name);
     let on_bad_config = OnBadConfig::load(variable).map_err(|error| error.to_string())?;
-    let json = host::plugin_configuration(size).map_err(|failed| failed.to_string());
+    let json = host::plugin_configuration(size).map_err(|failed| {
+        vm::report(failed);
+        failed.to_string()
+    });
     match json.and_then(|json| Config::load(&json, variable).map_err(|error| error.to_string())) {
         Ok(Loaded { config, notices }) => {
             notices.iter().for_each(|notice| log::warn!("tracewarden: {notice}"));

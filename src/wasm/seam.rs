@@ -41,18 +41,12 @@ impl Facts for HostFacts {
         self.rng.as_mut()
     }
 
-    fn response_headers(&mut self) -> Vec<u8> {
-        host::headers(HeaderMap::Response).unwrap_or_else(|failed| {
-            vm::report(failed);
-            Vec::new()
-        })
+    fn response_headers(&mut self) -> Result<Vec<u8>, Refused> {
+        host::headers(HeaderMap::Response).map_err(refused)
     }
 
-    fn response_header(&mut self, name: &str) -> Option<Vec<u8>> {
-        host::header(HeaderMap::Response, name).unwrap_or_else(|failed| {
-            vm::report(failed);
-            None
-        })
+    fn response_header(&mut self, name: &str) -> Result<Option<Vec<u8>>, Refused> {
+        host::header(HeaderMap::Response, name).map_err(refused)
     }
 }
 
@@ -118,10 +112,16 @@ fn peer(direction: Direction) -> Option<String> {
     if direction == Direction::Outbound {
         return Some("this workload".to_owned());
     }
-    let property = |path| host::property(path).unwrap_or_default().filter(|value| !value.is_empty());
+    let property = |path| {
+        let value = host::property(path).unwrap_or_else(|failed| {
+            vm::report(failed);
+            None
+        });
+        value.filter(|value| !value.is_empty())
+    };
     let value = property("connection\0uri_san_peer_certificate").or_else(|| property("source\0address"))?;
-    let text = String::from_utf8_lossy(&value);
-    Some(text.chars().filter(|character| !character.is_control()).take(PEER_LEN).collect())
+    // Addresses and URIs are graphic ASCII; anything else could change what the rest of the line looks like.
+    Some(value.into_iter().filter(u8::is_ascii_graphic).take(PEER_LEN).map(char::from).collect())
 }
 
 /// How much of a peer's name a line may show.

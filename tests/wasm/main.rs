@@ -1,7 +1,11 @@
 //! The built module in the test host.
 #![expect(clippy::expect_used, clippy::panic, reason = "a test may fail")]
 
+mod faults;
+mod lifetime;
 mod module;
+mod notices;
+mod prices;
 mod scenarios;
 mod support;
 #[path = "../data/vectors.rs"]

@@ -179,12 +179,12 @@ impl Facts for Native {
         Some(&mut self.rng)
     }
 
-    fn response_header(&mut self, name: &str) -> Option<Vec<u8>> {
-        self.response.get(name).map(<[u8]>::to_vec)
+    fn response_header(&mut self, name: &str) -> Result<Option<Vec<u8>>, Refused> {
+        Ok(self.response.get(name).map(<[u8]>::to_vec))
     }
 
-    fn response_headers(&mut self) -> Vec<u8> {
-        self.response.to_bytes()
+    fn response_headers(&mut self) -> Result<Vec<u8>, Refused> {
+        Ok(self.response.to_bytes())
     }
 }
 
