@@ -1,4 +1,5 @@
 //! `xtask prune MODULE EXPORTS OUT`: keeps the listed exports of a module, and removes what nothing else needs.
+//! `xtask wat TEXT OUT`: assembles a module written by hand.
 
 use std::collections::BTreeSet;
 use std::error::Error;
@@ -7,21 +8,21 @@ use std::process::ExitCode;
 use std::{env, fs};
 
 const USAGE: &str = "usage: xtask prune MODULE EXPORTS OUT
+       xtask wat TEXT OUT
 
-Writes to OUT the WebAssembly module MODULE with only the exports listed in EXPORTS (one a line; # begins a comment),
-without the code that then nothing reaches.";
+prune: writes to OUT the WebAssembly module MODULE with only the exports listed in EXPORTS (one a line; # begins a
+comment), without the code that then nothing reaches.
+wat: writes to OUT the module whose text is in TEXT; only if built with `--features wat`.";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match words.as_slice() {
-        ["prune", module, exports, out] => match prune(module.as_ref(), exports.as_ref(), out.as_ref()) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(problem) => {
-                eprintln!("xtask prune: {problem}");
-                ExitCode::FAILURE
-            }
-        },
+        ["prune", module, exports, out] => {
+            conclude("prune", prune(module.as_ref(), exports.as_ref(), out.as_ref()))
+        }
+        #[cfg(feature = "wat")]
+        ["wat", text, out] => conclude("wat", assemble(text.as_ref(), out.as_ref())),
         ["--help" | "-h"] => {
             println!("{USAGE}");
             ExitCode::SUCCESS
@@ -31,6 +32,22 @@ fn main() -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+fn conclude(command: &str, done: Result<(), Box<dyn Error>>) -> ExitCode {
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(problem) => {
+            eprintln!("xtask {command}: {problem}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[cfg(feature = "wat")]
+fn assemble(text: &Path, out: &Path) -> Result<(), Box<dyn Error>> {
+    fs::write(out, wat::parse_file(text)?).map_err(at(out))?;
+    Ok(())
 }
 
 fn prune(module_path: &Path, exports_path: &Path, out: &Path) -> Result<(), Box<dyn Error>> {
