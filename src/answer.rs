@@ -25,11 +25,11 @@ pub(crate) fn read(config: &Config, facts: &mut impl Facts) -> Result<Told, Malf
     let only_traceparent = inject.iter().all(|header| *header == ResponseHeader::Traceparent);
     if only_traceparent {
         let wanted = config.response.validate;
-        let traceparent = if wanted { facts.response_header(&config.header) } else { None };
+        let traceparent = if wanted { facts.response_header(&config.propagation.header) } else { None };
         return Ok(Told { traceparent, ..Told::default() });
     }
     let serialized = facts.response_headers();
-    let found = scan(&serialized, [&config.header, TRACERESPONSE, SERVER_TIMING])?;
+    let found = scan(&serialized, [&config.propagation.header, TRACERESPONSE, SERVER_TIMING])?;
     let [traceparent, traceresponse, server_timing] = found;
     Ok(Told {
         traceparent: traceparent.first().map(<[u8]>::to_vec),

@@ -12,6 +12,7 @@ use crate::exclude::Exclude;
 use crate::labels::labels;
 use crate::metrics::Direction;
 use crate::notice::LogFormat;
+use crate::propagation::Propagation;
 use crate::sampling::Sampler;
 
 /// A valid configuration.
@@ -29,8 +30,8 @@ pub struct Config {
     pub start: Start,
     /// What a continued context's parent-id becomes.
     pub parent_id: ParentId,
-    /// The name of the `traceparent` header, in lower case.
-    pub header: String,
+    /// The formats that requests are read in and written in.
+    pub propagation: Propagation,
     /// How traces are sampled.
     pub sampling: Sampler,
     /// Which requests are left alone.

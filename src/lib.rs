@@ -27,6 +27,7 @@
 //! ```
 
 mod answer;
+mod base64;
 pub mod config;
 pub mod exclude;
 pub mod headers;
@@ -34,7 +35,7 @@ mod labels;
 pub mod metrics;
 pub mod notice;
 pub mod pass;
-mod propagation;
+pub mod propagation;
 pub mod sampling;
 pub mod w3c;
 #[cfg(target_family = "wasm")]

@@ -4,10 +4,10 @@ use rand::CryptoRng;
 
 use crate::answer::{self, SERVER_TIMING, TRACERESPONSE};
 use crate::config::{Config, Mode, ParentId, ResponseHeader, Role, Start};
-use crate::headers::{Lines, Malformed, TRACESTATE, scan};
+use crate::headers::Malformed;
 use crate::metrics::{Counter, Direction, Repair, Verdict};
 use crate::notice::Notice;
-use crate::propagation::{self, Extracted, TraceContext, tracestate_of_child, tracestate_of_root};
+use crate::propagation::{Carriers, Extracted, Settled, TraceContext};
 use crate::sampling::Sampled;
 use crate::w3c::{SpanId, TraceFlags, TraceId, TraceParent, server_timing_line};
 
@@ -74,14 +74,13 @@ pub fn request(
     facts: &mut impl Facts,
     sink: &mut impl Sink,
 ) -> Result<Stream, Malformed> {
-    let [traceparent, tracestate] = scan(headers, [&config.header, TRACESTATE])?;
     let excluded = config.exclude.matches(headers)?;
     let direction = config.direction.unwrap_or_else(|| facts.direction());
     if excluded {
         count_request(config, direction, Verdict::Excluded, sink);
         return Ok(Stream::Untouched);
     }
-    let extracted = propagation::extract(traceparent, tracestate);
+    let Settled { extracted, repaired, carriers } = config.propagation.extract(headers, direction, sink)?;
     let (came, corruption) = (extracted.parent(), extracted.corruption());
     let verdict = judge(&extracted, config.role);
     count_request(config, direction, verdict, sink);
@@ -90,9 +89,13 @@ pub fn request(
     }
     let sent = match (config.mode, extracted) {
         (Mode::Observe, _) => came,
-        (Mode::Enforce, Extracted::Valid(context)) => Some(proceed(config, context, facts, sink)),
-        (Mode::Enforce, _) => start(config, [traceparent, tracestate], facts, sink),
+        (Mode::Enforce, Extracted::Valid(context)) => proceed(config, &carriers, context, facts, sink),
+        (Mode::Enforce, Extracted::Absent(decision)) => start(config, &carriers, decision, facts, sink),
+        (Mode::Enforce, Extracted::Corrupt(_)) => start(config, &carriers, None, facts, sink),
     };
+    if repaired && config.mode == Mode::Enforce {
+        sink.count(Counter::Repair { direction, by: Repair::Format });
+    }
     let broken = matches!(verdict, Verdict::Lost | Verdict::Corrupt);
     if broken && sent.is_some() {
         sink.count(Counter::Repair { direction, by: Repair::New });
@@ -126,7 +129,7 @@ pub fn response(
         let wanted = config.mode == Mode::Enforce && config.response.injects(sent.flags.is_sampled());
         if wanted && !told.says(header, &ours) {
             ignore(match header {
-                ResponseHeader::Traceparent => sink.set(&config.header, &ours),
+                ResponseHeader::Traceparent => sink.set(&config.propagation.header, &ours),
                 ResponseHeader::Traceresponse => sink.set(TRACERESPONSE, &ours),
                 ResponseHeader::ServerTiming => sink.add(SERVER_TIMING, &server_timing_line(&ours)),
             });
@@ -140,70 +143,59 @@ const fn judge(extracted: &Extracted<'_>, role: Role) -> Verdict {
     match (extracted, role) {
         (Extracted::Valid(_), _) => Verdict::Continued,
         (Extracted::Corrupt(_), _) => Verdict::Corrupt,
-        (Extracted::Absent, Role::Edge) => Verdict::Started,
-        (Extracted::Absent, Role::Internal) => Verdict::Lost,
+        (Extracted::Absent(_), Role::Edge) => Verdict::Started,
+        (Extracted::Absent(_), Role::Internal) => Verdict::Lost,
     }
 }
 
 /// Continues a trace, and tells which context the upstream receives.
 fn proceed(
     config: &Config,
+    carriers: &Carriers<'_>,
     context: TraceContext<'_>,
     facts: &mut impl Facts,
     sink: &mut impl Sink,
-) -> TraceParent {
-    let sampled = config.sampling.proceed(context.parent, context.ot().as_ref());
+) -> Option<TraceParent> {
+    let sampled = config.sampling.proceed(context.trace_id, context.sampled, context.ot().as_ref());
     count_sampled(sampled, sink);
-    let parent = context.parent;
-    let is_new = config.parent_id == ParentId::New || context.is_outdated_by(sampled);
-    let child = is_new.then(|| facts.rng().map(|rng| child_of(parent, sampled, rng))).flatten();
-    let written = child.filter(|child| sink.set(&config.header, &child.to_bytes()).is_ok());
-    match context.state {
-        Err(_) => remove(TRACESTATE, sink),
-        // What is forwarded with its parent-id is forwarded as it came (rule TP-34).
-        Ok(_) if written.is_none() => {}
-        Ok(list) => match tracestate_of_child(list, sampled) {
-            None => {}
-            Some(nothing) if nothing.is_empty() => remove(TRACESTATE, sink),
-            Some(value) => ignore(sink.set(TRACESTATE, &value)),
-        },
-    }
-    written.unwrap_or(parent)
-}
-
-fn child_of(parent: TraceParent, sampled: Sampled, rng: &mut impl CryptoRng) -> TraceParent {
-    let flags = parent.flags.with_sampled(sampled.decision.is_record());
-    TraceParent { parent_id: SpanId::random(rng), flags, ..parent }
+    let of_this_hop = config.parent_id == ParentId::New || context.is_outdated_by(sampled);
+    let child = if of_this_hop || context.parent_id.is_none() {
+        facts.rng().map(|rng| TraceParent {
+            trace_id: context.trace_id,
+            parent_id: SpanId::random(rng),
+            flags: TraceFlags::of(sampled.decision.is_record(), context.random),
+        })
+    } else {
+        None
+    };
+    config.propagation.send_on(carriers, context, child, sampled, sink)
 }
 
 /// Starts a trace where no valid context came in, and tells which context the upstream receives: none, where the
 /// configuration or the host does not allow one. What came in is removed all the same.
 fn start(
     config: &Config,
-    [traceparent, tracestate]: [Lines<'_>; 2],
+    carriers: &Carriers<'_>,
+    decision: Option<bool>,
     facts: &mut impl Facts,
     sink: &mut impl Sink,
 ) -> Option<TraceParent> {
-    let root = root(config, facts).filter(|(root, _)| sink.set(&config.header, &root.to_bytes()).is_ok());
-    match root {
-        Some((_, sampled)) => count_sampled(sampled, sink),
-        None => remove_lines(&config.header, traceparent, sink),
+    let root = root(config, decision, facts);
+    let sent = config.propagation.send_root(carriers, root, sink);
+    if let (Some((_, sampled)), Some(_)) = (root, sent) {
+        count_sampled(sampled, sink);
     }
-    match root.and_then(|(_, sampled)| tracestate_of_root(sampled)) {
-        Some(value) => ignore(sink.set(TRACESTATE, &value)),
-        None => remove_lines(TRACESTATE, tracestate, sink),
-    }
-    root.map(|(root, _)| root)
+    sent
 }
 
-fn root(config: &Config, facts: &mut impl Facts) -> Option<(TraceParent, Sampled)> {
+fn root(config: &Config, decision: Option<bool>, facts: &mut impl Facts) -> Option<(TraceParent, Sampled)> {
     if config.start == Start::Never {
         return None;
     }
     let rng = facts.rng()?;
     let (trace_id, parent_id) = (TraceId::random(rng), SpanId::random(rng));
-    let sampled = config.sampling.start(trace_id);
-    let flags = TraceFlags::of_new_trace(sampled.decision.is_record());
+    let sampled = config.sampling.start(trace_id, decision);
+    let flags = TraceFlags::of(sampled.decision.is_record(), true);
     Some((TraceParent { trace_id, parent_id, flags }, sampled))
 }
 
@@ -226,16 +218,6 @@ fn publish(verdict: Verdict, came: Option<TraceParent>, sent: Option<TraceParent
         sink.publish("span_id", &sent.parent_id.to_hex());
         sink.publish("sampled", if sent.flags.is_sampled() { b"true" } else { b"false" });
     }
-}
-
-fn remove_lines(name: &str, lines: Lines<'_>, sink: &mut impl Sink) {
-    if lines.first().is_some() {
-        remove(name, sink);
-    }
-}
-
-fn remove(name: &str, sink: &mut impl Sink) {
-    ignore(sink.remove(name));
 }
 
 /// A refusal that changes nothing of what we believe to be on the wire; the edge has counted it.

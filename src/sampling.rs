@@ -8,7 +8,7 @@ pub(crate) use ot::write_threshold;
 pub use threshold::{ProbabilityError, Threshold};
 
 use crate::labels::labels;
-use crate::w3c::{TraceId, TraceParent};
+use crate::w3c::TraceId;
 
 labels! {
     /// What a sampler decided.
@@ -83,22 +83,21 @@ impl Sampled {
 }
 
 impl Sampler {
-    /// Decides about a trace that starts here.
+    /// Decides about a trace that starts here; `decision` is what came in instead of a context.
     #[must_use]
-    pub fn start(self, trace_id: TraceId) -> Sampled {
-        self.by_probability(trace_id.randomness())
+    pub fn start(self, trace_id: TraceId, decision: Option<bool>) -> Sampled {
+        self.proceed(trace_id, decision, None)
     }
 
-    /// Decides about a trace that came in; `ot` is OpenTelemetry's member of its `tracestate`.
+    /// Decides about a trace that came in with this sampled flag, or with none where the decision was left to us; `ot`
+    /// is OpenTelemetry's member of its `tracestate`.
     #[must_use]
-    pub fn proceed(self, parent: TraceParent, ot: Option<&OtState<'_>>) -> Sampled {
+    pub fn proceed(self, trace_id: TraceId, flag: Option<bool>, ot: Option<&OtState<'_>>) -> Sampled {
         // Rule OT-04: an explicit randomness goes before that of the trace-id.
-        let randomness = ot.and_then(OtState::randomness).unwrap_or_else(|| parent.trace_id.randomness());
-        let sampled = parent.flags.is_sampled();
-        match self.parent {
-            Parent::Ignore => self.by_probability(randomness),
-            Parent::Raise if !sampled => self.by_probability(randomness),
-            Parent::Raise | Parent::Respect => {
+        let randomness = ot.and_then(OtState::randomness).unwrap_or_else(|| trace_id.randomness());
+        match (self.parent, flag) {
+            (Parent::Ignore, _) | (Parent::Raise, Some(false)) | (_, None) => self.by_probability(randomness),
+            (Parent::Raise | Parent::Respect, Some(sampled)) => {
                 let told = ot.and_then(OtState::threshold);
                 Sampled {
                     decision: SamplingDecision::of(sampled),

@@ -7,6 +7,7 @@ use crate::exclude::{Exclude, Rule};
 use crate::labels::labels;
 use crate::metrics::Direction;
 use crate::notice::LogFormat;
+use crate::propagation::{Format, Propagation};
 use crate::sampling::Sampler;
 
 labels! {
@@ -31,7 +32,14 @@ pub(super) fn read(json: &[u8], defaults: Defaults) -> Result<Config, ConfigErro
         },
         start: root.take("start", Node::word)?.unwrap_or(Start::Always),
         parent_id: root.take("parent_id", Node::word)?.unwrap_or(ParentId::Auto),
-        header: root.take("header", |node| node.text(parse_header_name))?.unwrap_or(defaults.header),
+        propagation: Propagation {
+            header: root
+                .take("header", |node| node.text(parse_header_name))?
+                .unwrap_or(defaults.propagation.header.clone()),
+            ..root
+                .take("propagation", |node| propagation(node, &defaults.propagation))?
+                .unwrap_or(defaults.propagation)
+        },
         sampling: root
             .take("sampling", |node| sampling(node, defaults.sampling))?
             .unwrap_or(defaults.sampling),
@@ -42,6 +50,45 @@ pub(super) fn read(json: &[u8], defaults: Defaults) -> Result<Config, ConfigErro
     };
     root.finish()?;
     Ok(config)
+}
+
+fn propagation(node: Node, defaults: &Propagation) -> Result<Propagation, ConfigError> {
+    let defaults = defaults.clone();
+    within(node, |fields| {
+        Ok(Propagation {
+            header: defaults.header,
+            extract: fields.take("extract", formats)?.unwrap_or(defaults.extract),
+            inject: fields.take("inject", written_formats)?.unwrap_or(defaults.inject),
+            remove: fields.take("remove", header_names)?.unwrap_or(defaults.remove),
+        })
+    })
+}
+
+/// A list of formats; one that stands there twice counts once.
+fn formats(node: Node) -> Result<Vec<Format>, ConfigError> {
+    let mut formats = Vec::new();
+    for node in node.list()? {
+        let format = node.word()?;
+        if !formats.contains(&format) {
+            formats.push(format);
+        }
+    }
+    Ok(formats)
+}
+
+/// The same, without those that can only be read.
+fn written_formats(node: Node) -> Result<Vec<Format>, ConfigError> {
+    for node in node.clone().list()? {
+        let format: Format = node.clone().word()?;
+        if !format.is_written() {
+            return Err(node.refused(format!("{:?} can only be read", format.label())));
+        }
+    }
+    formats(node)
+}
+
+fn header_names(node: Node) -> Result<Vec<String>, ConfigError> {
+    node.list()?.into_iter().map(|node| node.text(parse_header_name)).collect()
 }
 
 fn sampling(node: Node, defaults: Sampler) -> Result<Sampler, ConfigError> {

@@ -7,6 +7,7 @@ use crate::labels::Labelled;
 use crate::sampling::Threshold;
 
 /// A value and its place.
+#[derive(Clone)]
 pub(super) struct Node {
     path: String,
     value: Value,

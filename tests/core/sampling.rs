@@ -147,7 +147,7 @@ fn traces_that_start_here_are_decided_as_in_the_worked_examples() {
             parent: Parent::Respect,
             probability: Threshold::from_probability(probability).unwrap(),
         };
-        let sampled = sampler.start(TraceId::parse(trace_id.as_bytes().try_into().unwrap()).unwrap());
+        let sampled = sampler.start(TraceId::parse(trace_id.as_bytes().try_into().unwrap()).unwrap(), None);
         assert_eq!(sampled.decision.is_record(), th.is_some(), "{example}");
         assert_eq!(
             retold("x:1", sampled),
@@ -179,7 +179,11 @@ fn traces_that_came_in_are_decided_as_in_the_worked_examples() {
         let header = format!("00-{trace_id}-b7ad6b7169203331-{flags}");
         let context = TraceParent::parse(header.as_bytes()).unwrap();
         let sampler = Sampler { parent, probability: Threshold::from_probability(probability).unwrap() };
-        let sampled = sampler.proceed(context, OtState::parse(ot.as_bytes()).as_ref());
+        let sampled = sampler.proceed(
+            context.trace_id,
+            Some(context.flags.is_sampled()),
+            OtState::parse(ot.as_bytes()).as_ref(),
+        );
         assert_eq!(sampled.decision.is_record(), kept, "{example}: {ot}");
         let ot = if ot.is_empty() { "x:1" } else { ot };
         let out = if out == "th:c" && ot == "x:1" { "th:c;x:1" } else { out };
@@ -217,7 +221,11 @@ fn a_threshold_that_would_make_the_member_too_long_is_left_out() {
     let sampler =
         Sampler { parent: Parent::Ignore, probability: Threshold::from_probability("0.2").unwrap() };
     let context = TraceParent::parse(format!("00-{HIGH}-b7ad6b7169203331-01").as_bytes()).unwrap();
-    let sampled = sampler.proceed(context, OtState::parse(ot.as_bytes()).as_ref());
+    let sampled = sampler.proceed(
+        context.trace_id,
+        Some(context.flags.is_sampled()),
+        OtState::parse(ot.as_bytes()).as_ref(),
+    );
     assert!(sampled.threshold.is_some());
     assert_eq!(retold(&ot, sampled), ot, "OT-01: 256 octets at most");
 }
