@@ -143,8 +143,8 @@ impl Config {
     /// The first variable of ours or field that is unknown, of the wrong type or out of range, with its value.
     pub fn load(json: &[u8], environment: impl Fn(&str) -> Option<String>) -> Result<Loaded, ConfigError> {
         let mut notices = Vec::new();
-        let defaults = environment::defaults(environment, &mut notices)?;
-        let config = fields::read(json, defaults)?;
+        let defaults = environment::defaults(&environment, &mut notices)?;
+        let config = fields::read(json, defaults, &environment)?;
         Ok(Loaded { config, notices })
     }
 }

@@ -32,11 +32,13 @@ pub mod config;
 pub mod exclude;
 pub mod headers;
 mod labels;
+mod matching;
 pub mod metrics;
 pub mod notice;
 pub mod pass;
 pub mod propagation;
 pub mod sampling;
+mod secret;
 pub mod w3c;
 #[cfg(target_family = "wasm")]
 mod wasm;

@@ -8,7 +8,7 @@ use crate::headers::Malformed;
 use crate::metrics::{Counter, Direction, Repair, Verdict};
 use crate::notice::Notice;
 use crate::propagation::{Carriers, Extracted, Settled, TraceContext};
-use crate::sampling::Sampled;
+use crate::sampling::{RateLimit, Sampled};
 use crate::w3c::{SpanId, TraceFlags, TraceId, TraceParent, server_timing_line};
 
 /// What the host knows; each is asked for only when a stage needs it.
@@ -20,6 +20,8 @@ pub trait Facts {
     fn direction(&mut self) -> Direction;
     /// The generator of ids, or `None` if the host gave no seed for it.
     fn rng(&mut self) -> Option<&mut Self::Rng>;
+    /// Whether one more trace may be recorded under this rate.
+    fn within_rate(&mut self, limit: RateLimit) -> bool;
     /// The first line of a header of the response.
     fn response_header(&mut self, name: &str) -> Option<Vec<u8>>;
     /// All headers of the response, serialized as the host hands them over.
@@ -74,9 +76,14 @@ pub fn request(
     facts: &mut impl Facts,
     sink: &mut impl Sink,
 ) -> Result<Stream, Malformed> {
-    let excluded = config.exclude.matches(headers)?;
+    if let Some(force) = config.sampling.force.as_ref().filter(|_| config.mode == Mode::Enforce)
+        && force.is_tried_in(headers)
+    {
+        // The upstream is not to learn the secret, nor a guess at it.
+        ignore(sink.remove(&force.name));
+    }
     let direction = config.direction.unwrap_or_else(|| facts.direction());
-    if excluded {
+    if config.exclude.matches(headers, direction)? {
         count_request(config, direction, Verdict::Excluded, sink);
         return Ok(Stream::Untouched);
     }
@@ -156,7 +163,8 @@ fn proceed(
     facts: &mut impl Facts,
     sink: &mut impl Sink,
 ) -> Option<TraceParent> {
-    let sampled = config.sampling.proceed(context.trace_id, context.sampled, context.ot().as_ref());
+    let question = carriers.question(context.trace_id, context.sampled, context.ot());
+    let sampled = config.sampling.decide(&question, |limit| facts.within_rate(limit));
     count_sampled(sampled, sink);
     let of_this_hop = config.parent_id == ParentId::New || context.is_outdated_by(sampled);
     let child = if of_this_hop || context.parent_id.is_none() {
@@ -180,7 +188,7 @@ fn start(
     facts: &mut impl Facts,
     sink: &mut impl Sink,
 ) -> Option<TraceParent> {
-    let root = root(config, decision, facts);
+    let root = root(config, carriers, decision, facts);
     let sent = config.propagation.send_root(carriers, root, sink);
     if let (Some((_, sampled)), Some(_)) = (root, sent) {
         count_sampled(sampled, sink);
@@ -188,13 +196,19 @@ fn start(
     sent
 }
 
-fn root(config: &Config, decision: Option<bool>, facts: &mut impl Facts) -> Option<(TraceParent, Sampled)> {
+fn root(
+    config: &Config,
+    carriers: &Carriers<'_>,
+    decision: Option<bool>,
+    facts: &mut impl Facts,
+) -> Option<(TraceParent, Sampled)> {
     if config.start == Start::Never {
         return None;
     }
     let rng = facts.rng()?;
     let (trace_id, parent_id) = (TraceId::random(rng), SpanId::random(rng));
-    let sampled = config.sampling.start(trace_id, decision);
+    let question = carriers.question(trace_id, decision, None);
+    let sampled = config.sampling.decide(&question, |limit| facts.within_rate(limit));
     let flags = TraceFlags::of(sampled.decision.is_record(), true);
     Some((TraceParent { trace_id, parent_id, flags }, sampled))
 }

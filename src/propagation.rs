@@ -121,7 +121,7 @@ impl Extracted<'_> {
     }
 }
 
-impl TraceContext<'_> {
+impl<'a> TraceContext<'a> {
     /// The context as it came, as far as `traceparent` can say it.
     pub(crate) fn parent(&self) -> Option<TraceParent> {
         let parent_id = self.parent_id?;
@@ -130,7 +130,7 @@ impl TraceContext<'_> {
     }
 
     /// OpenTelemetry's member of the `tracestate`.
-    pub(crate) fn ot(&self) -> Option<OtState<'_>> {
+    pub(crate) fn ot(&self) -> Option<OtState<'a>> {
         self.state.as_ref().ok()?.value(OtState::KEY).and_then(OtState::parse)
     }
 

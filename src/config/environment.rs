@@ -6,6 +6,9 @@ use crate::notice::LogFormat;
 use crate::propagation::{Format, Propagation};
 use crate::sampling::{Parent, Sampler, Threshold};
 
+/// Answers with the value of a variable.
+pub(super) type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
+
 /// The fields that an environment variable can set.
 pub(super) struct Defaults {
     pub(super) enabled: bool,
@@ -81,7 +84,7 @@ fn sampler(variable: impl Fn(&str) -> Option<String>, notices: &mut Vec<String>)
     let mut note = |name: &str, value: &str| {
         notices.push(format!("{name}: {value:?} is not supported, and counts as unset"));
     };
-    let mut sampler = Sampler { parent: Parent::Respect, probability: Threshold::ALWAYS };
+    let mut sampler = Sampler::new(Parent::Respect, Threshold::ALWAYS);
     let Some(name) = variable("OTEL_TRACES_SAMPLER") else { return sampler };
     let base = name.strip_prefix("parentbased_");
     if base.is_none() {

@@ -1,14 +1,16 @@
 //! Each field of the JSON: its name, its type, its default.
 
-use super::environment::{Defaults, parse_header_name};
+use super::environment::{Defaults, Environment, parse_header_name};
 use super::json::{Node, Object};
 use super::{Config, ConfigError, Mode, ParentId, Response, ResponseHeader, Role, Start, When};
-use crate::exclude::{Exclude, Rule};
+use crate::exclude::Exclude;
 use crate::labels::labels;
+use crate::matching::{HeaderMatch, Match};
 use crate::metrics::Direction;
 use crate::notice::LogFormat;
 use crate::propagation::{Format, Propagation};
-use crate::sampling::Sampler;
+use crate::sampling::{RateLimit, Rule, Sampler};
+use crate::secret::SecretHeader;
 
 labels! {
     enum RawDirection {
@@ -19,17 +21,17 @@ labels! {
 }
 
 /// Reads the configuration, with what the JSON leaves out taken from the defaults.
-pub(super) fn read(json: &[u8], defaults: Defaults) -> Result<Config, ConfigError> {
+pub(super) fn read(
+    json: &[u8],
+    defaults: Defaults,
+    environment: Environment<'_>,
+) -> Result<Config, ConfigError> {
     let mut root = Node::document(json)?.object()?;
     let config = Config {
         enabled: root.take("enabled", Node::boolean)?.unwrap_or(defaults.enabled),
         mode: root.take("mode", Node::word)?.unwrap_or(Mode::Enforce),
         role: root.take("role", Node::word)?.unwrap_or(Role::Internal),
-        direction: match root.take("direction", Node::word)?.unwrap_or(RawDirection::Auto) {
-            RawDirection::Auto => None,
-            RawDirection::Inbound => Some(Direction::Inbound),
-            RawDirection::Outbound => Some(Direction::Outbound),
-        },
+        direction: root.take("direction", direction)?.flatten(),
         start: root.take("start", Node::word)?.unwrap_or(Start::Always),
         parent_id: root.take("parent_id", Node::word)?.unwrap_or(ParentId::Auto),
         propagation: Propagation {
@@ -41,7 +43,7 @@ pub(super) fn read(json: &[u8], defaults: Defaults) -> Result<Config, ConfigErro
                 .unwrap_or(defaults.propagation)
         },
         sampling: root
-            .take("sampling", |node| sampling(node, defaults.sampling))?
+            .take("sampling", |node| sampling(node, &defaults.sampling, environment))?
             .unwrap_or(defaults.sampling),
         exclude: root.take("exclude", exclude)?.unwrap_or_default(),
         response: root.take("response", response)?.unwrap_or_default(),
@@ -91,30 +93,88 @@ fn header_names(node: Node) -> Result<Vec<String>, ConfigError> {
     node.list()?.into_iter().map(|node| node.text(parse_header_name)).collect()
 }
 
-fn sampling(node: Node, defaults: Sampler) -> Result<Sampler, ConfigError> {
+fn sampling(node: Node, defaults: &Sampler, environment: Environment<'_>) -> Result<Sampler, ConfigError> {
     within(node, |fields| {
         Ok(Sampler {
             probability: fields.take("probability", Node::probability)?.unwrap_or(defaults.probability),
             parent: fields.take("parent", Node::word)?.unwrap_or(defaults.parent),
+            rules: fields.take("rules", sampling_rules)?.unwrap_or_default(),
+            force: fields.take("force", |node| secret_header(node, environment))?,
+            rate: fields.take("max_traces_per_second_per_worker", rate)?,
         })
     })
 }
 
-fn exclude(node: Node) -> Result<Exclude, ConfigError> {
-    node.list()?.into_iter().map(exclude_rule).collect::<Result<_, _>>().map(Exclude)
+fn sampling_rules(node: Node) -> Result<Vec<Rule>, ConfigError> {
+    node.list()?.into_iter().map(sampling_rule).collect()
 }
 
-fn exclude_rule(node: Node) -> Result<Rule, ConfigError> {
-    let empty = node.refused("a rule without a condition would match every request".to_owned());
-    let rule = within(node, |fields| {
-        Ok(Rule {
+fn sampling_rule(node: Node) -> Result<Rule, ConfigError> {
+    let incomplete = node.refused("a rule has both a match and a probability".to_owned());
+    within(node, |fields| {
+        let (when, probability) =
+            (fields.take("match", conditions)?, fields.take("probability", Node::probability)?);
+        let (Some(when), Some(probability)) = (when, probability) else { return Err(incomplete) };
+        Ok(Rule { when, probability })
+    })
+}
+
+fn rate(node: Node) -> Result<RateLimit, ConfigError> {
+    node.whole_number().map(RateLimit::per_second)
+}
+
+/// A header, and the environment variable that holds its secret.
+fn secret_header(node: Node, environment: Environment<'_>) -> Result<SecretHeader, ConfigError> {
+    let incomplete = node.refused("there must be both a header and a value_env".to_owned());
+    within(node, |fields| {
+        let header = fields.take("header", |node| node.text(parse_header_name))?;
+        let secret = fields.take("value_env", |node| {
+            node.text(|name| match environment(name).filter(|value| !value.is_empty()) {
+                Some(value) => Ok(value),
+                None => Err(format!("the environment has no variable {name:?}, or an empty one")),
+            })
+        })?;
+        let (Some(header), Some(secret)) = (header, secret) else { return Err(incomplete) };
+        Ok(SecretHeader::new(header, &secret))
+    })
+}
+
+/// What a request must be like; at least one condition.
+fn conditions(node: Node) -> Result<Match, ConfigError> {
+    let empty = node.refused("without a condition every request would match".to_owned());
+    let conditions = within(node, |fields| {
+        Ok(Match {
+            host: fields.take("host", Node::string)?,
             path: fields.take("path", Node::string)?,
             path_prefix: fields.take("path_prefix", Node::string)?,
-            user_agent_prefix: fields.take("user_agent_prefix", Node::string)?,
             method: fields.take("method", Node::string)?,
+            user_agent_prefix: fields.take("user_agent_prefix", Node::string)?,
+            grpc_service: fields.take("grpc_service", Node::string)?,
+            header: fields.take("header", header_match)?,
+            direction: fields.take("direction", direction)?.flatten(),
         })
     })?;
-    if rule == Rule::default() { Err(empty) } else { Ok(rule) }
+    if conditions == Match::default() { Err(empty) } else { Ok(conditions) }
+}
+
+fn header_match(node: Node) -> Result<HeaderMatch, ConfigError> {
+    let nameless = node.refused("there must be a name".to_owned());
+    within(node, |fields| {
+        let name = fields.take("name", |node| node.text(parse_header_name))?.ok_or(nameless)?;
+        Ok(HeaderMatch { name, value: fields.take("value", Node::string)? })
+    })
+}
+
+fn direction(node: Node) -> Result<Option<Direction>, ConfigError> {
+    Ok(match node.word()? {
+        RawDirection::Auto => None,
+        RawDirection::Inbound => Some(Direction::Inbound),
+        RawDirection::Outbound => Some(Direction::Outbound),
+    })
+}
+
+fn exclude(node: Node) -> Result<Exclude, ConfigError> {
+    node.list()?.into_iter().map(conditions).collect::<Result<_, _>>().map(Exclude)
 }
 
 fn response(node: Node) -> Result<Response, ConfigError> {

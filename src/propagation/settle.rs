@@ -2,6 +2,8 @@ use super::{Carried, Extracted, Format, Propagation, Propagator};
 use crate::headers::{Malformed, TRACESTATE, scan};
 use crate::metrics::{Corruption, Counter, Direction};
 use crate::pass::Sink;
+use crate::sampling::{OtState, Question};
+use crate::w3c::TraceId;
 
 use crate::headers::Lines;
 
@@ -15,11 +17,24 @@ pub(crate) struct Settled<'a> {
 
 /// The headers that the context came in.
 pub(crate) struct Carriers<'a> {
+    pub(crate) direction: Direction,
     pub(crate) headers: &'a [u8],
     pub(crate) traceparent: Lines<'a>,
     pub(crate) tracestate: Lines<'a>,
     /// The formats whose headers are invalid.
     pub(crate) corrupt: Vec<Format>,
+}
+
+impl<'a> Carriers<'a> {
+    /// What a sampler looks at.
+    pub(crate) fn question(
+        &self,
+        trace_id: TraceId,
+        flag: Option<bool>,
+        ot: Option<OtState<'a>>,
+    ) -> Question<'a> {
+        Question { trace_id, flag, ot, headers: self.headers, direction: self.direction }
+    }
 }
 
 impl Propagation {
@@ -31,7 +46,7 @@ impl Propagation {
         sink: &mut dyn Sink,
     ) -> Result<Settled<'a>, Malformed> {
         let [traceparent, tracestate] = scan(headers, [&self.header, TRACESTATE])?;
-        let carriers = Carriers { headers, traceparent, tracestate, corrupt: Vec::new() };
+        let carriers = Carriers { direction, headers, traceparent, tracestate, corrupt: Vec::new() };
         let w3c = super::extract_w3c(traceparent, tracestate);
         if self.is_w3c_alone() {
             return Ok(Settled { extracted: w3c, repaired: false, carriers });
