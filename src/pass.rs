@@ -23,9 +23,15 @@ pub trait Facts {
     /// Whether one more trace may be recorded under this rate.
     fn within_rate(&mut self, limit: RateLimit) -> bool;
     /// The first line of a header of the response.
-    fn response_header(&mut self, name: &str) -> Option<Vec<u8>>;
+    ///
+    /// # Errors
+    /// The host refused.
+    fn response_header(&mut self, name: &str) -> Result<Option<Vec<u8>>, Refused>;
     /// All headers of the response, serialized as the host hands them over.
-    fn response_headers(&mut self) -> Vec<u8>;
+    ///
+    /// # Errors
+    /// The host refused.
+    fn response_headers(&mut self) -> Result<Vec<u8>, Refused>;
 }
 
 /// What a pass may change: the headers of its request or response, the counters, and what others learn of it.
@@ -53,7 +59,7 @@ pub trait Sink {
     fn notice(&mut self, notice: Notice);
 }
 
-/// The host refused a change, and the edge has counted it.
+/// The host refused a call, and the edge has counted it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Refused;
 
@@ -127,7 +133,7 @@ pub fn response(
     sink: &mut impl Sink,
 ) -> Result<(), Malformed> {
     let Stream::Traced(sent) = stream else { return Ok(()) };
-    let told = answer::read(config, facts)?;
+    let Some(told) = answer::read(config, facts)? else { return Ok(()) };
     if config.response.validate {
         sink.count(Counter::Response { context: told.compare(sent) });
     }
@@ -165,7 +171,7 @@ fn proceed(
 ) -> Option<TraceParent> {
     let question = carriers.question(context.trace_id, context.sampled, context.ot());
     let sampled = config.sampling.decide(&question, |limit| facts.within_rate(limit));
-    count_sampled(sampled, sink);
+    let flag = context.sampled;
     let of_this_hop = config.parent_id == ParentId::New || context.is_outdated_by(sampled);
     let child = if of_this_hop || context.parent_id.is_none() {
         facts.rng().map(|rng| TraceParent {
@@ -176,7 +182,11 @@ fn proceed(
     } else {
         None
     };
-    config.propagation.send_on(carriers, context, child, sampled, sink)
+    let sent = config.propagation.send_on(carriers, context, child, sampled, sink);
+    let told = sent.is_some_and(|sent| sent.flags.is_sampled() == sampled.decision.is_record());
+    // Where the decision could not be written, what came in goes on.
+    count_sampled(if told { sampled } else { Sampled::by_parent(flag.unwrap_or(false)) }, sink);
+    sent
 }
 
 /// Starts a trace where no valid context came in, and tells which context the upstream receives: none, where the

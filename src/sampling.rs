@@ -115,6 +115,11 @@ impl SamplingDecision {
 }
 
 impl Sampled {
+    /// The decision that came in.
+    pub(crate) const fn by_parent(sampled: bool) -> Self {
+        Self { decision: SamplingDecision::of(sampled), by: DecidedBy::Parent, threshold: None }
+    }
+
     /// Whether this hop decided by itself.
     #[must_use]
     pub const fn is_own(self) -> bool {

@@ -60,9 +60,9 @@ impl Propagation {
     ) -> Option<TraceParent> {
         let writes = self.writes(Format::TraceContext);
         let w3c = root.filter(|(root, _)| writes && sink.set(&self.header, &root.to_bytes()).is_ok());
-        if let Some(value) = w3c.and_then(|(_, sampled)| tracestate_of_root(sampled)) {
-            ignore(sink.set(TRACESTATE, &value));
-        } else if w3c.is_some() || self.reads(Format::TraceContext) {
+        let state = w3c.and_then(|(_, sampled)| tracestate_of_root(sampled));
+        let told = state.is_some_and(|state| sink.set(TRACESTATE, &state).is_ok());
+        if !told && (w3c.is_some() || self.reads(Format::TraceContext)) {
             remove_lines(TRACESTATE, carriers.tracestate, sink);
         }
         if w3c.is_none() && self.reads(Format::TraceContext) {

@@ -28,6 +28,8 @@ pub(super) enum HeaderMap {
 pub(super) const OK: u32 = 0;
 const NOT_FOUND: u32 = 1;
 const PLUGIN_CONFIGURATION: u32 = 7;
+/// How many variables, and how many octets of them, a host may have; more are a mistake of its.
+const MAX_ENVIRONMENT: usize = 1 << 24;
 const COUNTER: u32 = 0;
 
 mod imports {
@@ -108,7 +110,11 @@ pub(super) fn plugin_configuration(size: usize) -> Result<Vec<u8>, Failed> {
         // SAFETY: both pointers are to live locals of `returned`.
         unsafe { imports::proxy_get_buffer_bytes(PLUGIN_CONFIGURATION, 0, size, data, to_size) }
     })?;
-    Ok(bytes.unwrap_or_default())
+    match bytes {
+        Some(bytes) if bytes.len() == size => Ok(bytes),
+        Some(_) => Err(Failed { call: HostCall::GetBuffer, status: OK }),
+        None => Err(Failed { call: HostCall::GetBuffer, status: NOT_FOUND }),
+    }
 }
 
 /// All headers, serialized as `crate::headers` reads them.
@@ -117,7 +123,11 @@ pub(super) fn headers(map: HeaderMap) -> Result<Vec<u8>, Failed> {
         // SAFETY: both pointers are to live locals of `returned`.
         unsafe { imports::proxy_get_header_map_pairs(map as u32, data, size) }
     })?;
-    Ok(bytes.unwrap_or_default())
+    match bytes {
+        Some(bytes) if !bytes.is_empty() => Ok(bytes),
+        Some(_) => Err(Failed { call: HostCall::GetHeaders, status: OK }),
+        None => Err(Failed { call: HostCall::GetHeaders, status: NOT_FOUND }),
+    }
 }
 
 /// The first line of a header, if there is one.
@@ -193,6 +203,12 @@ pub(super) fn environment() -> Result<Vec<u8>, Failed> {
     let (mut count, mut size) = (0, 0);
     // SAFETY: both are live.
     done(HostCall::Environment, unsafe { imports::environ_sizes_get(&raw mut count, &raw mut size) })?;
+    if count == 0 || size == 0 {
+        return Ok(Vec::new());
+    }
+    if count > MAX_ENVIRONMENT || size > MAX_ENVIRONMENT {
+        return Err(Failed { call: HostCall::Environment, status: OK });
+    }
     let (mut entries, mut octets) = (vec![null_mut(); count], vec![0; size]);
     // SAFETY: the host was asked how many entries and octets there are, and the two have that room.
     done(HostCall::Environment, unsafe { imports::environ_get(entries.as_mut_ptr(), octets.as_mut_ptr()) })?;
@@ -219,7 +235,9 @@ pub(super) fn random<const N: usize>() -> Result<[u8; N], Failed> {
     let mut octets = [0; N];
     // SAFETY: the pointer and the length are those of a live array.
     let status = unsafe { imports::random_get(octets.as_mut_ptr(), N) };
-    done(HostCall::RandomGet, status).map(|()| octets)
+    done(HostCall::RandomGet, status)?;
+    // A host that says Ok and writes nothing would give every VM the same ids.
+    if octets == [0; N] { Err(Failed { call: HostCall::RandomGet, status: OK }) } else { Ok(octets) }
 }
 
 const fn done(call: HostCall, status: u32) -> Result<(), Failed> {
@@ -234,7 +252,8 @@ fn returned(
     let mut data = null_mut();
     let mut size = 0;
     match make(&raw mut data, &raw mut size) {
-        OK if data.is_null() => Ok(Some(Vec::new())),
+        OK if data.is_null() && size == 0 => Ok(Some(Vec::new())),
+        OK if data.is_null() => Err(Failed { call, status: OK }),
         // SAFETY: on Ok the host returns what it got from our `proxy_on_memory_allocate`, which makes a boxed slice of
         // that many octets and forgets it; nobody else has the pointer.
         OK => Ok(Some(unsafe { Box::from_raw(slice_from_raw_parts_mut(data, size)) }.into_vec())),

@@ -98,14 +98,11 @@ fn a_refusal_names_the_path_the_bound_and_the_value() {
         ),
         (r#"{"response": {"inject": "traceparent"}}"#, r#"response.inject: "traceparent" is not a list"#),
         (r#"{"response": {"inject": ["traceparent", "b3"]}}"#, r#"response.inject[1]: "b3" is not one of "#),
-        (
-            r#"{"exclude": [{"path": "/"}, {}]}"#,
-            "exclude[1]: a rule without a condition would match every request",
-        ),
+        (r#"{"exclude": [{"path": "/"}, {}]}"#, "exclude[1]: without a condition every request would match"),
         (r#"{"exclude": [{"path": 1}]}"#, "exclude[0].path: 1 is not a text"),
         (
             r#"{"exclude": [{"url": "/"}]}"#,
-            "exclude[0].url: there is no such field; there are path, path_prefix",
+            "exclude[0].url: there is no such field; there are host, path, path_prefix",
         ),
         (
             r#"{"propagation": {"extract": ["zipkin"]}}"#,

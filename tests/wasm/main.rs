@@ -1,8 +1,13 @@
 //! The built module in the test host.
 #![expect(clippy::expect_used, clippy::panic, reason = "a test may fail")]
 
+mod faults;
 mod formats;
+mod lifetime;
 mod module;
+mod notices;
+mod policy;
+mod prices;
 mod scenarios;
 mod support;
 #[path = "../data/vectors.rs"]

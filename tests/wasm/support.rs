@@ -11,6 +11,7 @@ use tracewarden::config::Config;
 use tracewarden::metrics::{Counter, Direction};
 use tracewarden::notice::Notice;
 use tracewarden::pass::{self, Facts, Refused, Sink, Stream};
+use tracewarden::sampling::{RateLimit, TokenBucket};
 
 /// A header line: a name, and a value of any octets.
 pub(crate) type Line<'a> = (&'a str, &'a [u8]);
@@ -68,8 +69,12 @@ impl Scenario<'_> {
             Some(2) => Direction::Outbound,
             _ => Direction::Unspecified,
         };
-        let mut facts =
-            Native { direction, rng: ChaCha12Rng::from_seed([3; 32]), response: HeaderMap::new() };
+        let mut facts = Native {
+            bucket: TokenBucket::FULL,
+            direction,
+            rng: ChaCha12Rng::from_seed([3; 32]),
+            response: HeaderMap::new(),
+        };
         let mut sink = Recorder { headers: with_bystanders(self.request), ..Recorder::default() };
         let serialized = sink.headers.to_bytes();
         let stream = match config.enabled {
@@ -90,6 +95,7 @@ impl Scenario<'_> {
     /// Runs it through the built module.
     pub(crate) fn run_in_wasm(&self) -> Outcome {
         let mut host = Host::new();
+        host.environment = ENVIRONMENT.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
         if let Some(direction) = self.listener {
             host.set_property(&["xds", "listener_direction"], u64::from(direction).to_le_bytes());
         }
@@ -113,9 +119,16 @@ impl Scenario<'_> {
     }
 }
 
-/// A configuration that is valid, without an environment.
+/// The environment of every scenario: only configurations that name them see the secrets.
+const ENVIRONMENT: &[(&str, &str)] = &[("FORCE_SECRET", "open sesame"), ("TRUST_SECRET", "friend")];
+
+/// A configuration that is valid in that environment.
 fn load(json: &str) -> Config {
-    Config::load(json.as_bytes(), |_| None).expect(json).config
+    Config::load(json.as_bytes(), |name| {
+        ENVIRONMENT.iter().find(|(known, _)| *known == name).map(|(_, v)| (*v).to_owned())
+    })
+    .expect(json)
+    .config
 }
 
 fn text(value: &[u8]) -> String {
@@ -163,6 +176,7 @@ pub(crate) fn bystanders(headers: &HeaderMap) -> Vec<(Vec<u8>, Vec<u8>)> {
 }
 
 struct Native {
+    bucket: TokenBucket,
     direction: Direction,
     rng: ChaCha12Rng,
     response: HeaderMap,
@@ -179,12 +193,16 @@ impl Facts for Native {
         Some(&mut self.rng)
     }
 
-    fn response_header(&mut self, name: &str) -> Option<Vec<u8>> {
-        self.response.get(name).map(<[u8]>::to_vec)
+    fn within_rate(&mut self, limit: RateLimit) -> bool {
+        self.bucket.take(limit, 0)
     }
 
-    fn response_headers(&mut self) -> Vec<u8> {
-        self.response.to_bytes()
+    fn response_header(&mut self, name: &str) -> Result<Option<Vec<u8>>, Refused> {
+        Ok(self.response.get(name).map(<[u8]>::to_vec))
+    }
+
+    fn response_headers(&mut self) -> Result<Vec<u8>, Refused> {
+        Ok(self.response.to_bytes())
     }
 }
 

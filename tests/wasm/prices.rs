@@ -1,0 +1,212 @@
+//! What each scenario costs: its host calls and its instructions, exactly.
+//!
+//! `tests/data/prices.txt` is the table. If a change of it is meant, let the test write it anew, and look at the
+//! difference:
+//!
+//! ```sh
+//! make build && UPDATE_PRICES=1 cargo test -p tracewarden --test wasm prices && git diff tests/data/prices.txt
+//! ```
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+use std::path::PathBuf;
+
+use proxy_wasm_test_framework::{HeaderMap, Host, Vm};
+
+use crate::support::{Line, MODULE};
+
+/// A configuration, and a request and its response under it.
+struct Scenario {
+    name: &'static str,
+    config: &'static str,
+    request: &'static [Line<'static>],
+    response: &'static [Line<'static>],
+}
+
+/// Streams before those that are measured: metrics are defined by then, and memory has its size.
+const WARM_UP: u32 = 16;
+/// Streams that are measured; the generator of ids computes a block for every ten or so.
+const MEASURED: u32 = 64;
+
+const SAMPLED: &[u8] = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+const UNSAMPLED: &[u8] = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00";
+const UPPER: &[u8] = b"00-0AF7651916CD43DD8448EB211C80319C-B7AD6B7169203331-01";
+const OTHER: &[u8] = b"00-11111111111111111111111111111111-2222222222222222-01";
+const STATE: &[u8] = b"congo=t61rcWkgMzE,rojo=00f067aa0ba902b7";
+const MATCHES: &[Line<'_>] = &[("traceparent", SAMPLED)];
+const TRACED: &[Line<'_>] = &[("traceparent", SAMPLED), ("tracestate", STATE)];
+
+const FORWARD: &str = r#"{"direction": "inbound"}"#;
+const NEW: &str = r#"{"direction": "inbound", "parent_id": "new"}"#;
+const EDGE: &str = r#"{"direction": "inbound", "role": "edge"}"#;
+const NEVER: &str = r#"{"direction": "inbound", "start": "never"}"#;
+const OBSERVE: &str = r#"{"direction": "inbound", "mode": "observe"}"#;
+const AUTO: &str = r#"{"direction": "auto"}"#;
+const IGNORE: &str = r#"{"direction": "inbound", "sampling": {"parent": "ignore"}}"#;
+const EXCLUDE: &str =
+    r#"{"direction": "inbound", "exclude": [{"path": "/healthz"}, {"path_prefix": "/cart"}]}"#;
+const EXCLUDE_OTHERS: &str =
+    r#"{"direction": "inbound", "exclude": [{"path": "/healthz"}, {"user_agent_prefix": "kube-probe/"}]}"#;
+const FILTER_STATE: &str = r#"{"direction": "inbound", "access_log": {"filter_state": true}}"#;
+const EVERY_FORM: &str =
+    r#"{"direction": "inbound", "response": {"inject": ["traceparent", "traceresponse", "server-timing"]}}"#;
+const SILENT: &str = r#"{"direction": "inbound", "response": {"validate": false, "inject": []}}"#;
+
+#[rustfmt::skip]
+const SCENARIOS: &[Scenario] = &[
+    Scenario { name: "forwarded", config: FORWARD, request: MATCHES, response: MATCHES },
+    Scenario { name: "forwarded, with tracestate", config: FORWARD, request: TRACED, response: MATCHES },
+    Scenario { name: "new parent-id", config: NEW, request: MATCHES, response: &[] },
+    Scenario { name: "new parent-id, tracestate verbatim", config: NEW, request: TRACED, response: &[] },
+    Scenario { name: "new parent-id, tracestate rewritten", config: NEW,
+        request: &[("traceparent", SAMPLED), ("tracestate", STATE), ("tracestate", b"ot=th:8;x:1")], response: &[] },
+    Scenario { name: "flag set by this hop", config: IGNORE, request: &[("traceparent", UNSAMPLED)], response: &[] },
+    Scenario { name: "bad tracestate removed", config: FORWARD,
+        request: &[("traceparent", SAMPLED), ("tracestate", b"=")], response: MATCHES },
+    Scenario { name: "started at the edge", config: EDGE, request: &[], response: &[] },
+    Scenario { name: "lost, repaired", config: FORWARD, request: &[], response: &[] },
+    Scenario { name: "corrupt, repaired", config: FORWARD,
+        request: &[("traceparent", UPPER), ("tracestate", STATE)], response: &[] },
+    Scenario { name: "corrupt, removed", config: NEVER,
+        request: &[("traceparent", UPPER), ("tracestate", STATE)], response: &[] },
+    Scenario { name: "observed", config: OBSERVE, request: TRACED, response: MATCHES },
+    Scenario { name: "observed, corrupt", config: OBSERVE, request: &[("traceparent", UPPER)], response: MATCHES },
+    Scenario { name: "direction asked of the host", config: AUTO, request: MATCHES, response: MATCHES },
+    Scenario { name: "excluded", config: EXCLUDE, request: MATCHES, response: MATCHES },
+    Scenario { name: "not excluded", config: EXCLUDE_OTHERS, request: MATCHES, response: MATCHES },
+    Scenario { name: "filter state", config: FILTER_STATE, request: MATCHES, response: MATCHES },
+    Scenario { name: "response of another trace", config: FORWARD, request: MATCHES, response: &[("traceparent", OTHER)] },
+    Scenario { name: "response in every form", config: EVERY_FORM, request: MATCHES, response: &[] },
+    Scenario { name: "response left alone", config: SILENT, request: MATCHES, response: MATCHES },
+    Scenario { name: "switched off", config: r#"{"enabled": false}"#, request: MATCHES, response: MATCHES },
+];
+
+#[test]
+fn every_scenario_costs_what_the_table_says() {
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data/prices.txt");
+    let now = table(0);
+    if std::env::var_os("UPDATE_PRICES").is_some() {
+        std::fs::write(&path, &now).unwrap();
+        return;
+    }
+    let told = std::fs::read_to_string(&path).unwrap_or_default();
+    let differs: Vec<String> = now
+        .lines()
+        .filter(|line| !told.lines().any(|told| told == *line))
+        .map(|line| format!("now:  {line}"))
+        .chain(
+            told.lines()
+                .filter(|line| !now.lines().any(|now| now == *line))
+                .map(|line| format!("told: {line}")),
+        )
+        .collect();
+    assert!(
+        told == now,
+        "The prices are not those of tests/data/prices.txt:\n\n{}\n\nThe table as it is now:\n\n{now}\n\
+        The module must be new (`make build`) and made by the toolchain of rust-toolchain.toml. If the change is \
+        meant:\n    UPDATE_PRICES=1 cargo test -p tracewarden --test wasm prices\n",
+        differs.join("\n")
+    );
+}
+
+#[test]
+fn prices_are_the_same_in_every_run() {
+    assert_eq!(table(0), table(0));
+    // Other ids may take other branches, but no other calls.
+    let without_fuel = |table: String| -> Vec<String> {
+        let calls =
+            |line: &str| line.split("  ").filter(|cell| cell.trim().parse::<u64>().is_err()).collect();
+        table.lines().map(calls).collect()
+    };
+    assert_eq!(without_fuel(table(0)), without_fuel(table(1)));
+}
+
+/// The whole table, with the ids that this seed makes.
+fn table(seed: u64) -> String {
+    let mut table = String::from(
+        "# What a stream costs in the test host: instructions (wasmtime's fuel, the mean of 64 streams) and host calls.\n\
+         # Written by UPDATE_PRICES=1 cargo test -p tracewarden --test wasm prices\n",
+    );
+    for (place, scenario) in SCENARIOS.iter().enumerate() {
+        let passes = ["create", "request", "response", "delete"].into_iter().zip(scenario.prices(seed));
+        // The first and the last callback are the same everywhere.
+        for (pass, (fuel, calls)) in passes.filter(|(pass, _)| place == 0 || pass.starts_with("re")) {
+            let line = format!("{:<36}{pass:<9}{fuel:>7}  {}", scenario.name, calls.join(", "));
+            writeln!(table, "{}", line.trim_end()).expect("a string takes any text");
+        }
+    }
+    table
+}
+
+impl Scenario {
+    /// The fuel and the host calls of each callback.
+    fn prices(&self, seed: u64) -> [(u64, Vec<String>); 4] {
+        let mut host = Host::new();
+        host.seed(seed);
+        host.set_property(&["xds", "listener_direction"], 1_u64.to_le_bytes());
+        host.set_property(&["source", "address"], "10.0.0.7:1234");
+        let mut vm = Vm::with(&MODULE, host).expect("the module starts");
+        let root = vm.root(self.config.as_bytes()).expect("no trap").expect(self.config);
+        let [request, response] = [(REQUEST, self.request), (RESPONSE, self.response)].map(lines);
+        let mut sums = [0; 4];
+        let mut calls: Option<[Vec<String>; 4]> = None;
+        for number in 0..WARM_UP + MEASURED {
+            let stream = vm.stream(root).expect("no trap");
+            let mut now = [take(&mut vm), (0, vec![]), (0, vec![]), (0, vec![])];
+            let [_, asked, answered, deleted] = &mut now;
+            vm.request(stream, request.clone()).expect("no trap");
+            *asked = take(&mut vm);
+            vm.response(stream, response.clone()).expect("no trap");
+            *answered = take(&mut vm);
+            vm.finish(stream).expect("no trap");
+            *deleted = take(&mut vm);
+            if number < WARM_UP {
+                continue;
+            }
+            let (fuel, made): (Vec<u64>, Vec<Vec<String>>) = now.into_iter().unzip();
+            sums.iter_mut().zip(fuel).for_each(|(sum, fuel)| *sum += fuel);
+            let made: [Vec<String>; 4] = made.try_into().expect("four callbacks");
+            assert_eq!(*calls.get_or_insert(made.clone()), made, "{}: the calls of every stream", self.name);
+        }
+        let mut calls = calls.expect("streams were measured").into_iter();
+        sums.map(|sum| (sum / u64::from(MEASURED), calls.next().unwrap_or_default()))
+    }
+}
+
+/// The fuel and the host calls since the last time that somebody asked.
+fn take(vm: &mut Vm) -> (u64, Vec<String>) {
+    let calls: BTreeMap<&str, u64> = vm.host().calls_by_name();
+    let words = calls.into_iter().map(|(name, count)| {
+        let name = name.trim_start_matches("proxy_");
+        if count == 1 { name.to_owned() } else { format!("{count} {name}") }
+    });
+    let words = words.collect();
+    vm.host_mut().reset_calls();
+    (vm.fuel_used(), words)
+}
+
+/// What a request has besides, coming from Envoy.
+const REQUEST: &[Line<'_>] = &[
+    (":authority", b"cart.shop.svc.cluster.local:8080"),
+    (":path", b"/cart/items?currency=EUR"),
+    (":method", b"POST"),
+    (":scheme", b"http"),
+    ("user-agent", b"Go-http-client/1.1"),
+    ("content-length", b"342"),
+    ("content-type", b"application/json"),
+    ("accept-encoding", b"gzip"),
+    ("x-forwarded-proto", b"http"),
+    ("x-request-id", b"b1c7ac1b-83b9-9a2f-8b62-bd5c8f7a4c11"),
+];
+
+const RESPONSE: &[Line<'_>] = &[
+    (":status", b"200"),
+    ("content-type", b"application/json"),
+    ("date", b"Sun, 22 Nov 2026 10:00:00 GMT"),
+    ("content-length", b"1024"),
+    ("x-envoy-upstream-service-time", b"4"),
+];
+
+fn lines((always, more): (&[Line<'_>], &[Line<'_>])) -> HeaderMap {
+    always.iter().chain(more).copied().collect()
+}
