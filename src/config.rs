@@ -14,6 +14,7 @@ use crate::metrics::Direction;
 use crate::notice::LogFormat;
 use crate::propagation::Propagation;
 use crate::sampling::Sampler;
+use crate::trust::Trust;
 
 /// A valid configuration.
 #[derive(Clone, Debug, PartialEq)]
@@ -32,6 +33,8 @@ pub struct Config {
     pub parent_id: ParentId,
     /// The formats that requests are read in and written in.
     pub propagation: Propagation,
+    /// Whose context counts.
+    pub trust: Trust,
     /// How traces are sampled.
     pub sampling: Sampler,
     /// Which requests are left alone.

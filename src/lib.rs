@@ -39,6 +39,7 @@ pub mod pass;
 pub mod propagation;
 pub mod sampling;
 mod secret;
+pub mod trust;
 pub mod w3c;
 #[cfg(target_family = "wasm")]
 mod wasm;

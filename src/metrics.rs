@@ -32,6 +32,8 @@ labels! {
         Lost = "lost",
         /// An invalid context.
         Corrupt = "corrupt",
+        /// A valid context whose sender is not trusted.
+        Restarted = "restarted",
         /// The request matches an `exclude` rule; nobody looked.
         Excluded = "excluded",
     }
@@ -224,7 +226,9 @@ impl Counter {
             config.direction.map_or(vec![Direction::Inbound, Direction::Outbound], |one| vec![one])
         {
             let excluded = (config.exclude != Exclude::default()).then_some(Verdict::Excluded);
-            for context in [Verdict::Continued, missing, Verdict::Corrupt].into_iter().chain(excluded) {
+            let restarted = config.trust.trusted.is_some().then_some(Verdict::Restarted);
+            let always = [Verdict::Continued, missing, Verdict::Corrupt];
+            for context in always.into_iter().chain(excluded).chain(restarted) {
                 counters.push(Self::Request { direction, role, mode, context });
             }
             if enforces && config.start == Start::Always {

@@ -1,15 +1,19 @@
 //! The way of a request and of its response: composes the stages and decides nothing itself.
 
-use rand::CryptoRng;
+use rand::{CryptoRng, Rng};
 
 use crate::answer::{self, SERVER_TIMING, TRACERESPONSE};
 use crate::config::{Config, Mode, ParentId, ResponseHeader, Role, Start};
-use crate::headers::Malformed;
+use crate::headers::{Malformed, scan};
 use crate::metrics::{Counter, Direction, Repair, Verdict};
 use crate::notice::Notice;
 use crate::propagation::{Carriers, Extracted, Settled, TraceContext};
 use crate::sampling::{RateLimit, Sampled};
+use crate::trust::{Admitted, Untrusted};
 use crate::w3c::{SpanId, TraceFlags, TraceId, TraceParent, server_timing_line};
+
+/// What applications attach to a trace; it is none of ours, unless a sender that is not trusted attached it.
+const BAGGAGE: &str = "baggage";
 
 /// What the host knows; each is asked for only when a stage needs it.
 pub trait Facts {
@@ -20,6 +24,10 @@ pub trait Facts {
     fn direction(&mut self) -> Direction;
     /// The generator of ids, or `None` if the host gave no seed for it.
     fn rng(&mut self) -> Option<&mut Self::Rng>;
+    /// The URI in the certificate of the connection's peer.
+    fn peer_san(&mut self) -> Option<Vec<u8>>;
+    /// The address of the connection's peer.
+    fn peer_address(&mut self) -> Option<Vec<u8>>;
     /// Whether one more trace may be recorded under this rate.
     fn within_rate(&mut self, limit: RateLimit) -> bool;
     /// The first line of a header of the response.
@@ -82,31 +90,57 @@ pub fn request(
     facts: &mut impl Facts,
     sink: &mut impl Sink,
 ) -> Result<Stream, Malformed> {
-    if let Some(force) = config.sampling.force.as_ref().filter(|_| config.mode == Mode::Enforce)
-        && force.is_tried_in(headers)
-    {
-        // The upstream is not to learn the secret, nor a guess at it.
-        ignore(sink.remove(&force.name));
+    let trusted = config.trust.admits(headers, facts);
+    let enforces = config.mode == Mode::Enforce;
+    if enforces {
+        remove_untold(config, headers, trusted, sink);
     }
     let direction = config.direction.unwrap_or_else(|| facts.direction());
     if config.exclude.matches(headers, direction)? {
         count_request(config, direction, Verdict::Excluded, sink);
+        if enforces && !trusted {
+            config.propagation.strip(headers, sink);
+        }
         return Ok(Stream::Untouched);
     }
-    let Settled { extracted, repaired, carriers } = config.propagation.extract(headers, direction, sink)?;
+    let Settled { extracted, repaired, mut carriers } =
+        config.propagation.extract(headers, direction, sink)?;
+    carriers.distrusted = !trusted;
     let (came, corruption) = (extracted.parent(), extracted.corruption());
-    let verdict = judge(&extracted, config.role);
+    let verdict = judge(&extracted, config, trusted);
     count_request(config, direction, verdict, sink);
     if let Some(corruption) = corruption {
         sink.count(Counter::Corrupt { direction, corruption });
     }
-    let sent = match (config.mode, extracted) {
-        (Mode::Observe, _) => came,
-        (Mode::Enforce, Extracted::Valid(context)) => proceed(config, &carriers, context, facts, sink),
-        (Mode::Enforce, Extracted::Absent(decision)) => start(config, &carriers, decision, facts, sink),
-        (Mode::Enforce, Extracted::Corrupt(_)) => start(config, &carriers, None, facts, sink),
+    let sent = match config.trust.admit(extracted, trusted) {
+        _ if !enforces => came,
+        Admitted::Continue(context) => proceed(config, &carriers, context, facts, sink),
+        Admitted::Start(decision) => start(config, &carriers, decision, facts, sink),
+        Admitted::Nothing => config.propagation.send_root(&carriers, None, sink),
     };
-    if repaired && config.mode == Mode::Enforce {
+    report(config, &Notice { verdict, direction, corruption, sent }, came, repaired && enforces, sink);
+    Ok(sent.map_or(Stream::Untouched, Stream::Traced))
+}
+
+/// Removes what the upstream must not learn: secrets and guesses at them, and the baggage of those who are not trusted.
+fn remove_untold(config: &Config, headers: &[u8], trusted: bool, sink: &mut impl Sink) {
+    for secret in config.sampling.force.iter().chain(config.trust.secrets()) {
+        if secret.is_tried_in(headers) {
+            ignore(sink.remove(&secret.name));
+        }
+    }
+    if !trusted
+        && !config.trust.baggage
+        && scan(headers, [BAGGAGE]).is_ok_and(|[lines]| lines.first().is_some())
+    {
+        ignore(sink.remove(BAGGAGE));
+    }
+}
+
+/// Counts what was mended, and tells the logs.
+fn report(config: &Config, notice: &Notice, came: Option<TraceParent>, repaired: bool, sink: &mut impl Sink) {
+    let Notice { verdict, direction, corruption, sent } = *notice;
+    if repaired {
         sink.count(Counter::Repair { direction, by: Repair::Format });
     }
     let broken = matches!(verdict, Verdict::Lost | Verdict::Corrupt);
@@ -114,12 +148,11 @@ pub fn request(
         sink.count(Counter::Repair { direction, by: Repair::New });
     }
     if broken || corruption.is_some() {
-        sink.notice(Notice { verdict, direction, corruption, sent });
+        sink.notice(*notice);
     }
     if config.filter_state {
         publish(verdict, came, sent, sink);
     }
-    Ok(sent.map_or(Stream::Untouched, Stream::Traced))
 }
 
 /// Takes the response to a request through the stages; a stream without a context has none to compare or to tell.
@@ -152,9 +185,12 @@ pub fn response(
 }
 
 /// What came in, in one word.
-const fn judge(extracted: &Extracted<'_>, role: Role) -> Verdict {
-    match (extracted, role) {
-        (Extracted::Valid(_), _) => Verdict::Continued,
+fn judge(extracted: &Extracted<'_>, config: &Config, trusted: bool) -> Verdict {
+    match (extracted, config.role) {
+        (Extracted::Valid(_), _) if trusted || config.trust.untrusted == Untrusted::IgnoreSampled => {
+            Verdict::Continued
+        }
+        (Extracted::Valid(_), _) => Verdict::Restarted,
         (Extracted::Corrupt(_), _) => Verdict::Corrupt,
         (Extracted::Absent(_), Role::Edge) => Verdict::Started,
         (Extracted::Absent(_), Role::Internal) => Verdict::Lost,
@@ -169,7 +205,8 @@ fn proceed(
     facts: &mut impl Facts,
     sink: &mut impl Sink,
 ) -> Option<TraceParent> {
-    let question = carriers.question(context.trace_id, context.sampled, context.ot());
+    let randomness = if context.chosen_by_sender { facts.rng().map(|rng| rng.next_u64() >> 8) } else { None };
+    let question = carriers.question(context.trace_id, context.sampled, context.ot(), randomness);
     let sampled = config.sampling.decide(&question, |limit| facts.within_rate(limit));
     let flag = context.sampled;
     let of_this_hop = config.parent_id == ParentId::New || context.is_outdated_by(sampled);
@@ -217,7 +254,7 @@ fn root(
     }
     let rng = facts.rng()?;
     let (trace_id, parent_id) = (TraceId::random(rng), SpanId::random(rng));
-    let question = carriers.question(trace_id, decision, None);
+    let question = carriers.question(trace_id, decision, None, None);
     let sampled = config.sampling.decide(&question, |limit| facts.within_rate(limit));
     let flags = TraceFlags::of(sampled.decision.is_record(), true);
     Some((TraceParent { trace_id, parent_id, flags }, sampled))
@@ -234,8 +271,13 @@ fn count_sampled(sampled: Sampled, sink: &mut impl Sink) {
 /// Puts what came in and what goes on where an access log can read it.
 fn publish(verdict: Verdict, came: Option<TraceParent>, sent: Option<TraceParent>, sink: &mut impl Sink) {
     sink.publish("trace_context", verdict.label().as_bytes());
-    if let Some(came) = came {
-        sink.publish("parent_id", &came.parent_id.to_hex());
+    match came {
+        Some(came) if verdict == Verdict::Restarted => {
+            sink.publish("linked_trace_id", &came.trace_id.to_hex());
+            sink.publish("linked_span_id", &came.parent_id.to_hex());
+        }
+        Some(came) => sink.publish("parent_id", &came.parent_id.to_hex()),
+        None => {}
     }
     if let Some(sent) = sent {
         sink.publish("trace_id", &sent.trace_id.to_hex());

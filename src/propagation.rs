@@ -59,6 +59,8 @@ pub(crate) struct TraceContext<'a> {
     pub(crate) random: bool,
     /// Whether the trace is to be recorded at any cost, in the formats that can say so.
     pub(crate) debug: bool,
+    /// Whether the trace-id may have been chosen for the randomness in it.
+    pub(crate) chosen_by_sender: bool,
     pub(crate) state: Result<TraceState<'a>, TraceStateError>,
 }
 
@@ -77,6 +79,7 @@ fn extract_w3c<'a>(traceparent: Lines<'a>, tracestate: Lines<'a>) -> Extracted<'
             sampled: Some(flags.is_sampled()),
             random: flags.is_random(),
             debug: false,
+            chosen_by_sender: false,
             state: TraceState::parse(tracestate.iter()),
         }),
         Err(reason) => Extracted::Corrupt(Corruption::TraceParent(reason)),

@@ -85,6 +85,8 @@ pub struct Question<'a> {
     pub flag: Option<bool>,
     /// OpenTelemetry's member of the `tracestate`.
     pub ot: Option<OtState<'a>>,
+    /// Randomness that nobody outside could choose, where that of the trace cannot be trusted.
+    pub randomness: Option<u64>,
     /// The request's serialized headers.
     pub headers: &'a [u8],
     /// Which way the request goes.
@@ -141,7 +143,7 @@ impl Sampler {
         }
         // Rule OT-04: an explicit randomness goes before that of the trace-id.
         let told = question.ot.and_then(|ot| ot.randomness());
-        let randomness = told.unwrap_or_else(|| question.trace_id.randomness());
+        let randomness = question.randomness.or(told).unwrap_or_else(|| question.trace_id.randomness());
         match (self.parent, question.flag) {
             (Parent::Respect, Some(sampled)) => by_parent(sampled, question.ot, randomness),
             (Parent::Raise, Some(true)) => by_parent(true, question.ot, randomness),
@@ -165,7 +167,9 @@ impl Sampler {
             None => (self.probability, DecidedBy::Probability),
         };
         let record = probability.keeps(randomness);
-        Sampled { decision: SamplingDecision::of(record), by, threshold: record.then_some(probability) }
+        // A threshold that the trace's own randomness was not compared with would be a lie.
+        let told = record && question.randomness.is_none();
+        Sampled { decision: SamplingDecision::of(record), by, threshold: told.then_some(probability) }
     }
 
     fn rule(&self, question: &Question<'_>) -> Option<&Rule> {

@@ -11,6 +11,7 @@ use crate::notice::LogFormat;
 use crate::propagation::{Format, Propagation};
 use crate::sampling::{RateLimit, Rule, Sampler};
 use crate::secret::SecretHeader;
+use crate::trust::{Cidr, Peer, Trust};
 
 labels! {
     enum RawDirection {
@@ -45,6 +46,7 @@ pub(super) fn read(
         sampling: root
             .take("sampling", |node| sampling(node, &defaults.sampling, environment))?
             .unwrap_or(defaults.sampling),
+        trust: root.take("trust", |node| trust(node, environment))?.unwrap_or_default(),
         exclude: root.take("exclude", exclude)?.unwrap_or_default(),
         response: root.take("response", response)?.unwrap_or_default(),
         filter_state: root.take("access_log", access_log)?.unwrap_or(false),
@@ -171,6 +173,61 @@ fn direction(node: Node) -> Result<Option<Direction>, ConfigError> {
         RawDirection::Inbound => Some(Direction::Inbound),
         RawDirection::Outbound => Some(Direction::Outbound),
     })
+}
+
+labels! {
+    enum TrustDefault {
+        Trusted = "trusted",
+        Untrusted = "untrusted",
+    }
+}
+
+fn trust(node: Node, environment: Environment<'_>) -> Result<Trust, ConfigError> {
+    let idle = node.refused(
+        "without \"default\": \"untrusted\" everyone is trusted, and the list says nothing".to_owned(),
+    );
+    let defaults = Trust::default();
+    within(node, |fields| {
+        let default = fields.take("default", Node::word)?.unwrap_or(TrustDefault::Trusted);
+        let trusted = fields.take("trusted", |node| trusted_peers(node, environment))?.unwrap_or_default();
+        Ok(Trust {
+            trusted: match default {
+                TrustDefault::Untrusted => Some(trusted),
+                TrustDefault::Trusted if trusted.is_empty() => None,
+                TrustDefault::Trusted => return Err(idle),
+            },
+            untrusted: fields.take("untrusted", Node::word)?.unwrap_or(defaults.untrusted),
+            baggage: fields.take("baggage", Node::boolean)?.unwrap_or(defaults.baggage),
+        })
+    })
+}
+
+fn trusted_peers(node: Node, environment: Environment<'_>) -> Result<Vec<Peer>, ConfigError> {
+    node.list()?.into_iter().map(|node| trusted_peer(node, environment)).collect()
+}
+
+/// One of `{"san"}`, `{"cidr"}`, and `{"header", "value_env"}`.
+fn trusted_peer(node: Node, environment: Environment<'_>) -> Result<Peer, ConfigError> {
+    let other = node.clone();
+    let unclear = node.refused("there must be a san, a cidr, or a header with its value_env".to_owned());
+    let mut object = node.object()?;
+    let san = object.take("san", |node| {
+        node.text(
+            |text| if text.is_empty() { Err("\"\" matches nobody".to_owned()) } else { Ok(text.to_owned()) },
+        )
+    })?;
+    let cidr = object.take("cidr", |node| {
+        node.text(|text| {
+            Cidr::parse(text)
+                .ok_or_else(|| format!("{text:?} is not a range of addresses, such as \"10.0.0.0/8\""))
+        })
+    })?;
+    match (san, cidr) {
+        (Some(san), None) => object.finish().map(|()| Peer::San(san)),
+        (None, Some(cidr)) => object.finish().map(|()| Peer::Cidr(cidr)),
+        (None, None) => secret_header(other, environment).map(Peer::Header),
+        (Some(_), Some(_)) => Err(unclear),
+    }
 }
 
 fn exclude(node: Node) -> Result<Exclude, ConfigError> {

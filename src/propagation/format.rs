@@ -205,7 +205,16 @@ impl Remote {
         let Self { trace_id, parent_id, sampled, debug } = self;
         let state = Ok(TraceState::default());
         // Rules TP-44 and B3-08: no other format says that its trace-id is random.
-        TraceContext { format, trace_id, parent_id, sampled, random: false, debug, state }
+        TraceContext {
+            format,
+            trace_id,
+            parent_id,
+            sampled,
+            random: false,
+            debug,
+            chosen_by_sender: false,
+            state,
+        }
     }
 }
 

@@ -1,3 +1,4 @@
+use super::format::PROPAGATORS;
 use super::{Carriers, Format, Outgoing, Propagation, TraceContext, tracestate_of_child, tracestate_of_root};
 use crate::headers::{Lines, TRACESTATE, scan};
 use crate::pass::{Refused, Sink};
@@ -91,6 +92,17 @@ impl Propagation {
         written
     }
 
+    /// Removes every header of every format that came in and was not written over.
+    fn remove_all(&self, carriers: &Carriers<'_>, sink: &mut dyn Sink) {
+        if !self.writes(Format::TraceContext) {
+            remove_lines(&self.header, carriers.traceparent, sink);
+            remove_lines(TRACESTATE, carriers.tracestate, sink);
+        }
+        for propagator in PROPAGATORS.iter().filter(|propagator| !self.writes(propagator.format)) {
+            remove_names(propagator.headers, carriers.headers, sink);
+        }
+    }
+
     /// Removes what must not go on: invalid headers that nothing was written over, and those that have to go in any case.
     fn clean(&self, carriers: &Carriers<'_>, sink: &mut dyn Sink) {
         for format in carriers.corrupt.iter().filter(|format| !self.writes(**format)) {
@@ -102,10 +114,17 @@ impl Propagation {
                 }
             }
         }
-        for name in &self.remove {
-            if let Ok([lines]) = scan(carriers.headers, [name]) {
-                remove_lines(name, lines, sink);
-            }
+        if carriers.distrusted {
+            self.remove_all(carriers, sink);
+        }
+        remove_names(&self.remove, carriers.headers, sink);
+    }
+
+    /// Removes every context from a request that nothing is written into.
+    pub(crate) fn strip(&self, headers: &[u8], sink: &mut dyn Sink) {
+        remove_names(&[&self.header, TRACESTATE], headers, sink);
+        for propagator in PROPAGATORS {
+            remove_names(propagator.headers, headers, sink);
         }
     }
 
@@ -121,6 +140,14 @@ impl Propagation {
 fn remove_lines(name: &str, lines: Lines<'_>, sink: &mut dyn Sink) {
     if lines.first().is_some() {
         remove(name, sink);
+    }
+}
+
+fn remove_names(names: &[impl AsRef<str>], headers: &[u8], sink: &mut dyn Sink) {
+    for name in names {
+        if let Ok([lines]) = scan(headers, [name.as_ref()]) {
+            remove_lines(name.as_ref(), lines, sink);
+        }
     }
 }
 

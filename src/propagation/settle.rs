@@ -23,6 +23,8 @@ pub(crate) struct Carriers<'a> {
     pub(crate) tracestate: Lines<'a>,
     /// The formats whose headers are invalid.
     pub(crate) corrupt: Vec<Format>,
+    /// Whether nothing of any format may go on but what we write.
+    pub(crate) distrusted: bool,
 }
 
 impl<'a> Carriers<'a> {
@@ -32,8 +34,9 @@ impl<'a> Carriers<'a> {
         trace_id: TraceId,
         flag: Option<bool>,
         ot: Option<OtState<'a>>,
+        randomness: Option<u64>,
     ) -> Question<'a> {
-        Question { trace_id, flag, ot, headers: self.headers, direction: self.direction }
+        Question { trace_id, flag, ot, randomness, headers: self.headers, direction: self.direction }
     }
 }
 
@@ -46,7 +49,8 @@ impl Propagation {
         sink: &mut dyn Sink,
     ) -> Result<Settled<'a>, Malformed> {
         let [traceparent, tracestate] = scan(headers, [&self.header, TRACESTATE])?;
-        let carriers = Carriers { direction, headers, traceparent, tracestate, corrupt: Vec::new() };
+        let carriers =
+            Carriers { direction, headers, traceparent, tracestate, corrupt: Vec::new(), distrusted: false };
         let w3c = super::extract_w3c(traceparent, tracestate);
         if self.is_w3c_alone() {
             return Ok(Settled { extracted: w3c, repaired: false, carriers });

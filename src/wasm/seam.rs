@@ -48,6 +48,14 @@ impl Facts for HostFacts<'_> {
         self.rng.as_mut()
     }
 
+    fn peer_san(&mut self) -> Option<Vec<u8>> {
+        property(PEER_SAN)
+    }
+
+    fn peer_address(&mut self) -> Option<Vec<u8>> {
+        property(PEER_ADDRESS)
+    }
+
     fn within_rate(&mut self, limit: RateLimit) -> bool {
         match host::now() {
             Ok(now) => {
@@ -134,17 +142,22 @@ fn peer(direction: Direction) -> Option<String> {
     if direction == Direction::Outbound {
         return Some("this workload".to_owned());
     }
-    let property = |path| {
-        let value = host::property(path).unwrap_or_else(|failed| {
-            vm::report(failed);
-            None
-        });
-        value.filter(|value| !value.is_empty())
-    };
-    let value = property("connection\0uri_san_peer_certificate").or_else(|| property("source\0address"))?;
+    let value = property(PEER_SAN).or_else(|| property(PEER_ADDRESS))?;
     // Addresses and URIs are graphic ASCII; anything else could change what the rest of the line looks like.
     Some(value.into_iter().filter(u8::is_ascii_graphic).take(PEER_LEN).map(char::from).collect())
 }
 
 /// How much of a peer's name a line may show.
 const PEER_LEN: usize = 200;
+
+const PEER_SAN: &str = "connection\0uri_san_peer_certificate";
+const PEER_ADDRESS: &str = "source\0address";
+
+/// A property that the host has, and that is not empty.
+fn property(path: &str) -> Option<Vec<u8>> {
+    let value = host::property(path).unwrap_or_else(|failed| {
+        vm::report(failed);
+        None
+    });
+    value.filter(|value| !value.is_empty())
+}

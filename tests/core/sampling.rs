@@ -128,7 +128,8 @@ const LOW: &str = "0af7651916cd43dd8448eb211c80319c";
 
 /// A decision about a request without headers.
 fn decide(sampler: &Sampler, trace_id: TraceId, flag: Option<bool>, ot: Option<OtState<'_>>) -> Sampled {
-    let question = Question { trace_id, flag, ot, headers: &[], direction: Direction::Inbound };
+    let question =
+        Question { trace_id, flag, ot, randomness: None, headers: &[], direction: Direction::Inbound };
     sampler.decide(&question, |_| panic!("no rate is set"))
 }
 

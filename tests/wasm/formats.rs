@@ -339,7 +339,7 @@ fn config(extract: &[&str], inject: &[&str]) -> String {
 
 fn run(config: &str, headers: &[(&str, &str)]) -> [(&'static str, Outcome); 2] {
     let request: Vec<Line<'_>> = headers.iter().map(|(name, value)| (*name, value.as_bytes())).collect();
-    Scenario { config, listener: None, request: &request, response: None }.run_both()
+    Scenario::new(config, &request, None).run_both()
 }
 
 fn only(name: &str, headers: &HeaderMap, header: &str) -> String {

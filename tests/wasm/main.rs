@@ -10,6 +10,7 @@ mod policy;
 mod prices;
 mod scenarios;
 mod support;
+mod trust;
 #[path = "../data/vectors.rs"]
 mod vector_data;
 mod vectors;

@@ -122,7 +122,7 @@ fn over_the_rate_a_new_trace_is_not_sampled() {
 
 fn run(sampling: &str, request: &[Line<'_>]) -> [(&'static str, Outcome); 2] {
     let config = format!(r#"{{"direction": "inbound", "sampling": {{{sampling}}}}}"#);
-    Scenario { config: &config, listener: None, request, response: None }.run_both()
+    Scenario::new(&config, request, None).run_both()
 }
 
 fn decision(outcome: &Outcome) -> &str {

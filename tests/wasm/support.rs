@@ -23,6 +23,10 @@ pub(crate) struct Scenario<'a> {
     pub(crate) config: &'a str,
     /// What `xds.listener_direction` answers: 1 inbound, 2 outbound.
     pub(crate) listener: Option<u8>,
+    /// The URI in the peer's certificate.
+    pub(crate) san: Option<&'a str>,
+    /// The peer's address.
+    pub(crate) address: Option<&'a str>,
     /// The trace headers that come in.
     pub(crate) request: &'a [Line<'a>],
     /// The trace headers that the upstream answers with, or `None` if no response comes.
@@ -45,7 +49,8 @@ pub(crate) struct Outcome {
 }
 
 /// The keys that the filter publishes.
-const KEYS: [&str; 5] = ["trace_context", "trace_id", "span_id", "parent_id", "sampled"];
+const KEYS: [&str; 7] =
+    ["trace_context", "trace_id", "span_id", "parent_id", "sampled", "linked_trace_id", "linked_span_id"];
 
 /// Lines that every request and response has, and that nothing may change.
 const BYSTANDERS: &[Line<'_>] = &[
@@ -55,7 +60,16 @@ const BYSTANDERS: &[Line<'_>] = &[
     ("traceparen", b"other"),
 ];
 
-impl Scenario<'_> {
+impl<'a> Scenario<'a> {
+    /// A request to a plugin, and perhaps a response.
+    pub(crate) const fn new(
+        config: &'a str,
+        request: &'a [Line<'a>],
+        response: Option<&'a [Line<'a>]>,
+    ) -> Self {
+        Self { config, listener: None, san: None, address: None, request, response }
+    }
+
     /// Runs it both ways.
     pub(crate) fn run_both(&self) -> [(&'static str, Outcome); 2] {
         [("native", self.run_natively()), ("wasm", self.run_in_wasm())]
@@ -71,6 +85,8 @@ impl Scenario<'_> {
         };
         let mut facts = Native {
             bucket: TokenBucket::FULL,
+            san: owned(self.san),
+            address: owned(self.address),
             direction,
             rng: ChaCha12Rng::from_seed([3; 32]),
             response: HeaderMap::new(),
@@ -98,6 +114,13 @@ impl Scenario<'_> {
         host.environment = ENVIRONMENT.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
         if let Some(direction) = self.listener {
             host.set_property(&["xds", "listener_direction"], u64::from(direction).to_le_bytes());
+        }
+        for (path, value) in
+            [(["connection", "uri_san_peer_certificate"], self.san), (["source", "address"], self.address)]
+        {
+            if let Some(value) = value {
+                host.set_property(&path, value);
+            }
         }
         let mut vm = Vm::with(&MODULE, host).expect("the module starts");
         let root = vm.root(self.config.as_bytes()).expect("no trap").expect(self.config);
@@ -129,6 +152,10 @@ fn load(json: &str) -> Config {
     })
     .expect(json)
     .config
+}
+
+fn owned(text: Option<&str>) -> Option<Vec<u8>> {
+    text.map(|text| text.as_bytes().to_vec())
 }
 
 fn text(value: &[u8]) -> String {
@@ -177,6 +204,8 @@ pub(crate) fn bystanders(headers: &HeaderMap) -> Vec<(Vec<u8>, Vec<u8>)> {
 
 struct Native {
     bucket: TokenBucket,
+    san: Option<Vec<u8>>,
+    address: Option<Vec<u8>>,
     direction: Direction,
     rng: ChaCha12Rng,
     response: HeaderMap,
@@ -191,6 +220,14 @@ impl Facts for Native {
 
     fn rng(&mut self) -> Option<&mut ChaCha12Rng> {
         Some(&mut self.rng)
+    }
+
+    fn peer_san(&mut self) -> Option<Vec<u8>> {
+        self.san.clone()
+    }
+
+    fn peer_address(&mut self) -> Option<Vec<u8>> {
+        self.address.clone()
     }
 
     fn within_rate(&mut self, limit: RateLimit) -> bool {
