@@ -27,11 +27,11 @@ pub(crate) fn read(config: &Config, facts: &mut impl Facts) -> Result<Option<Tol
         if !config.response.validate {
             return Ok(Some(Told::default()));
         }
-        let read = facts.response_header(&config.header).ok();
+        let read = facts.response_header(&config.propagation.header).ok();
         return Ok(read.map(|traceparent| Told { traceparent, ..Told::default() }));
     }
     let Ok(serialized) = facts.response_headers() else { return Ok(None) };
-    let found = scan(&serialized, [&config.header, TRACERESPONSE, SERVER_TIMING])?;
+    let found = scan(&serialized, [&config.propagation.header, TRACERESPONSE, SERVER_TIMING])?;
     let [traceparent, traceresponse, server_timing] = found;
     Ok(Some(Told {
         traceparent: traceparent.first().map(<[u8]>::to_vec),

@@ -12,7 +12,9 @@ use crate::exclude::Exclude;
 use crate::labels::labels;
 use crate::metrics::Direction;
 use crate::notice::LogFormat;
+use crate::propagation::Propagation;
 use crate::sampling::Sampler;
+use crate::trust::Trust;
 
 /// A valid configuration.
 #[derive(Clone, Debug, PartialEq)]
@@ -29,8 +31,10 @@ pub struct Config {
     pub start: Start,
     /// What a continued context's parent-id becomes.
     pub parent_id: ParentId,
-    /// The name of the `traceparent` header, in lower case.
-    pub header: String,
+    /// The formats that requests are read in and written in.
+    pub propagation: Propagation,
+    /// Whose context counts.
+    pub trust: Trust,
     /// How traces are sampled.
     pub sampling: Sampler,
     /// Which requests are left alone.
@@ -142,8 +146,8 @@ impl Config {
     /// The first variable of ours or field that is unknown, of the wrong type or out of range, with its value.
     pub fn load(json: &[u8], environment: impl Fn(&str) -> Option<String>) -> Result<Loaded, ConfigError> {
         let mut notices = Vec::new();
-        let defaults = environment::defaults(environment, &mut notices)?;
-        let config = fields::read(json, defaults)?;
+        let defaults = environment::defaults(&environment, &mut notices)?;
+        let config = fields::read(json, defaults, &environment)?;
         Ok(Loaded { config, notices })
     }
 }

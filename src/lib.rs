@@ -27,15 +27,19 @@
 //! ```
 
 mod answer;
+mod base64;
 pub mod config;
 pub mod exclude;
 pub mod headers;
 mod labels;
+mod matching;
 pub mod metrics;
 pub mod notice;
 pub mod pass;
-mod propagation;
+pub mod propagation;
 pub mod sampling;
+mod secret;
+pub mod trust;
 pub mod w3c;
 #[cfg(target_family = "wasm")]
 mod wasm;

@@ -5,6 +5,7 @@ use core::fmt;
 use crate::config::{Config, Mode, Role, Start};
 use crate::exclude::Exclude;
 use crate::labels::labels;
+use crate::propagation::{Format, FormatError};
 use crate::sampling::{DecidedBy, SamplingDecision};
 use crate::w3c::{TraceParentError, TraceStateError};
 
@@ -31,6 +32,8 @@ labels! {
         Lost = "lost",
         /// An invalid context.
         Corrupt = "corrupt",
+        /// A valid context whose sender is not trusted.
+        Restarted = "restarted",
         /// The request matches an `exclude` rule; nobody looked.
         Excluded = "excluded",
     }
@@ -39,6 +42,8 @@ labels! {
 labels! {
     /// What was done about a lost or a corrupt context.
     pub enum Repair {
+        /// Another format held the context.
+        Format = "format",
         /// A new trace was started.
         New = "new",
     }
@@ -97,6 +102,8 @@ pub enum Corruption {
     TraceParent(TraceParentError),
     /// In `tracestate`.
     TraceState(TraceStateError),
+    /// In a header of another format.
+    Format(Format, FormatError),
 }
 
 /// A counter.
@@ -139,6 +146,18 @@ pub enum Counter {
         /// What was found.
         context: Answer,
     },
+    /// Continued contexts, by the format that held them, where more than W3C's is read.
+    Format {
+        /// The format.
+        format: Format,
+    },
+    /// Valid contexts of two formats that name different traces.
+    Conflict {
+        /// The format whose context was used.
+        used: Format,
+        /// The format whose context was not.
+        other: Format,
+    },
     /// Requests that passed because the configuration is bad.
     Bypassed,
     /// Host calls that answered an error.
@@ -149,20 +168,25 @@ pub enum Counter {
 }
 
 impl Corruption {
-    const COUNT: usize = TraceParentError::ALL.len() + TraceStateError::ALL.len();
+    const W3C: usize = TraceParentError::ALL.len() + TraceStateError::ALL.len();
+    const COUNT: usize = Self::W3C + Format::ALL.len() * FormatError::ALL.len();
 
     const fn index(self) -> usize {
         match self {
             Self::TraceParent(reason) => reason as usize,
             Self::TraceState(reason) => TraceParentError::ALL.len() + reason as usize,
+            Self::Format(format, reason) => {
+                Self::W3C + format as usize * FormatError::ALL.len() + reason as usize
+            }
         }
     }
 
     /// Which header, and what is wrong with it.
-    const fn labels(self) -> (&'static str, &'static str) {
+    fn labels(self) -> (&'static str, &'static str) {
         match self {
             Self::TraceParent(reason) => (crate::headers::TRACEPARENT, reason.label()),
             Self::TraceState(reason) => (crate::headers::TRACESTATE, reason.label()),
+            Self::Format(format, reason) => (format.header(), reason.label()),
         }
     }
 }
@@ -178,10 +202,12 @@ const AFTER_CORRUPT: usize = AFTER_REQUESTS + CORRUPT;
 const AFTER_REPAIRS: usize = AFTER_CORRUPT + REPAIRS;
 const AFTER_SAMPLED: usize = AFTER_REPAIRS + SAMPLED;
 const AFTER_RESPONSES: usize = AFTER_SAMPLED + RESPONSES;
+const AFTER_FORMATS: usize = AFTER_RESPONSES + Format::ALL.len();
+const AFTER_CONFLICTS: usize = AFTER_FORMATS + Format::ALL.len() * Format::ALL.len();
 
 impl Counter {
     /// How many counters there are.
-    pub const COUNT: usize = AFTER_RESPONSES + 1 + HostCall::ALL.len();
+    pub const COUNT: usize = AFTER_CONFLICTS + 1 + HostCall::ALL.len();
 
     /// The counters that requests under this configuration reach sooner or later; not the reasons of corruption and
     /// the errors of the host, most of which a healthy mesh never sees.
@@ -200,7 +226,9 @@ impl Counter {
             config.direction.map_or(vec![Direction::Inbound, Direction::Outbound], |one| vec![one])
         {
             let excluded = (config.exclude != Exclude::default()).then_some(Verdict::Excluded);
-            for context in [Verdict::Continued, missing, Verdict::Corrupt].into_iter().chain(excluded) {
+            let restarted = config.trust.trusted.is_some().then_some(Verdict::Restarted);
+            let always = [Verdict::Continued, missing, Verdict::Corrupt];
+            for context in always.into_iter().chain(excluded).chain(restarted) {
                 counters.push(Self::Request { direction, role, mode, context });
             }
             if enforces && config.start == Start::Always {
@@ -237,8 +265,12 @@ impl Counter {
                 AFTER_REPAIRS + decision as usize * DecidedBy::ALL.len() + by as usize
             }
             Self::Response { context } => AFTER_SAMPLED + context as usize,
-            Self::Bypassed => AFTER_RESPONSES,
-            Self::HostError { call } => AFTER_RESPONSES + 1 + call as usize,
+            Self::Format { format } => AFTER_RESPONSES + format as usize,
+            Self::Conflict { used, other } => {
+                AFTER_FORMATS + used as usize * Format::ALL.len() + other as usize
+            }
+            Self::Bypassed => AFTER_CONFLICTS,
+            Self::HostError { call } => AFTER_CONFLICTS + 1 + call as usize,
         }
     }
 }
@@ -248,6 +280,7 @@ impl fmt::Display for Corruption {
         match self {
             Self::TraceParent(reason) => write!(f, "{}: {reason}", crate::headers::TRACEPARENT),
             Self::TraceState(reason) => write!(f, "{}: {reason}", crate::headers::TRACESTATE),
+            Self::Format(format, reason) => write!(f, "{}: {reason}", format.header()),
         }
     }
 }
@@ -284,6 +317,15 @@ impl fmt::Display for Counter {
             Self::Response { context } => {
                 label("context", context.label())?;
                 "responses"
+            }
+            Self::Format { format } => {
+                label("format", format.label())?;
+                "formats"
+            }
+            Self::Conflict { used, other } => {
+                label("used", used.label())?;
+                label("other", other.label())?;
+                "conflicts"
             }
             Self::Bypassed => "bypassed",
             Self::HostError { call } => {

@@ -1,15 +1,19 @@
 //! The way of a request and of its response: composes the stages and decides nothing itself.
 
-use rand::CryptoRng;
+use rand::{CryptoRng, Rng};
 
 use crate::answer::{self, SERVER_TIMING, TRACERESPONSE};
 use crate::config::{Config, Mode, ParentId, ResponseHeader, Role, Start};
-use crate::headers::{Lines, Malformed, TRACESTATE, scan};
+use crate::headers::{Malformed, scan};
 use crate::metrics::{Counter, Direction, Repair, Verdict};
 use crate::notice::Notice;
-use crate::propagation::{self, Extracted, TraceContext, tracestate_of_child, tracestate_of_root};
-use crate::sampling::Sampled;
+use crate::propagation::{Carriers, Extracted, Settled, TraceContext};
+use crate::sampling::{RateLimit, Sampled};
+use crate::trust::{Admitted, Untrusted};
 use crate::w3c::{SpanId, TraceFlags, TraceId, TraceParent, server_timing_line};
+
+/// What applications attach to a trace; it is none of ours, unless a sender that is not trusted attached it.
+const BAGGAGE: &str = "baggage";
 
 /// What the host knows; each is asked for only when a stage needs it.
 pub trait Facts {
@@ -20,6 +24,12 @@ pub trait Facts {
     fn direction(&mut self) -> Direction;
     /// The generator of ids, or `None` if the host gave no seed for it.
     fn rng(&mut self) -> Option<&mut Self::Rng>;
+    /// The URI in the certificate of the connection's peer.
+    fn peer_san(&mut self) -> Option<Vec<u8>>;
+    /// The address of the connection's peer.
+    fn peer_address(&mut self) -> Option<Vec<u8>>;
+    /// Whether one more trace may be recorded under this rate.
+    fn within_rate(&mut self, limit: RateLimit) -> bool;
     /// The first line of a header of the response.
     ///
     /// # Errors
@@ -80,36 +90,69 @@ pub fn request(
     facts: &mut impl Facts,
     sink: &mut impl Sink,
 ) -> Result<Stream, Malformed> {
-    let excluded = config.exclude.matches(headers)?;
+    let trusted = config.trust.admits(headers, facts);
+    let enforces = config.mode == Mode::Enforce;
+    if enforces {
+        remove_untold(config, headers, trusted, sink);
+    }
     let direction = config.direction.unwrap_or_else(|| facts.direction());
-    if excluded {
+    if config.exclude.matches(headers, direction)? {
         count_request(config, direction, Verdict::Excluded, sink);
+        if enforces && !trusted {
+            config.propagation.strip(headers, sink);
+        }
         return Ok(Stream::Untouched);
     }
-    let [traceparent, tracestate] = scan(headers, [&config.header, TRACESTATE])?;
-    let extracted = propagation::extract(traceparent, tracestate);
+    let Settled { extracted, repaired, mut carriers } =
+        config.propagation.extract(headers, direction, sink)?;
+    carriers.distrusted = !trusted;
     let (came, corruption) = (extracted.parent(), extracted.corruption());
-    let verdict = judge(&extracted, config.role);
+    let verdict = judge(&extracted, config, trusted);
     count_request(config, direction, verdict, sink);
     if let Some(corruption) = corruption {
         sink.count(Counter::Corrupt { direction, corruption });
     }
-    let sent = match (config.mode, extracted) {
-        (Mode::Observe, _) => came,
-        (Mode::Enforce, Extracted::Valid(context)) => Some(proceed(config, context, facts, sink)),
-        (Mode::Enforce, _) => start(config, [traceparent, tracestate], facts, sink),
+    let sent = match config.trust.admit(extracted, trusted) {
+        _ if !enforces => came,
+        Admitted::Continue(context) => proceed(config, &carriers, context, facts, sink),
+        Admitted::Start(decision) => start(config, &carriers, decision, facts, sink),
+        Admitted::Nothing => config.propagation.send_root(&carriers, None, sink),
     };
+    report(config, &Notice { verdict, direction, corruption, sent }, came, repaired && enforces, sink);
+    Ok(sent.map_or(Stream::Untouched, Stream::Traced))
+}
+
+/// Removes what the upstream must not learn: secrets and guesses at them, and the baggage of those who are not trusted.
+fn remove_untold(config: &Config, headers: &[u8], trusted: bool, sink: &mut impl Sink) {
+    for secret in config.sampling.force.iter().chain(config.trust.secrets()) {
+        if secret.is_tried_in(headers) {
+            ignore(sink.remove(&secret.name));
+        }
+    }
+    if !trusted
+        && !config.trust.baggage
+        && scan(headers, [BAGGAGE]).is_ok_and(|[lines]| lines.first().is_some())
+    {
+        ignore(sink.remove(BAGGAGE));
+    }
+}
+
+/// Counts what was mended, and tells the logs.
+fn report(config: &Config, notice: &Notice, came: Option<TraceParent>, repaired: bool, sink: &mut impl Sink) {
+    let Notice { verdict, direction, corruption, sent } = *notice;
+    if repaired {
+        sink.count(Counter::Repair { direction, by: Repair::Format });
+    }
     let broken = matches!(verdict, Verdict::Lost | Verdict::Corrupt);
     if broken && sent.is_some() {
         sink.count(Counter::Repair { direction, by: Repair::New });
     }
     if broken || corruption.is_some() {
-        sink.notice(Notice { verdict, direction, corruption, sent });
+        sink.notice(*notice);
     }
     if config.filter_state {
         publish(verdict, came, sent, sink);
     }
-    Ok(sent.map_or(Stream::Untouched, Stream::Traced))
 }
 
 /// Takes the response to a request through the stages; a stream without a context has none to compare or to tell.
@@ -132,7 +175,7 @@ pub fn response(
         let wanted = config.mode == Mode::Enforce && config.response.injects(sent.flags.is_sampled());
         if wanted && !told.says(header, &ours) {
             ignore(match header {
-                ResponseHeader::Traceparent => sink.set(&config.header, &ours),
+                ResponseHeader::Traceparent => sink.set(&config.propagation.header, &ours),
                 ResponseHeader::Traceresponse => sink.set(TRACERESPONSE, &ours),
                 ResponseHeader::ServerTiming => sink.add(SERVER_TIMING, &server_timing_line(&ours)),
             });
@@ -142,77 +185,78 @@ pub fn response(
 }
 
 /// What came in, in one word.
-const fn judge(extracted: &Extracted<'_>, role: Role) -> Verdict {
-    match (extracted, role) {
-        (Extracted::Valid(_), _) => Verdict::Continued,
+fn judge(extracted: &Extracted<'_>, config: &Config, trusted: bool) -> Verdict {
+    match (extracted, config.role) {
+        (Extracted::Valid(_), _) if trusted || config.trust.untrusted == Untrusted::IgnoreSampled => {
+            Verdict::Continued
+        }
+        (Extracted::Valid(_), _) => Verdict::Restarted,
         (Extracted::Corrupt(_), _) => Verdict::Corrupt,
-        (Extracted::Absent, Role::Edge) => Verdict::Started,
-        (Extracted::Absent, Role::Internal) => Verdict::Lost,
+        (Extracted::Absent(_), Role::Edge) => Verdict::Started,
+        (Extracted::Absent(_), Role::Internal) => Verdict::Lost,
     }
 }
 
 /// Continues a trace, and tells which context the upstream receives.
 fn proceed(
     config: &Config,
+    carriers: &Carriers<'_>,
     context: TraceContext<'_>,
     facts: &mut impl Facts,
     sink: &mut impl Sink,
-) -> TraceParent {
-    let sampled = config.sampling.proceed(context.parent, context.ot().as_ref());
-    let parent = context.parent;
-    let is_new = config.parent_id == ParentId::New || context.is_outdated_by(sampled);
-    let child = is_new.then(|| facts.rng().map(|rng| child_of(parent, sampled, rng))).flatten();
-    let written = child.filter(|child| sink.set(&config.header, &child.to_bytes()).is_ok());
-    match context.state {
-        Err(_) => remove(TRACESTATE, sink),
-        // What is forwarded with its parent-id is forwarded as it came (rule TP-34).
-        Ok(_) if written.is_none() => {}
-        Ok(list) => match tracestate_of_child(list, sampled) {
-            None => {}
-            Some(nothing) if nothing.is_empty() => remove(TRACESTATE, sink),
-            Some(value) => ignore(sink.set(TRACESTATE, &value)),
-        },
-    }
-    let sent = written.unwrap_or(parent);
+) -> Option<TraceParent> {
+    let randomness = if context.chosen_by_sender { facts.rng().map(|rng| rng.next_u64() >> 8) } else { None };
+    let question = carriers.question(context.trace_id, context.sampled, context.ot(), randomness);
+    let sampled = config.sampling.decide(&question, |limit| facts.within_rate(limit));
+    let flag = context.sampled;
+    let of_this_hop = config.parent_id == ParentId::New || context.is_outdated_by(sampled);
+    let child = if of_this_hop || context.parent_id.is_none() {
+        facts.rng().map(|rng| TraceParent {
+            trace_id: context.trace_id,
+            parent_id: SpanId::random(rng),
+            flags: TraceFlags::of(sampled.decision.is_record(), context.random),
+        })
+    } else {
+        None
+    };
+    let sent = config.propagation.send_on(carriers, context, child, sampled, sink);
+    let told = sent.is_some_and(|sent| sent.flags.is_sampled() == sampled.decision.is_record());
     // Where the decision could not be written, what came in goes on.
-    let told = sent.flags.is_sampled() == sampled.decision.is_record();
-    count_sampled(if told { sampled } else { Sampled::by_parent(parent.flags.is_sampled()) }, sink);
+    count_sampled(if told { sampled } else { Sampled::by_parent(flag.unwrap_or(false)) }, sink);
     sent
-}
-
-fn child_of(parent: TraceParent, sampled: Sampled, rng: &mut impl CryptoRng) -> TraceParent {
-    let flags = parent.flags.with_sampled(sampled.decision.is_record());
-    TraceParent { parent_id: SpanId::random(rng), flags, ..parent }
 }
 
 /// Starts a trace where no valid context came in, and tells which context the upstream receives: none, where the
 /// configuration or the host does not allow one. What came in is removed all the same.
 fn start(
     config: &Config,
-    [traceparent, tracestate]: [Lines<'_>; 2],
+    carriers: &Carriers<'_>,
+    decision: Option<bool>,
     facts: &mut impl Facts,
     sink: &mut impl Sink,
 ) -> Option<TraceParent> {
-    let root = root(config, facts).filter(|(root, _)| sink.set(&config.header, &root.to_bytes()).is_ok());
-    match root {
-        Some((_, sampled)) => count_sampled(sampled, sink),
-        None => remove_lines(&config.header, traceparent, sink),
+    let root = root(config, carriers, decision, facts);
+    let sent = config.propagation.send_root(carriers, root, sink);
+    if let (Some((_, sampled)), Some(_)) = (root, sent) {
+        count_sampled(sampled, sink);
     }
-    match root.and_then(|(_, sampled)| tracestate_of_root(sampled)) {
-        Some(value) if sink.set(TRACESTATE, &value).is_ok() => {}
-        _ => remove_lines(TRACESTATE, tracestate, sink),
-    }
-    root.map(|(root, _)| root)
+    sent
 }
 
-fn root(config: &Config, facts: &mut impl Facts) -> Option<(TraceParent, Sampled)> {
+fn root(
+    config: &Config,
+    carriers: &Carriers<'_>,
+    decision: Option<bool>,
+    facts: &mut impl Facts,
+) -> Option<(TraceParent, Sampled)> {
     if config.start == Start::Never {
         return None;
     }
     let rng = facts.rng()?;
     let (trace_id, parent_id) = (TraceId::random(rng), SpanId::random(rng));
-    let sampled = config.sampling.start(trace_id);
-    let flags = TraceFlags::of_new_trace(sampled.decision.is_record());
+    let question = carriers.question(trace_id, decision, None, None);
+    let sampled = config.sampling.decide(&question, |limit| facts.within_rate(limit));
+    let flags = TraceFlags::of(sampled.decision.is_record(), true);
     Some((TraceParent { trace_id, parent_id, flags }, sampled))
 }
 
@@ -227,24 +271,19 @@ fn count_sampled(sampled: Sampled, sink: &mut impl Sink) {
 /// Puts what came in and what goes on where an access log can read it.
 fn publish(verdict: Verdict, came: Option<TraceParent>, sent: Option<TraceParent>, sink: &mut impl Sink) {
     sink.publish("trace_context", verdict.label().as_bytes());
-    if let Some(came) = came {
-        sink.publish("parent_id", &came.parent_id.to_hex());
+    match came {
+        Some(came) if verdict == Verdict::Restarted => {
+            sink.publish("linked_trace_id", &came.trace_id.to_hex());
+            sink.publish("linked_span_id", &came.parent_id.to_hex());
+        }
+        Some(came) => sink.publish("parent_id", &came.parent_id.to_hex()),
+        None => {}
     }
     if let Some(sent) = sent {
         sink.publish("trace_id", &sent.trace_id.to_hex());
         sink.publish("span_id", &sent.parent_id.to_hex());
         sink.publish("sampled", if sent.flags.is_sampled() { b"true" } else { b"false" });
     }
-}
-
-fn remove_lines(name: &str, lines: Lines<'_>, sink: &mut impl Sink) {
-    if lines.first().is_some() {
-        remove(name, sink);
-    }
-}
-
-fn remove(name: &str, sink: &mut impl Sink) {
-    ignore(sink.remove(name));
 }
 
 /// A refusal that changes nothing of what we believe to be on the wire; the edge has counted it.

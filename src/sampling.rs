@@ -1,14 +1,19 @@
-//! Whether a trace is recorded: by its parent where there is one, by probability where it starts.
+//! Whether a trace is recorded, and who says so.
 
 mod ot;
+mod rate_limit;
 mod threshold;
 
 pub use ot::OtState;
 pub(crate) use ot::write_threshold;
+pub use rate_limit::{RateLimit, TokenBucket};
 pub use threshold::{ProbabilityError, Threshold};
 
 use crate::labels::labels;
-use crate::w3c::{TraceId, TraceParent};
+use crate::matching::{Match, Request};
+use crate::metrics::Direction;
+use crate::secret::SecretHeader;
+use crate::w3c::TraceId;
 
 labels! {
     /// What a sampler decided.
@@ -25,8 +30,14 @@ labels! {
     pub enum DecidedBy {
         /// The sampled flag that came in.
         Parent = "parent",
+        /// A header with the configured secret.
+        Force = "force",
+        /// The probability of a rule that matches the request.
+        Rule = "rule",
         /// The configured probability.
         Probability = "probability",
+        /// The configured rate, which new traces have reached.
+        RateLimit = "rate_limit",
     }
 }
 
@@ -42,13 +53,44 @@ labels! {
     }
 }
 
-/// How traces are sampled.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// How traces are sampled. A force header goes before the parent, the parent before the rules, the rules before the
+/// probability, and the rate limits what the last two record.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sampler {
     /// What the sampled flag that comes in is worth.
     pub parent: Parent,
     /// Which traces are recorded where the flag does not decide.
     pub probability: Threshold,
+    /// The probabilities of some requests; the first that matches counts.
+    pub(crate) rules: Vec<Rule>,
+    /// Who may have a trace recorded whatever the rest says.
+    pub(crate) force: Option<SecretHeader>,
+    /// How many traces may be recorded that no parent asked for.
+    pub rate: Option<RateLimit>,
+}
+
+/// The probability of the requests that match.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Rule {
+    pub(crate) when: Match,
+    pub(crate) probability: Threshold,
+}
+
+/// What a sampler looks at.
+#[derive(Clone, Copy)]
+pub struct Question<'a> {
+    /// The trace.
+    pub trace_id: TraceId,
+    /// The sampled flag that came in; `None` where the trace starts here, or the decision was left to us.
+    pub flag: Option<bool>,
+    /// OpenTelemetry's member of the `tracestate`.
+    pub ot: Option<OtState<'a>>,
+    /// Randomness that nobody outside could choose, where that of the trace cannot be trusted.
+    pub randomness: Option<u64>,
+    /// The request's serialized headers.
+    pub headers: &'a [u8],
+    /// Which way the request goes.
+    pub direction: Direction,
 }
 
 /// A decision about one trace.
@@ -83,43 +125,67 @@ impl Sampled {
     /// Whether this hop decided by itself.
     #[must_use]
     pub const fn is_own(self) -> bool {
-        matches!(self.by, DecidedBy::Probability)
+        !matches!(self.by, DecidedBy::Parent)
     }
 }
 
 impl Sampler {
-    /// Decides about a trace that starts here.
+    /// A sampler without rules, force header and rate.
     #[must_use]
-    pub fn start(self, trace_id: TraceId) -> Sampled {
-        self.by_probability(trace_id.randomness())
+    pub const fn new(parent: Parent, probability: Threshold) -> Self {
+        Self { parent, probability, rules: Vec::new(), force: None, rate: None }
     }
 
-    /// Decides about a trace that came in; `ot` is OpenTelemetry's member of its `tracestate`.
-    #[must_use]
-    pub fn proceed(self, parent: TraceParent, ot: Option<&OtState<'_>>) -> Sampled {
+    /// Decides about one trace; `within_rate` is asked about a trace that this hop wants to record.
+    pub fn decide(&self, question: &Question<'_>, within_rate: impl FnOnce(RateLimit) -> bool) -> Sampled {
+        if self.force.as_ref().is_some_and(|force| force.is_in(question.headers)) {
+            return Sampled { decision: SamplingDecision::Record, by: DecidedBy::Force, threshold: None };
+        }
         // Rule OT-04: an explicit randomness goes before that of the trace-id.
-        let randomness = ot.and_then(OtState::randomness).unwrap_or_else(|| parent.trace_id.randomness());
-        let sampled = parent.flags.is_sampled();
-        match self.parent {
-            Parent::Ignore => self.by_probability(randomness),
-            Parent::Raise if !sampled => self.by_probability(randomness),
-            Parent::Raise | Parent::Respect => {
-                let told = ot.and_then(OtState::threshold);
-                Sampled {
-                    decision: SamplingDecision::of(sampled),
-                    by: DecidedBy::Parent,
-                    threshold: told.filter(|threshold| sampled && threshold.keeps(randomness)),
+        let told = question.ot.and_then(|ot| ot.randomness());
+        let randomness = question.randomness.or(told).unwrap_or_else(|| question.trace_id.randomness());
+        match (self.parent, question.flag) {
+            (Parent::Respect, Some(sampled)) => by_parent(sampled, question.ot, randomness),
+            (Parent::Raise, Some(true)) => by_parent(true, question.ot, randomness),
+            (Parent::Ignore, _) | (Parent::Raise, Some(false)) | (_, None) => {
+                let own = self.by_probability(question, randomness);
+                match self.rate {
+                    Some(limit) if own.decision.is_record() && !within_rate(limit) => Sampled {
+                        decision: SamplingDecision::Drop,
+                        by: DecidedBy::RateLimit,
+                        threshold: None,
+                    },
+                    _ => own,
                 }
             }
         }
     }
 
-    fn by_probability(self, randomness: u64) -> Sampled {
-        let record = self.probability.keeps(randomness);
-        Sampled {
-            decision: SamplingDecision::of(record),
-            by: DecidedBy::Probability,
-            threshold: record.then_some(self.probability),
+    fn by_probability(&self, question: &Question<'_>, randomness: u64) -> Sampled {
+        let (probability, by) = match self.rule(question) {
+            Some(rule) => (rule.probability, DecidedBy::Rule),
+            None => (self.probability, DecidedBy::Probability),
+        };
+        let record = probability.keeps(randomness);
+        // A threshold that the trace's own randomness was not compared with would be a lie.
+        let told = record && question.randomness.is_none();
+        Sampled { decision: SamplingDecision::of(record), by, threshold: told.then_some(probability) }
+    }
+
+    fn rule(&self, question: &Question<'_>) -> Option<&Rule> {
+        if self.rules.is_empty() {
+            return None;
         }
+        let request = Request::scan(question.headers, question.direction).ok()?;
+        self.rules.iter().find(|rule| rule.when.holds(&request))
+    }
+}
+
+fn by_parent(sampled: bool, ot: Option<OtState<'_>>, randomness: u64) -> Sampled {
+    let told = ot.and_then(|ot| ot.threshold());
+    Sampled {
+        decision: SamplingDecision::of(sampled),
+        by: DecidedBy::Parent,
+        threshold: told.filter(|threshold| sampled && threshold.keeps(randomness)),
     }
 }

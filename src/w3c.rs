@@ -70,7 +70,7 @@ fn trim_ows_start(mut text: &[u8]) -> &[u8] {
     text
 }
 
-fn trim_ows(text: &[u8]) -> &[u8] {
+pub(crate) fn trim_ows(text: &[u8]) -> &[u8] {
     let mut text = trim_ows_start(text);
     while let [rest @ .., last] = text
         && is_ows(last)

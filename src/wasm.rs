@@ -6,6 +6,7 @@ mod logger;
 mod seam;
 mod vm;
 
+use std::cell::Cell;
 use std::rc::Rc;
 
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
@@ -18,6 +19,7 @@ use crate::config::{Config, Loaded, OnBadConfig};
 use crate::headers::Malformed;
 use crate::metrics::{Counter, HostCall};
 use crate::pass::{self, Stream};
+use crate::sampling::TokenBucket;
 
 proxy_wasm::main! {{
     logger::start();
@@ -37,7 +39,13 @@ enum Work {
     /// Nothing but count, because its configuration is bad.
     Bypass,
     /// What the configuration says.
-    Filter(Rc<Config>),
+    Filter(Rc<Filter>),
+}
+
+/// A plugin that works: its configuration, and what of its rate is left on this worker.
+struct Filter {
+    config: Config,
+    bucket: Cell<TokenBucket>,
 }
 
 impl Context for Plugin {}
@@ -78,7 +86,11 @@ fn load(size: usize) -> Result<Work, String> {
         Ok(Loaded { config, notices }) => {
             notices.iter().for_each(|notice| log::warn!("tracewarden: {notice}"));
             vm::define(Counter::expected(&config));
-            Ok(if config.enabled { Work::Filter(Rc::new(config)) } else { Work::Nothing })
+            Ok(if config.enabled {
+                Work::Filter(Rc::new(Filter { config, bucket: Cell::new(TokenBucket::FULL) }))
+            } else {
+                Work::Nothing
+            })
         }
         Err(problem) if on_bad_config == OnBadConfig::Bypass => {
             log::error!("tracewarden: configuration refused, every request passes untouched: {problem}");
@@ -102,7 +114,7 @@ impl HttpContext for Http {
         match &self.work {
             Work::Nothing => {}
             Work::Bypass => vm::count(Counter::Bypassed),
-            Work::Filter(config) => match request(config) {
+            Work::Filter(filter) => match request(filter) {
                 Ok(stream) => self.stream = stream,
                 Err(failed) => vm::report(failed),
             },
@@ -111,9 +123,10 @@ impl HttpContext for Http {
     }
 
     fn on_http_response_headers(&mut self, _: usize, _: bool) -> Action {
-        if let Work::Filter(config) = &self.work {
+        if let Work::Filter(filter) = &self.work {
+            let config = &filter.config;
             let (mut facts, mut changes) =
-                (HostFacts::default(), Changes { map: HeaderMap::Response, config });
+                (HostFacts::new(filter), Changes { map: HeaderMap::Response, config });
             if let Err(Malformed) = pass::response(config, self.stream, &mut facts, &mut changes) {
                 vm::report(MALFORMED);
             }
@@ -122,9 +135,10 @@ impl HttpContext for Http {
     }
 }
 
-fn request(config: &Config) -> Result<Stream, Failed> {
+fn request(filter: &Filter) -> Result<Stream, Failed> {
     let headers = host::headers(HeaderMap::Request)?;
-    let (mut facts, mut changes) = (HostFacts::default(), Changes { map: HeaderMap::Request, config });
+    let config = &filter.config;
+    let (mut facts, mut changes) = (HostFacts::new(filter), Changes { map: HeaderMap::Request, config });
     pass::request(config, &headers, &mut facts, &mut changes).map_err(|Malformed| MALFORMED)
 }
 

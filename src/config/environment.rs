@@ -3,12 +3,16 @@
 use super::ConfigError;
 use crate::labels::labels;
 use crate::notice::LogFormat;
+use crate::propagation::{Format, Propagation};
 use crate::sampling::{Parent, Sampler, Threshold};
+
+/// Answers with the value of a variable.
+pub(super) type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// The fields that an environment variable can set.
 pub(super) struct Defaults {
     pub(super) enabled: bool,
-    pub(super) header: String,
+    pub(super) propagation: Propagation,
     pub(super) sampling: Sampler,
     pub(super) log_format: LogFormat,
 }
@@ -49,14 +53,16 @@ pub(super) fn defaults(
     // OpenTelemetry: an empty value counts as unset.
     let variable = |name: &str| environment(name).filter(|value| !value.is_empty());
     let mut sampling = sampler(variable, notices);
-    note_propagators(variable, notices);
     if let Some(rate) = ours(variable, "TRACE_SAMPLING_RATE", parse_probability)? {
         sampling.probability = rate;
     }
+    let mut propagation = propagation(variable, notices);
+    if let Some(header) = ours(variable, "TRACE_HEADER_NAME", parse_header_name)? {
+        propagation.header = header;
+    }
     Ok(Defaults {
         enabled: ours(variable, "ENABLE_DISTRIBUTED_TRACING", parse_bool)?.unwrap_or(true),
-        header: ours(variable, "TRACE_HEADER_NAME", parse_header_name)?
-            .unwrap_or_else(|| crate::headers::TRACEPARENT.to_owned()),
+        propagation,
         sampling,
         log_format: ours(variable, "TRACE_LOG_FORMAT", LogFormat::parse)?.unwrap_or_default(),
     })
@@ -78,7 +84,7 @@ fn sampler(variable: impl Fn(&str) -> Option<String>, notices: &mut Vec<String>)
     let mut note = |name: &str, value: &str| {
         notices.push(format!("{name}: {value:?} is not supported, and counts as unset"));
     };
-    let mut sampler = Sampler { parent: Parent::Respect, probability: Threshold::ALWAYS };
+    let mut sampler = Sampler::new(Parent::Respect, Threshold::ALWAYS);
     let Some(name) = variable("OTEL_TRACES_SAMPLER") else { return sampler };
     let base = name.strip_prefix("parentbased_");
     if base.is_none() {
@@ -103,14 +109,25 @@ fn sampler(variable: impl Fn(&str) -> Option<String>, notices: &mut Vec<String>)
     sampler
 }
 
-/// `tracecontext` is the only format here; `baggage` passes through the filter untouched in any case.
-fn note_propagators(variable: impl Fn(&str) -> Option<String>, notices: &mut Vec<String>) {
-    let list = variable("OTEL_PROPAGATORS").unwrap_or_default();
-    for name in list.split(',').map(str::trim) {
-        if !matches!(name, "" | "tracecontext" | "baggage") {
-            notices.push(format!("OTEL_PROPAGATORS: {name:?} is not supported, and is left out"));
+/// `OTEL_PROPAGATORS`: the formats that are read, and those of them that can be written; `baggage` passes through the
+/// filter untouched in any case.
+fn propagation(variable: impl Fn(&str) -> Option<String>, notices: &mut Vec<String>) -> Propagation {
+    let mut propagation = Propagation::default();
+    let Some(list) = variable("OTEL_PROPAGATORS") else { return propagation };
+    let mut formats = Vec::new();
+    for name in list.split(',').map(str::trim).filter(|name| !matches!(*name, "" | "baggage" | "none")) {
+        match Format::ALL.iter().find(|format| format.label() == name) {
+            Some(format) if formats.contains(format) => {}
+            Some(format) => formats.push(*format),
+            None => notices.push(format!("OTEL_PROPAGATORS: {name:?} is not supported, and is left out")),
         }
     }
+    let is_none = list.trim() == "none";
+    if !formats.is_empty() || is_none {
+        propagation.inject = formats.iter().copied().filter(|format| format.is_written()).collect();
+        propagation.extract = formats;
+    }
+    propagation
 }
 
 fn parse_bool(text: &str) -> Result<bool, String> {

@@ -1,5 +1,7 @@
 //! Typed reading of JSON values that know their place: every refusal names the path, what is wanted, and the value.
 
+use core::num::NonZeroU32;
+
 use serde_json::{Map, Value};
 
 use super::ConfigError;
@@ -7,6 +9,7 @@ use crate::labels::Labelled;
 use crate::sampling::Threshold;
 
 /// A value and its place.
+#[derive(Clone)]
 pub(super) struct Node {
     path: String,
     value: Value,
@@ -78,6 +81,14 @@ impl Node {
             }
             _ => Err(self.is_not("a number from 0 to 1")),
         }
+    }
+
+    /// Reads a whole number from 1 to 1,000,000.
+    pub(super) fn whole_number(self) -> Result<NonZeroU32, ConfigError> {
+        const MAX: u64 = 1_000_000;
+        let number =
+            self.value.as_u64().filter(|number| *number <= MAX).and_then(|number| u32::try_from(number).ok());
+        number.and_then(NonZeroU32::new).ok_or_else(|| self.is_not("a whole number from 1 to 1000000"))
     }
 
     pub(super) fn refused(&self, problem: String) -> ConfigError {

@@ -77,7 +77,34 @@ impl TraceId {
     }
 }
 
+impl TraceId {
+    /// The right-most 64 bits, all that some formats have.
+    pub(crate) const fn low(self) -> u64 {
+        self.0.get() as u64
+    }
+
+    /// The left-most 64 bits.
+    pub(crate) const fn high(self) -> u64 {
+        (self.0.get() >> 64) as u64
+    }
+
+    /// The id of these halves, unless both are zero.
+    pub(crate) fn of_halves(high: u64, low: u64) -> Option<Self> {
+        NonZeroU128::new(u128::from(high) << 64 | u128::from(low)).map(Self)
+    }
+}
+
 impl SpanId {
+    /// The id as a number, unless it is zero.
+    pub(crate) fn of_number(number: u64) -> Option<Self> {
+        NonZeroU64::new(number).map(Self)
+    }
+
+    /// The number that the id is.
+    pub(crate) const fn number(self) -> u64 {
+        self.0.get()
+    }
+
     /// Reads 16 lower-case hexadecimal digits (rules TP-05, TP-21, TP-23).
     ///
     /// # Errors

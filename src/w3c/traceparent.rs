@@ -144,16 +144,12 @@ impl TraceFlags {
     const SAMPLED: u8 = 0x01;
     const RANDOM: u8 = 0x02;
 
-    /// The flags of a trace that starts here with a random trace-id (TP-42).
+    /// Flags that say whether the trace is sampled, and whether its id is random.
     #[must_use]
-    pub const fn of_new_trace(sampled: bool) -> Self {
-        Self(Self::RANDOM | if sampled { Self::SAMPLED } else { 0 })
-    }
-
-    /// These flags with this sampling decision.
-    #[must_use]
-    pub const fn with_sampled(self, sampled: bool) -> Self {
-        Self(self.0 & !Self::SAMPLED | if sampled { Self::SAMPLED } else { 0 })
+    pub const fn of(sampled: bool, random: bool) -> Self {
+        let sampled = if sampled { Self::SAMPLED } else { 0 };
+        let random = if random { Self::RANDOM } else { 0 };
+        Self(sampled | random)
     }
 
     /// Whether the sender may have recorded the trace.

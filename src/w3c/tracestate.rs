@@ -5,7 +5,7 @@ use crate::labels::labels;
 
 /// The members of a `tracestate` list, in order, without duplicates
 /// ([section 3.3](https://www.w3.org/TR/trace-context-2/#tracestate-header)).
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct TraceState<'a> {
     members: Vec<Member<'a>>,
     verbatim: bool,

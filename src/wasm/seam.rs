@@ -3,16 +3,23 @@
 use rand::rngs::ChaCha12Rng;
 
 use super::host::{self, Failed, HeaderMap};
-use super::vm;
+use super::{Filter, vm};
 use crate::config::Config;
 use crate::metrics::{Counter, Direction, HostCall};
 use crate::notice::Notice;
 use crate::pass::{Facts, Refused, Sink};
+use crate::sampling::RateLimit;
 
 /// What the host knows of the stream whose callback runs.
-#[derive(Default)]
-pub(super) struct HostFacts {
+pub(super) struct HostFacts<'a> {
+    filter: &'a Filter,
     rng: Option<ChaCha12Rng>,
+}
+
+impl<'a> HostFacts<'a> {
+    pub(super) const fn new(filter: &'a Filter) -> Self {
+        Self { filter, rng: None }
+    }
 }
 
 /// Changes to one header map of the stream whose callback runs.
@@ -21,7 +28,7 @@ pub(super) struct Changes<'a> {
     pub(super) config: &'a Config,
 }
 
-impl Facts for HostFacts {
+impl Facts for HostFacts<'_> {
     type Rng = ChaCha12Rng;
 
     fn direction(&mut self) -> Direction {
@@ -41,6 +48,29 @@ impl Facts for HostFacts {
         self.rng.as_mut()
     }
 
+    fn peer_san(&mut self) -> Option<Vec<u8>> {
+        property(PEER_SAN)
+    }
+
+    fn peer_address(&mut self) -> Option<Vec<u8>> {
+        property(PEER_ADDRESS)
+    }
+
+    fn within_rate(&mut self, limit: RateLimit) -> bool {
+        match host::now() {
+            Ok(now) => {
+                let mut bucket = self.filter.bucket.get();
+                let allowed = bucket.take(limit, now);
+                self.filter.bucket.set(bucket);
+                allowed
+            }
+            Err(failed) => {
+                vm::report(failed);
+                false
+            }
+        }
+    }
+
     fn response_headers(&mut self) -> Result<Vec<u8>, Refused> {
         host::headers(HeaderMap::Response).map_err(refused)
     }
@@ -50,7 +80,7 @@ impl Facts for HostFacts {
     }
 }
 
-impl Drop for HostFacts {
+impl Drop for HostFacts<'_> {
     fn drop(&mut self) {
         if let Some(rng) = self.rng.take() {
             vm::return_rng(rng);
@@ -112,17 +142,22 @@ fn peer(direction: Direction) -> Option<String> {
     if direction == Direction::Outbound {
         return Some("this workload".to_owned());
     }
-    let property = |path| {
-        let value = host::property(path).unwrap_or_else(|failed| {
-            vm::report(failed);
-            None
-        });
-        value.filter(|value| !value.is_empty())
-    };
-    let value = property("connection\0uri_san_peer_certificate").or_else(|| property("source\0address"))?;
+    let value = property(PEER_SAN).or_else(|| property(PEER_ADDRESS))?;
     // Addresses and URIs are graphic ASCII; anything else could change what the rest of the line looks like.
     Some(value.into_iter().filter(u8::is_ascii_graphic).take(PEER_LEN).map(char::from).collect())
 }
 
 /// How much of a peer's name a line may show.
 const PEER_LEN: usize = 200;
+
+const PEER_SAN: &str = "connection\0uri_san_peer_certificate";
+const PEER_ADDRESS: &str = "source\0address";
+
+/// A property that the host has, and that is not empty.
+fn property(path: &str) -> Option<Vec<u8>> {
+    let value = host::property(path).unwrap_or_else(|failed| {
+        vm::report(failed);
+        None
+    });
+    value.filter(|value| !value.is_empty())
+}

@@ -4,6 +4,7 @@ use tracewarden::config::{
     Config, ConfigError, Loaded, Mode, OnBadConfig, ParentId, ResponseHeader, Role, Start, When,
 };
 use tracewarden::metrics::Direction;
+use tracewarden::propagation::Format;
 use tracewarden::sampling::{Parent, Threshold};
 
 fn load(json: &str) -> Result<Config, ConfigError> {
@@ -28,7 +29,7 @@ fn everything_has_a_default() {
     assert!(defaults.enabled);
     assert_eq!((defaults.mode, defaults.role), (Mode::Enforce, Role::Internal));
     assert_eq!((defaults.start, defaults.parent_id), (Start::Always, ParentId::Auto));
-    assert_eq!((defaults.direction, defaults.header.as_str()), (None, "traceparent"));
+    assert_eq!((defaults.direction, defaults.propagation.header.as_str()), (None, "traceparent"));
     assert_eq!(defaults.sampling.parent, Parent::Respect);
     assert_eq!(defaults.sampling.probability, Threshold::ALWAYS);
     assert!(defaults.response.validate && !defaults.filter_state);
@@ -41,7 +42,9 @@ fn every_field_is_read() {
     let config = load(
         r#"{
             "enabled": false, "mode": "observe", "role": "edge", "direction": "outbound", "start": "never",
-            "parent_id": "new", "header": "X-Trace", "sampling": {"probability": 0.25, "parent": "raise"},
+            "parent_id": "new", "header": "X-Trace",
+            "propagation": {"extract": ["b3", "datadog", "b3"], "inject": ["xray"], "remove": ["X-Old"]},
+            "sampling": {"probability": 0.25, "parent": "raise"},
             "exclude": [{"path_prefix": "/healthz", "method": "GET"}],
             "response": {"validate": false, "inject": ["traceresponse", "server-timing"], "when": "sampled"},
             "access_log": {"filter_state": true}, "log": {"format": "trace=%(trace_id)s"}
@@ -52,12 +55,20 @@ fn every_field_is_read() {
     assert!(!config.enabled && config.filter_state);
     assert_eq!((config.mode, config.role), (Mode::Observe, Role::Edge));
     assert_eq!((config.start, config.parent_id), (Start::Never, ParentId::New));
-    assert_eq!((config.direction, config.header.as_str()), (Some(Direction::Outbound), "x-trace"));
+    assert_eq!(
+        (config.direction, config.propagation.header.as_str()),
+        (Some(Direction::Outbound), "x-trace")
+    );
     assert_eq!((config.sampling.parent, config.sampling.probability), (Parent::Raise, threshold("0.25")));
     assert!(!config.response.validate);
     assert_eq!(config.response.inject, [ResponseHeader::Traceresponse, ResponseHeader::ServerTiming]);
     assert_eq!(config.response.when, When::Sampled);
     assert_ne!(config.exclude, defaults.exclude);
+    assert_eq!(config.propagation.extract, [Format::B3, Format::Datadog], "twice counts once");
+    assert_eq!(
+        (config.propagation.inject, config.propagation.remove),
+        (vec![Format::XRay], vec!["x-old".to_owned()])
+    );
     assert_ne!(config.log_format, defaults.log_format);
 }
 
@@ -87,15 +98,18 @@ fn a_refusal_names_the_path_the_bound_and_the_value() {
         ),
         (r#"{"response": {"inject": "traceparent"}}"#, r#"response.inject: "traceparent" is not a list"#),
         (r#"{"response": {"inject": ["traceparent", "b3"]}}"#, r#"response.inject[1]: "b3" is not one of "#),
-        (
-            r#"{"exclude": [{"path": "/"}, {}]}"#,
-            "exclude[1]: a rule without a condition would match every request",
-        ),
+        (r#"{"exclude": [{"path": "/"}, {}]}"#, "exclude[1]: without a condition every request would match"),
         (r#"{"exclude": [{"path": 1}]}"#, "exclude[0].path: 1 is not a text"),
         (
             r#"{"exclude": [{"url": "/"}]}"#,
-            "exclude[0].url: there is no such field; there are path, path_prefix",
+            "exclude[0].url: there is no such field; there are host, path, path_prefix",
         ),
+        (
+            r#"{"propagation": {"extract": ["zipkin"]}}"#,
+            r#"propagation.extract[0]: "zipkin" is not one of "tracecontext", "b3""#,
+        ),
+        (r#"{"propagation": {"inject": ["sw8"]}}"#, r#"propagation.inject[0]: "sw8" can only be read"#),
+        (r#"{"propagation": {"remove": [""]}}"#, r#"propagation.remove[0]: "" is not a header name"#),
         (r#"{"log": {"format": "%(span)s"}}"#, r#"log.format: "%(span)s" has a % that begins neither"#),
         (
             r#"{"direction": "sideways"}"#,
@@ -127,7 +141,7 @@ fn the_environment_gives_defaults_that_the_json_overrides() {
         ("TRACE_LOG_FORMAT", "%(span_id)s"),
     ];
     let Loaded { config, notices } = load_with("", &variables).unwrap();
-    assert_eq!((config.enabled, config.header.as_str()), (false, "x-trace"));
+    assert_eq!((config.enabled, config.propagation.header.as_str()), (false, "x-trace"));
     assert_eq!(config.sampling.probability, threshold("0.1"));
     assert_ne!(config.log_format, load("").unwrap().log_format);
     assert!(notices.is_empty());
@@ -182,7 +196,7 @@ fn a_bad_variable_of_opentelemetrys_counts_as_unset_and_is_noted() {
             &[("OTEL_TRACES_SAMPLER", "parentbased_traceidratio"), ("OTEL_TRACES_SAMPLER_ARG", "2")],
             "OTEL_TRACES_SAMPLER_ARG: \"2\"",
         ),
-        (&[("OTEL_PROPAGATORS", "tracecontext,b3,baggage")], "OTEL_PROPAGATORS: \"b3\""),
+        (&[("OTEL_PROPAGATORS", "tracecontext,zipkin,baggage")], "OTEL_PROPAGATORS: \"zipkin\""),
     ];
     for (variables, begin) in rows {
         let Loaded { config, notices } = load_with("", variables).unwrap();

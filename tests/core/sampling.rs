@@ -2,7 +2,10 @@
 
 use rand::SeedableRng;
 use rand::rngs::ChaCha12Rng;
-use tracewarden::sampling::{OtState, Parent, Sampled, Sampler, Threshold};
+use std::num::NonZeroU32;
+
+use tracewarden::metrics::Direction;
+use tracewarden::sampling::{OtState, Parent, Question, RateLimit, Sampled, Sampler, Threshold, TokenBucket};
 use tracewarden::w3c::{TraceId, TraceParent};
 
 const END: u64 = 1 << 56;
@@ -123,6 +126,13 @@ fn a_probability_keeps_its_share_of_new_traces() {
 const HIGH: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const LOW: &str = "0af7651916cd43dd8448eb211c80319c";
 
+/// A decision about a request without headers.
+fn decide(sampler: &Sampler, trace_id: TraceId, flag: Option<bool>, ot: Option<OtState<'_>>) -> Sampled {
+    let question =
+        Question { trace_id, flag, ot, randomness: None, headers: &[], direction: Direction::Inbound };
+    sampler.decide(&question, |_| panic!("no rate is set"))
+}
+
 /// The value that `ot` has beside a parent-id of this hop.
 fn retold(ot: &str, sampled: Sampled) -> String {
     let mut out = Vec::new();
@@ -143,11 +153,9 @@ fn traces_that_start_here_are_decided_as_in_the_worked_examples() {
         ("E15", "00000000000000010000000000000000", "1", Some("0")),
     ];
     for (example, trace_id, probability, th) in rows {
-        let sampler = Sampler {
-            parent: Parent::Respect,
-            probability: Threshold::from_probability(probability).unwrap(),
-        };
-        let sampled = sampler.start(TraceId::parse(trace_id.as_bytes().try_into().unwrap()).unwrap());
+        let sampler = Sampler::new(Parent::Respect, Threshold::from_probability(probability).unwrap());
+        let trace_id = TraceId::parse(trace_id.as_bytes().try_into().unwrap()).unwrap();
+        let sampled = decide(&sampler, trace_id, None, None);
         assert_eq!(sampled.decision.is_record(), th.is_some(), "{example}");
         assert_eq!(
             retold("x:1", sampled),
@@ -178,8 +186,13 @@ fn traces_that_came_in_are_decided_as_in_the_worked_examples() {
     for (example, trace_id, flags, ot, (parent, probability), kept, out) in rows {
         let header = format!("00-{trace_id}-b7ad6b7169203331-{flags}");
         let context = TraceParent::parse(header.as_bytes()).unwrap();
-        let sampler = Sampler { parent, probability: Threshold::from_probability(probability).unwrap() };
-        let sampled = sampler.proceed(context, OtState::parse(ot.as_bytes()).as_ref());
+        let sampler = Sampler::new(parent, Threshold::from_probability(probability).unwrap());
+        let sampled = decide(
+            &sampler,
+            context.trace_id,
+            Some(context.flags.is_sampled()),
+            OtState::parse(ot.as_bytes()),
+        );
         assert_eq!(sampled.decision.is_record(), kept, "{example}: {ot}");
         let ot = if ot.is_empty() { "x:1" } else { ot };
         let out = if out == "th:c" && ot == "x:1" { "th:c;x:1" } else { out };
@@ -214,10 +227,25 @@ fn a_member_that_is_not_made_of_distinct_pairs_says_nothing() {
 #[test]
 fn a_threshold_that_would_make_the_member_too_long_is_left_out() {
     let ot = format!("x:{}", "1".repeat(250));
-    let sampler =
-        Sampler { parent: Parent::Ignore, probability: Threshold::from_probability("0.2").unwrap() };
+    let sampler = Sampler::new(Parent::Ignore, Threshold::from_probability("0.2").unwrap());
     let context = TraceParent::parse(format!("00-{HIGH}-b7ad6b7169203331-01").as_bytes()).unwrap();
-    let sampled = sampler.proceed(context, OtState::parse(ot.as_bytes()).as_ref());
+    let sampled =
+        decide(&sampler, context.trace_id, Some(context.flags.is_sampled()), OtState::parse(ot.as_bytes()));
     assert!(sampled.threshold.is_some());
     assert_eq!(retold(&ot, sampled), ot, "OT-01: 256 octets at most");
+}
+
+#[test]
+fn a_rate_lets_through_what_it_says_and_a_second_of_burst() {
+    const SECOND: u64 = 1_000_000_000;
+    let limit = RateLimit::per_second(NonZeroU32::new(5).unwrap());
+    let mut bucket = TokenBucket::FULL;
+    let mut burst = |now: u64| (0..100).filter(|_| bucket.take(limit, now)).count();
+    assert_eq!(burst(7 * SECOND), 5);
+    assert_eq!(burst(7 * SECOND + SECOND / 5 - 1), 0);
+    assert_eq!(burst(7 * SECOND + SECOND / 5), 1);
+    assert_eq!(burst(8 * SECOND), 4);
+    assert_eq!(burst(1000 * SECOND), 5, "what was not used in time is gone");
+    assert_eq!(burst(999 * SECOND), 0, "a clock that was set back gives nothing away");
+    assert_eq!(burst(1000 * SECOND), 5, "and takes nothing away for long");
 }

@@ -156,9 +156,10 @@ fn flags_are_tested_by_mask() {
         let flags = TraceParent::parse(&value(&format!("00-T-P-{text}"))).unwrap().flags;
         assert_eq!((flags.is_sampled(), flags.is_random()), (sampled, random), "TP-03: {text}");
     }
-    assert!(TraceFlags::of_new_trace(false).is_random(), "TP-42");
-    assert!(!TraceFlags::of_new_trace(false).is_sampled());
-    assert!(TraceFlags::of_new_trace(true).is_sampled());
+    for (sampled, random) in [(false, false), (false, true), (true, false), (true, true)] {
+        let flags = TraceFlags::of(sampled, random);
+        assert_eq!((flags.is_sampled(), flags.is_random()), (sampled, random));
+    }
 }
 
 #[test]

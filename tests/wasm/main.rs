@@ -2,12 +2,15 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "a test may fail")]
 
 mod faults;
+mod formats;
 mod lifetime;
 mod module;
 mod notices;
+mod policy;
 mod prices;
 mod scenarios;
 mod support;
+mod trust;
 #[path = "../data/vectors.rs"]
 mod vector_data;
 mod vectors;

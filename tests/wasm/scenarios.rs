@@ -216,7 +216,7 @@ fn the_direction_is_the_listeners_unless_it_is_stated() {
     ];
     for (config, listener, direction) in rows {
         let request: &[Line<'_>] = &[("traceparent", SAMPLED)];
-        let scenario = Scenario { config, listener, request, response: None };
+        let scenario = Scenario { listener, ..Scenario::new(config, request, None) };
         for (runner, outcome) in scenario.run_both() {
             let counter = format!("requests {direction} internal enforce continued");
             assert!(outcome.counters.contains(&counter), "{runner}, {config}: {:?}", outcome.counters);
@@ -425,7 +425,7 @@ fn runs<'a>(
     request: &'a [Line<'a>],
     response: Option<&'a [Line<'a>]>,
 ) -> [(&'static str, Outcome); 2] {
-    Scenario { config, listener: None, request, response }.run_both()
+    Scenario::new(config, request, response).run_both()
 }
 
 fn check_sent(name: &str, row: &Row, request: &HeaderMap) {

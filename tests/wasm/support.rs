@@ -11,6 +11,7 @@ use tracewarden::config::Config;
 use tracewarden::metrics::{Counter, Direction};
 use tracewarden::notice::Notice;
 use tracewarden::pass::{self, Facts, Refused, Sink, Stream};
+use tracewarden::sampling::{RateLimit, TokenBucket};
 
 /// A header line: a name, and a value of any octets.
 pub(crate) type Line<'a> = (&'a str, &'a [u8]);
@@ -22,6 +23,10 @@ pub(crate) struct Scenario<'a> {
     pub(crate) config: &'a str,
     /// What `xds.listener_direction` answers: 1 inbound, 2 outbound.
     pub(crate) listener: Option<u8>,
+    /// The URI in the peer's certificate.
+    pub(crate) san: Option<&'a str>,
+    /// The peer's address.
+    pub(crate) address: Option<&'a str>,
     /// The trace headers that come in.
     pub(crate) request: &'a [Line<'a>],
     /// The trace headers that the upstream answers with, or `None` if no response comes.
@@ -44,7 +49,8 @@ pub(crate) struct Outcome {
 }
 
 /// The keys that the filter publishes.
-const KEYS: [&str; 5] = ["trace_context", "trace_id", "span_id", "parent_id", "sampled"];
+const KEYS: [&str; 7] =
+    ["trace_context", "trace_id", "span_id", "parent_id", "sampled", "linked_trace_id", "linked_span_id"];
 
 /// Lines that every request and response has, and that nothing may change.
 const BYSTANDERS: &[Line<'_>] = &[
@@ -54,7 +60,16 @@ const BYSTANDERS: &[Line<'_>] = &[
     ("traceparen", b"other"),
 ];
 
-impl Scenario<'_> {
+impl<'a> Scenario<'a> {
+    /// A request to a plugin, and perhaps a response.
+    pub(crate) const fn new(
+        config: &'a str,
+        request: &'a [Line<'a>],
+        response: Option<&'a [Line<'a>]>,
+    ) -> Self {
+        Self { config, listener: None, san: None, address: None, request, response }
+    }
+
     /// Runs it both ways.
     pub(crate) fn run_both(&self) -> [(&'static str, Outcome); 2] {
         [("native", self.run_natively()), ("wasm", self.run_in_wasm())]
@@ -68,8 +83,14 @@ impl Scenario<'_> {
             Some(2) => Direction::Outbound,
             _ => Direction::Unspecified,
         };
-        let mut facts =
-            Native { direction, rng: ChaCha12Rng::from_seed([3; 32]), response: HeaderMap::new() };
+        let mut facts = Native {
+            bucket: TokenBucket::FULL,
+            san: owned(self.san),
+            address: owned(self.address),
+            direction,
+            rng: ChaCha12Rng::from_seed([3; 32]),
+            response: HeaderMap::new(),
+        };
         let mut sink = Recorder { headers: with_bystanders(self.request), ..Recorder::default() };
         let serialized = sink.headers.to_bytes();
         let stream = match config.enabled {
@@ -90,8 +111,16 @@ impl Scenario<'_> {
     /// Runs it through the built module.
     pub(crate) fn run_in_wasm(&self) -> Outcome {
         let mut host = Host::new();
+        host.environment = ENVIRONMENT.iter().map(|(n, v)| ((*n).to_owned(), (*v).to_owned())).collect();
         if let Some(direction) = self.listener {
             host.set_property(&["xds", "listener_direction"], u64::from(direction).to_le_bytes());
+        }
+        for (path, value) in
+            [(["connection", "uri_san_peer_certificate"], self.san), (["source", "address"], self.address)]
+        {
+            if let Some(value) = value {
+                host.set_property(&path, value);
+            }
         }
         let mut vm = Vm::with(&MODULE, host).expect("the module starts");
         let root = vm.root(self.config.as_bytes()).expect("no trap").expect(self.config);
@@ -113,9 +142,20 @@ impl Scenario<'_> {
     }
 }
 
-/// A configuration that is valid, without an environment.
+/// The environment of every scenario: only configurations that name them see the secrets.
+const ENVIRONMENT: &[(&str, &str)] = &[("FORCE_SECRET", "open sesame"), ("TRUST_SECRET", "friend")];
+
+/// A configuration that is valid in that environment.
 fn load(json: &str) -> Config {
-    Config::load(json.as_bytes(), |_| None).expect(json).config
+    Config::load(json.as_bytes(), |name| {
+        ENVIRONMENT.iter().find(|(known, _)| *known == name).map(|(_, v)| (*v).to_owned())
+    })
+    .expect(json)
+    .config
+}
+
+fn owned(text: Option<&str>) -> Option<Vec<u8>> {
+    text.map(|text| text.as_bytes().to_vec())
 }
 
 fn text(value: &[u8]) -> String {
@@ -163,6 +203,9 @@ pub(crate) fn bystanders(headers: &HeaderMap) -> Vec<(Vec<u8>, Vec<u8>)> {
 }
 
 struct Native {
+    bucket: TokenBucket,
+    san: Option<Vec<u8>>,
+    address: Option<Vec<u8>>,
     direction: Direction,
     rng: ChaCha12Rng,
     response: HeaderMap,
@@ -177,6 +220,18 @@ impl Facts for Native {
 
     fn rng(&mut self) -> Option<&mut ChaCha12Rng> {
         Some(&mut self.rng)
+    }
+
+    fn peer_san(&mut self) -> Option<Vec<u8>> {
+        self.san.clone()
+    }
+
+    fn peer_address(&mut self) -> Option<Vec<u8>> {
+        self.address.clone()
+    }
+
+    fn within_rate(&mut self, limit: RateLimit) -> bool {
+        self.bucket.take(limit, 0)
     }
 
     fn response_header(&mut self, name: &str) -> Result<Option<Vec<u8>>, Refused> {

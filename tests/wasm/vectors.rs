@@ -13,7 +13,7 @@ fn every_w3c_vector_leaves_as_the_rules_say() {
     for vector in vectors() {
         let request = vector.request();
         let config = r#"{"direction": "inbound", "parent_id": "new"}"#;
-        let scenario = Scenario { config, listener: None, request: &request, response: None };
+        let scenario = Scenario::new(config, &request, None);
         for (runner, outcome) in scenario.run_both() {
             let name = format!("{runner}, {}", vector.name());
             check(&name, &vector, &outcome.request.lines("traceparent"));
@@ -28,12 +28,7 @@ fn every_w3c_vector_leaves_as_the_rules_say() {
 fn forwarding_passes_every_valid_vector_on_octet_for_octet() {
     for vector in vectors().iter().filter(|vector| vector.continues_with().is_some()) {
         let request = vector.request();
-        let scenario = Scenario {
-            config: r#"{"direction": "inbound"}"#,
-            listener: None,
-            request: &request,
-            response: None,
-        };
+        let scenario = Scenario::new(r#"{"direction": "inbound"}"#, &request, None);
         for (runner, outcome) in scenario.run_both() {
             let name = format!("{runner}, {}", vector.name());
             let came = |header: &str| -> Vec<&[u8]> {

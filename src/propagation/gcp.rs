@@ -1,0 +1,50 @@
+//! Google Cloud's format, rules GC-01 to GC-05
+//! ([Google Cloud Trace, trace context](https://cloud.google.com/trace/docs/trace-context)).
+
+use super::format::{decimal, only, trace_id};
+use super::{Carried, Format, FormatError, Outgoing, Propagator, Remote};
+use crate::headers::{Malformed, scan};
+use crate::pass::{Refused, Sink};
+use crate::w3c::SpanId;
+
+const X_CLOUD_TRACE_CONTEXT: &str = "x-cloud-trace-context";
+
+pub(super) const GCP: Propagator =
+    Propagator { format: Format::Gcp, headers: &[X_CLOUD_TRACE_CONTEXT], extract, inject: Some(inject) };
+
+fn extract(headers: &[u8]) -> Result<Carried, Malformed> {
+    let [lines] = scan(headers, [X_CLOUD_TRACE_CONTEXT])?;
+    let read = only(lines).and_then(|value| value.map_or(Ok(Carried::Absent), read));
+    Ok(read.into())
+}
+
+/// ```text
+/// x-cloud-trace-context = 32( HEXDIG ) [ "/" *20( DIGIT ) ] [ ";o=" [ DIGIT ] ]
+/// ```
+fn read(value: &[u8]) -> Result<Carried, FormatError> {
+    let (trace, rest) = value.split_at_checked(32).ok_or(FormatError::TraceId)?;
+    let trace_id = trace_id(trace)?;
+    let (span, option) = match rest.iter().position(|octet| *octet == b';') {
+        Some(place) => rest.split_at_checked(place).unwrap_or((rest, b"")),
+        None => (rest, &b""[..]),
+    };
+    let parent_id = match span {
+        b"" | b"/" => None,
+        // Rule GC-02: a span of zero names no span.
+        [b'/', digits @ ..] => SpanId::of_number(decimal(digits).ok_or(FormatError::SpanId)?),
+        _ => return Err(FormatError::Shape),
+    };
+    let sampled = match option {
+        b"" | b";o=" => None,
+        [b';', b'o', b'=', digit] if digit.is_ascii_digit() => Some(*digit != b'0'),
+        _ => return Err(FormatError::Sampled),
+    };
+    Ok(Carried::Valid(Remote { trace_id, parent_id, sampled, debug: false }))
+}
+
+fn inject(outgoing: &Outgoing<'_>, sink: &mut dyn Sink) -> Result<(), Refused> {
+    let context = outgoing.context;
+    let option = u8::from(outgoing.is_sampled());
+    let value = format!("{}/{};o={option}", context.trace_id, context.parent_id.number());
+    outgoing.put(X_CLOUD_TRACE_CONTEXT, value.as_bytes(), sink)
+}

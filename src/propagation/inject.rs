@@ -1,0 +1,159 @@
+use super::format::PROPAGATORS;
+use super::{Carriers, Format, Outgoing, Propagation, TraceContext, tracestate_of_child, tracestate_of_root};
+use crate::headers::{Lines, TRACESTATE, scan};
+use crate::pass::{Refused, Sink};
+use crate::sampling::Sampled;
+use crate::w3c::{TraceFlags, TraceParent};
+
+impl Propagation {
+    /// Sends a continued context on, with the ids of `child` where this hop has some of its own, and tells which
+    /// context the upstream receives.
+    pub(crate) fn send_on(
+        &self,
+        carriers: &Carriers<'_>,
+        context: TraceContext<'_>,
+        child: Option<TraceParent>,
+        sampled: Sampled,
+        sink: &mut dyn Sink,
+    ) -> Option<TraceParent> {
+        let came = context.parent();
+        let is_foreign = context.format != Format::TraceContext;
+        let flags = TraceFlags::of(sampled.decision.is_record(), context.random);
+        let goes = child.or(came.map(|came| TraceParent { flags, ..came }))?;
+        let mut written = Err(Refused);
+        if self.writes(Format::TraceContext) && (child.is_some() || is_foreign) {
+            written = sink.set(&self.header, &goes.to_bytes());
+        }
+        let debug = context.debug;
+        match context.state {
+            Err(_) => remove(TRACESTATE, sink),
+            // What is forwarded with its parent-id is forwarded as it came (rule TP-34).
+            Ok(_) if written.is_err() => {}
+            // What came in `tracestate` belongs to another context, or to none.
+            Ok(_) if is_foreign => match tracestate_of_root(sampled) {
+                Some(value) => ignore(sink.set(TRACESTATE, &value)),
+                None => remove_lines(TRACESTATE, carriers.tracestate, sink),
+            },
+            Ok(list) => match tracestate_of_child(list, sampled) {
+                None => {}
+                Some(nothing) if nothing.is_empty() => remove(TRACESTATE, sink),
+                Some(value) => ignore(sink.set(TRACESTATE, &value)),
+            },
+        }
+        if !self.is_w3c_alone() {
+            let outgoing = Outgoing { context: goes, debug, headers: carriers.headers, continued: true };
+            let foreign = self.send_foreign(&outgoing, sink);
+            if !self.writes(Format::TraceContext) {
+                written = foreign;
+            }
+        }
+        self.clean(carriers, sink);
+        if written.is_ok() { Some(goes) } else { came }
+    }
+
+    /// Sends a trace that starts here, or none, and tells which context the upstream receives. What came in is
+    /// replaced or removed.
+    pub(crate) fn send_root(
+        &self,
+        carriers: &Carriers<'_>,
+        root: Option<(TraceParent, Sampled)>,
+        sink: &mut dyn Sink,
+    ) -> Option<TraceParent> {
+        let writes = self.writes(Format::TraceContext);
+        let w3c = root.filter(|(root, _)| writes && sink.set(&self.header, &root.to_bytes()).is_ok());
+        let state = w3c.and_then(|(_, sampled)| tracestate_of_root(sampled));
+        let told = state.is_some_and(|state| sink.set(TRACESTATE, &state).is_ok());
+        if !told && (w3c.is_some() || self.reads(Format::TraceContext)) {
+            remove_lines(TRACESTATE, carriers.tracestate, sink);
+        }
+        if w3c.is_none() && self.reads(Format::TraceContext) {
+            remove_lines(&self.header, carriers.traceparent, sink);
+        }
+        let mut sent = w3c.map(|(root, _)| root);
+        if let Some((context, _)) = root
+            && !self.is_w3c_alone()
+        {
+            let outgoing = Outgoing { context, debug: false, headers: carriers.headers, continued: false };
+            sent = sent.or(self.send_foreign(&outgoing, sink).is_ok().then_some(context));
+        }
+        self.clean(carriers, sink);
+        sent
+    }
+
+    /// Writes the context in every format but W3C's.
+    fn send_foreign(&self, outgoing: &Outgoing<'_>, sink: &mut dyn Sink) -> Result<(), Refused> {
+        let mut written = Err(Refused);
+        for propagator in self.inject.iter().filter_map(|format| format.propagator()) {
+            if let Some(inject) = propagator.inject {
+                let this = inject(outgoing, sink);
+                written = written.or(this);
+            }
+        }
+        written
+    }
+
+    /// Removes every header of every format that came in and was not written over.
+    fn remove_all(&self, carriers: &Carriers<'_>, sink: &mut dyn Sink) {
+        if !self.writes(Format::TraceContext) {
+            remove_lines(&self.header, carriers.traceparent, sink);
+            remove_lines(TRACESTATE, carriers.tracestate, sink);
+        }
+        for propagator in PROPAGATORS.iter().filter(|propagator| !self.writes(propagator.format)) {
+            remove_names(propagator.headers, carriers.headers, sink);
+        }
+    }
+
+    /// Removes what must not go on: invalid headers that nothing was written over, and those that have to go in any case.
+    fn clean(&self, carriers: &Carriers<'_>, sink: &mut dyn Sink) {
+        for format in carriers.corrupt.iter().filter(|format| !self.writes(**format)) {
+            match format.propagator() {
+                Some(propagator) => propagator.headers.iter().for_each(|name| remove(name, sink)),
+                None => {
+                    remove_lines(&self.header, carriers.traceparent, sink);
+                    remove_lines(TRACESTATE, carriers.tracestate, sink);
+                }
+            }
+        }
+        if carriers.distrusted {
+            self.remove_all(carriers, sink);
+        }
+        remove_names(&self.remove, carriers.headers, sink);
+    }
+
+    /// Removes every context from a request that nothing is written into.
+    pub(crate) fn strip(&self, headers: &[u8], sink: &mut dyn Sink) {
+        remove_names(&[&self.header, TRACESTATE], headers, sink);
+        for propagator in PROPAGATORS {
+            remove_names(propagator.headers, headers, sink);
+        }
+    }
+
+    fn reads(&self, format: Format) -> bool {
+        self.extract.contains(&format)
+    }
+
+    fn writes(&self, format: Format) -> bool {
+        self.inject.contains(&format)
+    }
+}
+
+fn remove_lines(name: &str, lines: Lines<'_>, sink: &mut dyn Sink) {
+    if lines.first().is_some() {
+        remove(name, sink);
+    }
+}
+
+fn remove_names(names: &[impl AsRef<str>], headers: &[u8], sink: &mut dyn Sink) {
+    for name in names {
+        if let Ok([lines]) = scan(headers, [name.as_ref()]) {
+            remove_lines(name.as_ref(), lines, sink);
+        }
+    }
+}
+
+fn remove(name: &str, sink: &mut dyn Sink) {
+    ignore(sink.remove(name));
+}
+
+/// A refusal that changes nothing of what we believe to be on the wire; the edge has counted it.
+fn ignore(_: Result<(), Refused>) {}

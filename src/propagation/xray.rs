@@ -1,0 +1,90 @@
+//! AWS X-Ray's format, rules XR-01 to XR-07
+//! ([AWS X-Ray, tracing header](https://docs.aws.amazon.com/xray/latest/devguide/xray-concepts.html#xray-concepts-tracingheader)).
+
+use super::format::{only, span_id, trace_id};
+use super::{Carried, Format, FormatError, Outgoing, Propagator, Remote};
+use crate::headers::{Malformed, scan};
+use crate::pass::{Refused, Sink};
+use crate::w3c::{SpanId, TraceId, trim_ows};
+
+const X_AMZN_TRACE_ID: &str = "x-amzn-trace-id";
+/// How long a value may become (rule XR-06).
+const MAX_LEN: usize = 256;
+
+pub(super) const XRAY: Propagator =
+    Propagator { format: Format::XRay, headers: &[X_AMZN_TRACE_ID], extract, inject: Some(inject) };
+
+fn extract(headers: &[u8]) -> Result<Carried, Malformed> {
+    let [lines] = scan(headers, [X_AMZN_TRACE_ID])?;
+    let read = only(lines).and_then(|value| value.map_or(Ok(Carried::Absent), read));
+    Ok(read.into())
+}
+
+/// ```text
+/// x-amzn-trace-id = piece *( ";" piece )      ; piece = key "=" value, in any order, with spaces around it
+/// ```
+fn read(value: &[u8]) -> Result<Carried, FormatError> {
+    let (mut root, mut parent, mut sampled) = (None, None, None);
+    for piece in pieces(value) {
+        match key_and_value(piece).ok_or(FormatError::Shape)? {
+            (b"Root", value) => root = Some(value),
+            (b"Parent", value) => parent = Some(value),
+            (b"Sampled", b"1") => sampled = Some(true),
+            (b"Sampled", b"0") => sampled = Some(false),
+            // Rule XR-04: `?` and anything else leave the decision to us.
+            _ => {}
+        }
+    }
+    let trace_id = read_root(root.unwrap_or_default())?;
+    let parent_id = parent.map(read_parent).transpose()?;
+    Ok(Carried::Valid(Remote { trace_id, parent_id, sampled, debug: false }))
+}
+
+/// `1-<8 hexadecimal digits>-<24 hexadecimal digits>` (rule XR-02).
+fn read_root(value: &[u8]) -> Result<TraceId, FormatError> {
+    let value = value.to_ascii_lowercase();
+    let digits = match value.as_slice() {
+        [b'1', b'-', rest @ ..] if rest.len() == 33 => rest,
+        _ => return Err(FormatError::TraceId),
+    };
+    match digits.split_at_checked(8) {
+        Some((seconds, [b'-', rest @ ..])) => trace_id(&[seconds, rest].concat()),
+        _ => Err(FormatError::TraceId),
+    }
+}
+
+fn read_parent(value: &[u8]) -> Result<SpanId, FormatError> {
+    if value.len() == 16 { span_id(&value.to_ascii_lowercase()) } else { Err(FormatError::SpanId) }
+}
+
+fn inject(outgoing: &Outgoing<'_>, sink: &mut dyn Sink) -> Result<(), Refused> {
+    let context = outgoing.context;
+    let trace_id = context.trace_id.to_hex();
+    let (seconds, rest) = trace_id.split_at(8);
+    let sampled: &[u8] = if outgoing.is_sampled() { b"1" } else { b"0" };
+    let parent = context.parent_id.to_hex();
+    let mut value = [b"Root=1-", seconds, b"-", rest, b";Parent=", &parent, b";Sampled=", sampled].concat();
+    let came = outgoing.came(X_AMZN_TRACE_ID).filter(|_| outgoing.continued).unwrap_or_default();
+    // Rules XR-05 and XR-06: what a load balancer or a Lambda put there stays, as far as there is room.
+    for extra in pieces(came).filter(|piece| is_extra(piece)) {
+        if value.len() + 1 + extra.len() <= MAX_LEN {
+            value.push(b';');
+            value.extend_from_slice(extra);
+        }
+    }
+    outgoing.put(X_AMZN_TRACE_ID, &value, sink)
+}
+
+fn is_extra(piece: &[u8]) -> bool {
+    key_and_value(piece).is_some_and(|(key, _)| !matches!(key, b"Root" | b"Parent" | b"Sampled"))
+}
+
+fn pieces(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+    value.split(|octet| *octet == b';').map(trim_ows).filter(|piece| !piece.is_empty())
+}
+
+fn key_and_value(piece: &[u8]) -> Option<(&[u8], &[u8])> {
+    let equals = piece.iter().position(|octet| *octet == b'=')?;
+    let (key, value) = piece.split_at_checked(equals)?;
+    Some((trim_ows(key), trim_ows(value.get(1..)?)))
+}

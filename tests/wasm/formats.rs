@@ -1,0 +1,354 @@
+//! The other formats: what each of them carries in, and how it is written.
+
+use proxy_wasm_test_framework::HeaderMap;
+
+use crate::support::{Line, Outcome, Scenario};
+
+const W3C: &str = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+const T32: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+const LOW: &str = "0000000000000000a3ce929d0e0e4736";
+
+/// What the upstream must receive as `traceparent`.
+enum Sent {
+    /// This trace-id, parent-id and flags.
+    Context(&'static str, &'static str, &'static str),
+    /// This trace-id and flags, with a parent-id of this hop.
+    NoParent(&'static str, &'static str),
+    /// A new trace with these flags, after nothing or after a corruption with this reason.
+    New(&'static str, Option<&'static str>),
+}
+use Sent::{Context, New, NoParent};
+
+type Headers = &'static [(&'static str, &'static str)];
+
+/// The cross-format vectors: id, format, what comes in, what goes on. A decision that is left to us is taken with
+/// probability 1.
+#[rustfmt::skip]
+const VECTORS: &[(&str, &str, Headers, Sent)] = &[
+    ("X01", "b3", &[("b3", "4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-1")], Context(T32, S16, "01")),
+    ("X02", "b3", &[("b3", "4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-d")], Context(T32, S16, "01")),
+    ("X03", "b3", &[("b3", "4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7")], Context(T32, S16, "01")),
+    ("X04", "b3", &[("b3", "a3ce929d0e0e4736-00f067aa0ba902b7-0")], Context(LOW, S16, "00")),
+    ("X05", "b3", &[("b3", "0")], New("02", None)),
+    ("B3-10", "b3", &[("b3", "1")], New("03", None)),
+    ("B3-10", "b3", &[("b3", "d")], New("03", None)),
+    ("X06", "b3", &[("b3", "4bf92f3577b34da6a3ce929d0e0e4736")], New("03", Some("b3 shape"))),
+    ("X07", "b3", &[("b3", "4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-")], New("03", Some("b3 sampled"))),
+    ("X08", "b3", &[("b3", "4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-05e3ac9a4f6e3b90")], New("03", Some("b3 sampled"))),
+    ("X09", "b3", &[("b3", "4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-1-05e3ac9a4f6e3b90")], Context(T32, S16, "01")),
+    ("B3-02", "b3", &[("b3", "4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-1-05e3ac9a4f6e3b90-")], New("03", Some("b3 shape"))),
+    ("B3-01", "b3", &[("b3", "4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-1")], New("03", Some("b3 trace_id"))),
+    ("B3-08", "b3", &[("b3", "0000000000000000-00f067aa0ba902b7-1")], New("03", Some("b3 trace_id"))),
+    ("B3-08", "b3", &[("b3", "a3ce929d0e0e4736-0000000000000000-1")], New("03", Some("b3 span_id"))),
+    ("repeated", "b3", &[("b3", "0"), ("b3", "0")], New("03", Some("b3 repeated"))),
+    ("B3-01", "b3multi", &[("X-B3-TraceId", T32), ("X-B3-SpanId", S16), ("X-B3-Sampled", "0")], Context(T32, S16, "00")),
+    ("B3-01", "b3multi", &[("X-B3-TraceId", T32), ("X-B3-SpanId", S16)], Context(T32, S16, "01")),
+    ("X11", "b3multi", &[("X-B3-TraceId", T32), ("X-B3-SpanId", S16), ("X-B3-Sampled", "true")], Context(T32, S16, "01")),
+    ("X12", "b3multi", &[("X-B3-TraceId", T32), ("X-B3-SpanId", S16), ("X-B3-Sampled", "")], Context(T32, S16, "01")),
+    ("X13", "b3multi", &[("X-B3-TraceId", T32), ("X-B3-SpanId", S16), ("X-B3-Sampled", "0"), ("X-B3-Flags", "1")], Context(T32, S16, "01")),
+    ("X14", "b3multi", &[("X-B3-TraceId", T32)], New("03", Some("x-b3-traceid span_id"))),
+    ("B3-05", "b3multi", &[("X-B3-SpanId", S16)], New("03", Some("x-b3-traceid trace_id"))),
+    ("B3-06", "b3multi", &[("X-B3-TraceId", T32), ("X-B3-SpanId", S16), ("X-B3-Sampled", "yes")], New("03", Some("x-b3-traceid sampled"))),
+    ("B3-04", "b3multi", &[("X-B3-Sampled", "0"), ("X-B3-Sampled", "1")], New("02", None)),
+    ("X15", "jaeger", &[("uber-trace-id", "abcdef:1:0:1")], Context("00000000000000000000000000abcdef", "0000000000000001", "01")),
+    ("X16", "jaeger", &[("uber-trace-id", "abcdef%3A1%3a0%3A1")], Context("00000000000000000000000000abcdef", "0000000000000001", "01")),
+    ("X17", "jaeger", &[("uber-trace-id", "abcdef:1:1")], New("03", Some("uber-trace-id shape"))),
+    ("X18", "jaeger", &[("uber-trace-id", "0:1:0:1")], New("03", Some("uber-trace-id trace_id"))),
+    ("X19", "jaeger", &[("uber-trace-id", "abcdef:1:0:3")], Context("00000000000000000000000000abcdef", "0000000000000001", "01")),
+    ("JA-04", "jaeger", &[("uber-trace-id", "ABCDEF:1:0:2")], Context("00000000000000000000000000abcdef", "0000000000000001", "00")),
+    ("JA-02", "jaeger", &[("uber-trace-id", "1234567890123456789012345678901234:1:0:1")], New("03", Some("uber-trace-id trace_id"))),
+    ("X20", "xray", &[("X-Amzn-Trace-Id", "Root=1-4bf92f35-77b34da6a3ce929d0e0e4736;Parent=00f067aa0ba902b7;Sampled=1")], Context(T32, S16, "01")),
+    ("X21", "xray", &[("X-Amzn-Trace-Id", "Sampled=0; Parent=00F067AA0BA902B7 ;Root=1-4bf92f35-77b34da6a3ce929d0e0e4736")], Context(T32, S16, "00")),
+    ("X22", "xray", &[("X-Amzn-Trace-Id", "Root=1-67891233-abcdef012345678912345678")], NoParent("67891233abcdef012345678912345678", "01")),
+    ("X24", "xray", &[("X-Amzn-Trace-Id", "Root=1-4bf92f35-77b34da6a3ce929d0e0e4736;Parent=00f067aa0ba902b7;Sampled=?")], Context(T32, S16, "01")),
+    ("X25", "xray", &[("X-Amzn-Trace-Id", "Root=2-4bf92f35-77b34da6a3ce929d0e0e4736")], New("03", Some("x-amzn-trace-id trace_id"))),
+    ("XR-01", "xray", &[("X-Amzn-Trace-Id", "Root=1-4bf92f35-77b34da6a3ce929d0e0e4736;Parent")], New("03", Some("x-amzn-trace-id shape"))),
+    ("XR-07", "xray", &[("X-Amzn-Trace-Id", "Rootx=1-4bf92f35-77b34da6a3ce929d0e0e4736")], New("03", Some("x-amzn-trace-id trace_id"))),
+    ("X26", "gcp", &[("X-Cloud-Trace-Context", "4bf92f3577b34da6a3ce929d0e0e4736/67667974448284343;o=1")], Context(T32, S16, "01")),
+    ("X27", "gcp", &[("X-Cloud-Trace-Context", "4bf92f3577b34da6a3ce929d0e0e4736/18446744073709551616;o=1")], New("03", Some("x-cloud-trace-context span_id"))),
+    ("X28", "gcp", &[("X-Cloud-Trace-Context", "4bf92f3577b34da6a3ce929d0e0e4736/0;o=1")], NoParent(T32, "01")),
+    ("X29", "gcp", &[("X-Cloud-Trace-Context", "4bf92f3577b34da6a3ce929d0e0e4736/1")], Context(T32, "0000000000000001", "01")),
+    ("GC-03", "gcp", &[("X-Cloud-Trace-Context", "4bf92f3577b34da6a3ce929d0e0e4736/1;o=0")], Context(T32, "0000000000000001", "00")),
+    ("GC-02", "gcp", &[("X-Cloud-Trace-Context", "4bf92f3577b34da6a3ce929d0e0e4736")], NoParent(T32, "01")),
+    ("GC-01", "gcp", &[("X-Cloud-Trace-Context", "4bf92f35")], New("03", Some("x-cloud-trace-context trace_id"))),
+    ("X30", "datadog", &[("x-datadog-trace-id", "11803532876627986230"), ("x-datadog-parent-id", "67667974448284343"), ("x-datadog-sampling-priority", "1"), ("x-datadog-tags", "_dd.p.dm=-1,_dd.p.tid=4bf92f3577b34da6")], Context(T32, S16, "01")),
+    ("X31", "datadog", &[("x-datadog-trace-id", "11803532876627986230"), ("x-datadog-parent-id", "67667974448284343"), ("x-datadog-sampling-priority", "-1")], Context(LOW, S16, "00")),
+    ("X32", "datadog", &[("x-datadog-trace-id", "11803532876627986230"), ("x-datadog-parent-id", "67667974448284343"), ("x-datadog-tags", "_dd.p.tid=4BF92F3577B34DA6")], Context(LOW, S16, "01")),
+    ("X32", "datadog", &[("x-datadog-trace-id", "11803532876627986230"), ("x-datadog-parent-id", "67667974448284343"), ("x-datadog-tags", "_dd.p.tid=4bf92f3577b34da")], Context(LOW, S16, "01")),
+    ("X33", "datadog", &[("x-datadog-trace-id", "0")], New("03", Some("x-datadog-trace-id trace_id"))),
+    ("X33", "datadog", &[("x-datadog-trace-id", "-1")], New("03", Some("x-datadog-trace-id trace_id"))),
+    ("X33", "datadog", &[("x-datadog-trace-id", "18446744073709551616")], New("03", Some("x-datadog-trace-id trace_id"))),
+    ("X33", "datadog", &[("x-datadog-trace-id", "0xab")], New("03", Some("x-datadog-trace-id trace_id"))),
+    ("DD-01", "datadog", &[("x-datadog-trace-id", "11803532876627986230"), ("x-datadog-parent-id", "0")], NoParent(LOW, "01")),
+    ("DD-03", "datadog", &[("x-datadog-trace-id", "1"), ("x-datadog-parent-id", "1"), ("x-datadog-sampling-priority", "yes")], New("03", Some("x-datadog-trace-id sampled"))),
+    ("X36", "ottrace", &[("ot-tracer-traceid", "a3ce929d0e0e4736"), ("ot-tracer-spanid", S16), ("ot-tracer-sampled", "TRUE")], Context(LOW, S16, "01")),
+    ("OTT-02", "ottrace", &[("ot-tracer-traceid", T32), ("ot-tracer-spanid", S16), ("ot-tracer-sampled", "")], Context(T32, S16, "00")),
+    ("OTT-02", "ottrace", &[("ot-tracer-traceid", T32), ("ot-tracer-spanid", S16), ("ot-tracer-sampled", "maybe")], New("03", Some("ot-tracer-traceid sampled"))),
+    ("OTT-01", "ottrace", &[("ot-tracer-spanid", S16)], New("03", Some("ot-tracer-traceid trace_id"))),
+    ("X38", "grpc_trace_bin", &[("grpc-trace-bin", "AABL+S81d7NNpqPOkp0ODkc2AQDwZ6oLqQK3AgE=")], Context(T32, S16, "01")),
+    ("GB-01", "grpc_trace_bin", &[("grpc-trace-bin", "AABL+S81d7NNpqPOkp0ODkc2AQDwZ6oLqQK3AgE")], Context(T32, S16, "01")),
+    ("GB-04", "grpc_trace_bin", &[("grpc-trace-bin", "AABL+S81d7NNpqPOkp0ODkc2AQDwZ6oLqQK3AgA")], Context(T32, S16, "00")),
+    ("X39", "grpc_trace_bin", &[("grpc-trace-bin", "AA==")], New("03", Some("grpc-trace-bin trace_id"))),
+    ("GB-03", "grpc_trace_bin", &[("grpc-trace-bin", "AABL+S81d7NNpqPOkp0O")], New("03", Some("grpc-trace-bin shape"))),
+    ("GB-03", "grpc_trace_bin", &[("grpc-trace-bin", "AQBL+S81d7NNpqPOkp0ODkc2AQDwZ6oLqQK3AgE")], New("03", Some("grpc-trace-bin shape"))),
+    ("X40", "sw8", &[("sw8", "1-NGJmOTJmMzU3N2IzNGRhNmEzY2U5MjlkMGUwZTQ3MzY=-c2Vn-3-c2VydmljZQ==-aW5zdGFuY2U=-L2FwaQ==-MTI3LjAuMC4xOjgwODA=")], NoParent(T32, "01")),
+    ("SW-02", "sw8", &[("sw8", "1-dHJhY2U=-c2Vn-3-c2VydmljZQ==-aW5zdGFuY2U=-L2FwaQ==-MTI3LjAuMC4xOjgwODA=")], New("03", None)),
+    ("SW-01", "sw8", &[("sw8", "1-dHJhY2U=")], New("03", Some("sw8 shape"))),
+];
+const S16: &str = "00f067aa0ba902b7";
+
+#[test]
+fn every_format_is_read_as_its_rules_say() {
+    for (id, format, headers, sent) in VECTORS {
+        let config = config(&[format], &["tracecontext"]);
+        for (runner, outcome) in run(&config, headers) {
+            let name = format!("{runner}, {id}: {headers:?}");
+            let traceparent = only(&name, &outcome.request, "traceparent");
+            let [_, trace_id, parent_id, flags] = pieces(&traceparent);
+            match sent {
+                Context(trace, parent, sampled) => {
+                    assert_eq!((trace_id, parent_id, flags), (*trace, *parent, *sampled), "{name}");
+                }
+                NoParent(trace, sampled) => assert_eq!((trace_id, flags), (*trace, *sampled), "{name}"),
+                New(sampled, reason) => {
+                    assert_eq!(flags, *sampled, "{name}");
+                    assert!(trace_id != T32 && trace_id != LOW, "{name}");
+                    let corrupt = outcome.counters.iter().find(|counter| counter.starts_with("corrupt"));
+                    let expected = reason.map(|reason| format!("corrupt inbound {reason}"));
+                    assert_eq!(corrupt, expected.as_ref(), "{name}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn every_format_is_written_as_its_rules_say() {
+    let rows: &[(&str, &str, Headers, Headers)] = &[
+        ("B3-09", "b3", &[], &[("b3", "4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-1")]),
+        (
+            "B3-09",
+            "b3multi",
+            &[("x-b3-parentspanid", "1111111111111111"), ("x-b3-flags", "1")],
+            &[("x-b3-traceid", T32), ("x-b3-spanid", S16), ("x-b3-sampled", "1")],
+        ),
+        (
+            "JA-03",
+            "jaeger",
+            &[],
+            &[("uber-trace-id", "4bf92f3577b34da6a3ce929d0e0e4736:00f067aa0ba902b7:0:1")],
+        ),
+        (
+            "XR-06 X23",
+            "xray",
+            &[(
+                "x-amzn-trace-id",
+                "Self=1-67891234-12456789abcdef0123456789;Root=1-1-1;CalledFrom=app; Lineage=a:1",
+            )],
+            &[(
+                "x-amzn-trace-id",
+                "Root=1-4bf92f35-77b34da6a3ce929d0e0e4736;Parent=00f067aa0ba902b7;Sampled=1;\
+                 Self=1-67891234-12456789abcdef0123456789;CalledFrom=app;Lineage=a:1",
+            )],
+        ),
+        (
+            "GC-04",
+            "gcp",
+            &[],
+            &[("x-cloud-trace-context", "4bf92f3577b34da6a3ce929d0e0e4736/67667974448284343;o=1")],
+        ),
+        (
+            "DD-09",
+            "datadog",
+            &[
+                ("x-datadog-sampling-priority", "2"),
+                ("x-datadog-tags", "_dd.p.dm=-4,other=1,_dd.p.tid=0000000000000001"),
+            ],
+            &[
+                ("x-datadog-trace-id", "11803532876627986230"),
+                ("x-datadog-parent-id", "67667974448284343"),
+                ("x-datadog-sampling-priority", "2"),
+                ("x-datadog-tags", "_dd.p.tid=4bf92f3577b34da6,_dd.p.dm=-4"),
+            ],
+        ),
+        (
+            "DD-09",
+            "datadog",
+            &[("x-datadog-sampling-priority", "-1")],
+            &[("x-datadog-sampling-priority", "1"), ("x-datadog-tags", "_dd.p.tid=4bf92f3577b34da6")],
+        ),
+        (
+            "OTT-03 X37",
+            "ottrace",
+            &[],
+            &[
+                ("ot-tracer-traceid", "a3ce929d0e0e4736"),
+                ("ot-tracer-spanid", S16),
+                ("ot-tracer-sampled", "true"),
+            ],
+        ),
+        ("GB-04", "grpc_trace_bin", &[], &[("grpc-trace-bin", "AABL+S81d7NNpqPOkp0ODkc2AQDwZ6oLqQK3AgE")]),
+    ];
+    for (rule, format, came, goes) in rows {
+        let config = config(&["tracecontext"], &[format]);
+        let request: Vec<(&str, &str)> = [&[("traceparent", W3C)], *came].concat();
+        for (runner, outcome) in run(&config, &request) {
+            let name = format!("{runner}, {rule}");
+            for (header, value) in *goes {
+                assert_eq!(only(&name, &outcome.request, header), *value, "{name}: {header}");
+            }
+            let gone = ["x-b3-parentspanid", "x-b3-flags"];
+            assert!(gone.iter().all(|header| outcome.request.get(header).is_none()), "{name}");
+            assert_eq!(
+                outcome.request.lines("traceparent"),
+                [W3C.as_bytes()],
+                "{name}: not written, not touched"
+            );
+        }
+    }
+}
+
+#[test]
+fn what_is_read_in_a_format_is_written_in_the_same_again() {
+    let came: &[(&str, &str, &str)] = &[
+        ("b3", "b3", "4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-d"),
+        ("b3", "b3", "4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-0"),
+        ("jaeger", "uber-trace-id", "4bf92f3577b34da6a3ce929d0e0e4736:00f067aa0ba902b7:0:3"),
+        ("gcp", "x-cloud-trace-context", "4bf92f3577b34da6a3ce929d0e0e4736/67667974448284343;o=0"),
+        ("grpc_trace_bin", "grpc-trace-bin", "AABL+S81d7NNpqPOkp0ODkc2AQDwZ6oLqQK3AgE"),
+    ];
+    for (format, header, value) in came {
+        for (runner, outcome) in run(&config(&[format], &[format]), &[(header, value)]) {
+            assert_eq!(only(runner, &outcome.request, header), *value, "{runner}, {format}");
+            assert_eq!(outcome.request.get("traceparent"), None, "{runner}, {format}: not asked for");
+        }
+    }
+}
+
+#[test]
+fn the_first_valid_format_holds_the_context() {
+    const B3: &str = "4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-1";
+    const OTHER: &str = "00-11111111111111111111111111111111-2222222222222222-01";
+    const BAD: &str = "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01";
+    let both = config(&["tracecontext", "b3"], &["tracecontext", "b3"]);
+    let rows: &[(&str, Headers, &str, &[&str])] = &[
+        (
+            "absent first, valid second",
+            &[("b3", B3)],
+            W3C,
+            &["requests inbound internal enforce continued", "formats b3"],
+        ),
+        (
+            "corrupt first, valid second",
+            &[("traceparent", BAD), ("tracestate", "a=1"), ("b3", B3)],
+            W3C,
+            &[
+                "requests inbound internal enforce continued",
+                "corrupt inbound traceparent upper_case",
+                "repairs inbound format",
+                "formats b3",
+            ],
+        ),
+        (
+            "valid first, corrupt second",
+            &[("traceparent", W3C), ("b3", "x-y")],
+            W3C,
+            &[
+                "requests inbound internal enforce continued",
+                "corrupt inbound b3 trace_id",
+                "formats tracecontext",
+            ],
+        ),
+        (
+            "two that disagree",
+            &[("traceparent", OTHER), ("b3", B3)],
+            OTHER,
+            &[
+                "requests inbound internal enforce continued",
+                "conflicts tracecontext b3",
+                "formats tracecontext",
+            ],
+        ),
+        (
+            "two that agree",
+            &[("traceparent", W3C), ("b3", B3)],
+            W3C,
+            &["requests inbound internal enforce continued", "formats tracecontext"],
+        ),
+    ];
+    for (why, headers, traceparent, counters) in rows {
+        for (runner, outcome) in run(&both, headers) {
+            let name = format!("{runner}, {why}");
+            assert_eq!(only(&name, &outcome.request, "traceparent"), *traceparent, "{name}");
+            let [_, trace_id, parent_id, _] = pieces(traceparent);
+            assert_eq!(only(&name, &outcome.request, "b3"), format!("{trace_id}-{parent_id}-1"), "{name}");
+            assert_eq!(outcome.request.get("tracestate"), None, "{name}");
+            let mut expected: Vec<&str> = [*counters, &["sampled record parent"]].concat();
+            expected.sort_unstable();
+            let mut counted = outcome.counters;
+            counted.sort();
+            assert_eq!(counted, expected, "{name}");
+        }
+    }
+}
+
+#[test]
+fn a_corrupt_format_that_is_not_written_is_removed() {
+    let rows: &[(&str, &str, &str)] =
+        &[("b3", "b3", "x"), ("b3multi", "x-b3-traceid", "x"), ("jaeger", "uber-trace-id", "x")];
+    for (format, header, value) in rows {
+        for (runner, outcome) in
+            run(&config(&["tracecontext", format], &["tracecontext"]), &[(header, value)])
+        {
+            assert_eq!(outcome.request.get(header), None, "{runner}, {format}");
+            assert!(outcome.request.get("traceparent").is_some(), "{runner}, {format}: a new trace");
+        }
+    }
+    for (runner, outcome) in run(&config(&["b3"], &["b3"]), &[("traceparent", "left alone"), ("b3", "x")]) {
+        assert_eq!(
+            outcome.request.get("traceparent"),
+            Some(&b"left alone"[..]),
+            "{runner}: not read, not ours"
+        );
+    }
+}
+
+#[test]
+fn named_headers_are_removed() {
+    let config = r#"{"direction": "inbound", "propagation": {"remove": ["x-old-trace", "uber-trace-id"]}}"#;
+    for (runner, outcome) in
+        run(config, &[("traceparent", W3C), ("X-Old-Trace", "1"), ("x-old-trace", "2"), ("b3", "0")])
+    {
+        assert_eq!(outcome.request.get("x-old-trace"), None, "{runner}");
+        assert_eq!(outcome.request.lines("b3"), [b"0"], "{runner}: not named");
+        assert_eq!(only(runner, &outcome.request, "traceparent"), W3C, "{runner}");
+    }
+}
+
+#[test]
+fn with_no_format_nothing_is_read_or_written() {
+    for (runner, outcome) in run(&config(&[], &[]), &[("traceparent", W3C), ("b3", "0")]) {
+        assert_eq!(only(runner, &outcome.request, "traceparent"), W3C, "{runner}");
+        assert_eq!(outcome.request.lines("b3"), [b"0"], "{runner}");
+    }
+}
+
+fn config(extract: &[&str], inject: &[&str]) -> String {
+    format!(r#"{{"direction": "inbound", "propagation": {{"extract": {extract:?}, "inject": {inject:?}}}}}"#)
+}
+
+fn run(config: &str, headers: &[(&str, &str)]) -> [(&'static str, Outcome); 2] {
+    let request: Vec<Line<'_>> = headers.iter().map(|(name, value)| (*name, value.as_bytes())).collect();
+    Scenario::new(config, &request, None).run_both()
+}
+
+fn only(name: &str, headers: &HeaderMap, header: &str) -> String {
+    let lines = headers.lines(header);
+    let [line] = lines.as_slice() else { panic!("{name}: {header} has {} lines", lines.len()) };
+    String::from_utf8(line.to_vec()).expect("the header is text")
+}
+
+fn pieces(traceparent: &str) -> [&str; 4] {
+    let pieces: Vec<&str> = traceparent.split('-').collect();
+    pieces.try_into().expect("traceparent has four pieces")
+}
