@@ -19,7 +19,9 @@ impl Propagation {
         let came = context.parent();
         let is_foreign = context.format != Format::TraceContext;
         let flags = TraceFlags::of(sampled.decision.is_record(), context.random);
-        let goes = child.or(came.map(|came| TraceParent { flags, ..came }))?;
+        let Some(goes) = child.or(came.map(|came| TraceParent { flags, ..came })) else {
+            return self.withhold(carriers, sink);
+        };
         let mut written = Err(Refused);
         if self.writes(Format::TraceContext) && (child.is_some() || is_foreign) {
             written = sink.set(&self.header, &goes.to_bytes());
@@ -47,8 +49,19 @@ impl Propagation {
                 written = foreign;
             }
         }
-        self.clean(carriers, sink);
+        if written.is_err() && carriers.distrusted {
+            return self.withhold(carriers, sink);
+        }
+        self.clean(carriers, true, sink);
         if written.is_ok() { Some(goes) } else { came }
+    }
+
+    /// Sends nothing, where a context needs ids of this hop and there are none; what an outsider sent does not go on.
+    fn withhold(&self, carriers: &Carriers<'_>, sink: &mut dyn Sink) -> Option<TraceParent> {
+        if carriers.distrusted {
+            self.strip(carriers.headers, sink);
+        }
+        None
     }
 
     /// Sends a trace that starts here, or none, and tells which context the upstream receives. What came in is
@@ -76,7 +89,7 @@ impl Propagation {
             let outgoing = Outgoing { context, debug: false, headers: carriers.headers, continued: false };
             sent = sent.or(self.send_foreign(&outgoing, sink).is_ok().then_some(context));
         }
-        self.clean(carriers, sink);
+        self.clean(carriers, sent.is_some(), sink);
         sent
     }
 
@@ -92,30 +105,20 @@ impl Propagation {
         written
     }
 
-    /// Removes every header of every format that came in and was not written over.
-    fn remove_all(&self, carriers: &Carriers<'_>, sink: &mut dyn Sink) {
-        if !self.writes(Format::TraceContext) {
-            remove_lines(&self.header, carriers.traceparent, sink);
-            remove_lines(TRACESTATE, carriers.tracestate, sink);
+    /// Removes what must not go on, unless it was written over: invalid headers, all that an outsider sent, and those
+    /// headers that have to go in any case.
+    fn clean(&self, carriers: &Carriers<'_>, written: bool, sink: &mut dyn Sink) {
+        let goes = |format: Format| {
+            let suspect = carriers.distrusted || carriers.corrupt.contains(&format);
+            suspect && !(written && self.writes(format))
+        };
+        if goes(Format::TraceContext) {
+            remove_names(&[&self.header, TRACESTATE], carriers.headers, sink);
         }
-        for propagator in PROPAGATORS.iter().filter(|propagator| !self.writes(propagator.format)) {
-            remove_names(propagator.headers, carriers.headers, sink);
-        }
-    }
-
-    /// Removes what must not go on: invalid headers that nothing was written over, and those that have to go in any case.
-    fn clean(&self, carriers: &Carriers<'_>, sink: &mut dyn Sink) {
-        for format in carriers.corrupt.iter().filter(|format| !self.writes(**format)) {
-            match format.propagator() {
-                Some(propagator) => propagator.headers.iter().for_each(|name| remove(name, sink)),
-                None => {
-                    remove_lines(&self.header, carriers.traceparent, sink);
-                    remove_lines(TRACESTATE, carriers.tracestate, sink);
-                }
+        if carriers.distrusted || !carriers.corrupt.is_empty() {
+            for propagator in PROPAGATORS.iter().filter(|propagator| goes(propagator.format)) {
+                remove_names(propagator.headers, carriers.headers, sink);
             }
-        }
-        if carriers.distrusted {
-            self.remove_all(carriers, sink);
         }
         remove_names(&self.remove, carriers.headers, sink);
     }

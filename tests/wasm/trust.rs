@@ -178,6 +178,25 @@ fn an_outsider_does_not_get_through_as_a_probe() {
 }
 
 #[test]
+fn what_an_outsider_sent_goes_wherever_nothing_is_written_over_it() {
+    let request: &[Line<'_>] = &[("traceparent", SAMPLED), ("tracestate", b"a=1"), ("b3", B3)];
+    let propagation = |extract: &str, inject: &str| {
+        format!(
+            r#""trust": {{"default": "untrusted"}}, "start": "never",
+            "propagation": {{"extract": [{extract}], "inject": [{inject}]}}"#
+        )
+    };
+    let both = r#""tracecontext", "b3""#;
+    for (extract, inject) in [(both, both), (r#""b3""#, both), (both, r#""b3""#), ("", both), (both, "")] {
+        for (runner, outcome) in run(&propagation(extract, inject), NOBODY, request) {
+            for header in ["traceparent", "tracestate", "b3"] {
+                assert_eq!(outcome.request.get(header), None, "{runner}, {extract} to {inject}: {header}");
+            }
+        }
+    }
+}
+
+#[test]
 fn observing_counts_outsiders_and_touches_nothing() {
     let config = r#""mode": "observe", "trust": {"default": "untrusted"}"#;
     let request: &[Line<'_>] = &[("traceparent", SAMPLED), ("baggage", b"k=v"), ("b3", B3)];
