@@ -7,6 +7,7 @@ CARGO ?= cargo
 
 .DEFAULT_GOAL := help
 include envoy/envoy.mk
+include benches/bench.mk
 .PHONY: help build test lint clean $(LINKED)
 
 help: ## print the targets

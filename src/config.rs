@@ -153,9 +153,9 @@ impl Config {
 }
 
 impl Response {
-    /// Whether the context is put on the responses of traces with this sampled flag.
+    /// Whether anything is put on the responses of traces with this sampled flag.
     pub(crate) fn injects(&self, sampled: bool) -> bool {
-        sampled || self.when == When::Always
+        !self.inject.is_empty() && (sampled || self.when == When::Always)
     }
 }
 

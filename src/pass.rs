@@ -170,10 +170,12 @@ pub fn response(
     if config.response.validate {
         sink.count(Counter::Response { context: told.compare(sent) });
     }
+    if config.mode == Mode::Observe || !config.response.injects(sent.flags.is_sampled()) {
+        return Ok(());
+    }
     let ours = sent.to_bytes();
     for header in config.response.inject.iter().copied() {
-        let wanted = config.mode == Mode::Enforce && config.response.injects(sent.flags.is_sampled());
-        if wanted && !told.says(header, &ours) {
+        if !told.says(header, &ours) {
             ignore(match header {
                 ResponseHeader::Traceparent => sink.set(&config.propagation.header, &ours),
                 ResponseHeader::Traceresponse => sink.set(TRACERESPONSE, &ours),

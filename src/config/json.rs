@@ -108,10 +108,15 @@ impl Object {
         name: &'static str,
         read: impl FnOnce(Node) -> Result<T, ConfigError>,
     ) -> Result<Option<T>, ConfigError> {
+        self.field(name).map(read).transpose()
+    }
+
+    // Apart from `take`, of which there is one for every type that is read.
+    fn field(&mut self, name: &'static str) -> Option<Node> {
         self.known.push(name);
-        let Some(value) = self.fields.remove(name) else { return Ok(None) };
+        let value = self.fields.remove(name)?;
         let path = if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) };
-        read(Node { path, value }).map(Some)
+        Some(Node { path, value })
     }
 
     /// Refuses a field that was not taken.

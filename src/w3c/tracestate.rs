@@ -121,7 +121,8 @@ impl<'a> TraceState<'a> {
     /// The list in one line, with neither white space nor empty members.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut out = Vec::new();
+        let length = self.members.iter().map(|member| member.key.len() + member.value.len() + 2).sum();
+        let mut out = Vec::with_capacity(length);
         for member in &self.members {
             if !out.is_empty() {
                 out.push(b',');

@@ -1,0 +1,122 @@
+"""The tables, and what the design allows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Optional
+
+from callgrind import Count
+from cases import BARE, BODY_LABEL, CHUNKS, FLOOR_BODY_LABEL, FLOOR_LABEL, LUA_LABEL, NEW, SIZES, Row
+
+FLOOR_BUDGET = 1.2
+LUA_BUDGET = {"small": 0.6, "browser": 0.5}
+PARSE_BUDGET = 5.0
+SIZE_BUDGET = 200_000
+# A chunk of a body costs nothing but what Envoy does for any module in its way; the rest is noise.
+CHUNK_BUDGET = 50.0
+
+MICRO_WHO = ("tracewarden", "cheapest", "hashmap")
+MICRO = {
+    "parse": "parse traceparent",
+    "parse-tracestate": "parse traceparent and tracestate",
+    "format": "format traceparent",
+    "format-tracestate": "format traceparent and tracestate",
+}
+
+# By the row's label and the request's size.
+Counts = dict[tuple[str, str], Count]
+Added = dict[tuple[str, str], float]
+# By operation and who does it.
+Micro = dict[tuple[str, str], float]
+
+
+def additions(rows: list[Row], counts: Counts) -> Added:
+    """What each row adds to bare Envoy under the same traffic."""
+    bare = {(row.traffic, size): row.label for row in rows if row.setup == BARE for size in row.sizes}
+    return {
+        (row.label, size): counts[row.label, size].instructions
+        - counts[bare[row.traffic, size], size].instructions
+        for row in rows
+        for size in row.sizes
+    }
+
+
+def table(rows: list[Row], counts: Counts) -> str:
+    """The table, in thousands of instructions a request."""
+    added = additions(rows, counts)
+    columns = ["added", "/ floor", "/ Lua"]
+    lines = [["", "small", *columns, "browser", *columns, "price of the option"]]
+    for row in rows:
+        cells = [row.label]
+        for size in SIZES:
+            count = counts.get((row.label, size))
+            mine = added.get((row.label, size))
+            cells.append(_thousands(count.instructions if count else None))
+            cells.append("" if row.setup == BARE else _thousands(mine))
+            cells.append(_ratio(mine, added.get((row.floor or "", size))))
+            cells.append(_ratio(mine, added.get((LUA_LABEL, size))) if row.floor == FLOOR_LABEL else "")
+        lines.append([*cells, _price(row, added)])
+    if not any(row.over for row in rows):
+        lines = [line[:-1] for line in lines]
+    return _align(lines)
+
+
+def _price(row: Row, added: Added) -> str:
+    if not row.over:
+        return ""
+    differences = (added[row.label, size] - added[row.over, size] for size in row.sizes)
+    return " / ".join(f"{difference / 1000:+.1f}" for difference in differences) + f" over {row.over}"
+
+
+def budget(rows: list[Row], counts: Counts, micro: Micro, module: Path) -> str:
+    """What the design allows, and whether it is kept."""
+    added = additions(rows, counts)
+    lines: list[list[str]] = []
+
+    def at_most(what: str, value: float, limit: float, form: str) -> None:
+        verdict = "kept" if value <= limit else "EXCEEDED"
+        lines.append([what, format(value, form), f"at most {limit:{form}}", verdict])
+
+    for size in SIZES:
+        mine = added[NEW, size]
+        at_most(f"request pass / floor, {size}", mine / added[FLOOR_LABEL, size], FLOOR_BUDGET, ".2f")
+        at_most(f"request pass / Lua, {size}", mine / added[LUA_LABEL, size], LUA_BUDGET[size], ".2f")
+    if (BODY_LABEL, "small") in added:
+        ours = added[BODY_LABEL, "small"] - added[NEW, "small"]
+        floor = added[FLOOR_BODY_LABEL, "small"] - added[FLOOR_LABEL, "small"]
+        at_most("a chunk of a body, over the floor's", (ours - floor) / CHUNKS, CHUNK_BUDGET, ".0f")
+    parse = micro["parse", "tracewarden"] / micro["parse", "cheapest"]
+    at_most("parse / opentelemetry_sdk", parse, 1 / PARSE_BUDGET, ".2f")
+    at_most("module, bytes", module.stat().st_size, SIZE_BUDGET, ",d")
+    return _align(lines)
+
+
+def micro_table(micro: Micro) -> str:
+    """Parsing and formatting, in instructions."""
+    lines = [["", "ours", "opentelemetry_sdk", "ratio", "with HashMap", "ratio"]]
+    for operation, label in MICRO.items():
+        ours, cheapest, hashmap = (micro[operation, who] for who in MICRO_WHO)
+        others = [cell for other in (cheapest, hashmap) for cell in (f"{other:,.0f}", f"{other / ours:.1f}")]
+        lines.append([label, f"{ours:,.0f}", *others])
+    return _align(lines)
+
+
+def _thousands(count: Optional[float]) -> str:
+    return "" if count is None else f"{count / 1000:.1f}"
+
+
+def _ratio(mine: Optional[float], other: Optional[float]) -> str:
+    return "" if mine is None or not other else f"{mine / other:.2f}"
+
+
+def _align(lines: list[list[str]]) -> str:
+    """Numbers to the right, the first column and a price to the left."""
+    widths = [max(map(len, column)) for column in zip(*lines)]
+
+    def line(cells: list[str]) -> str:
+        padded = [cells[0].ljust(widths[0])]
+        for cell, width in zip(cells[1:], widths[1:]):
+            padded.append(cell if " over " in cell else cell.rjust(width))
+        return "  ".join(padded).rstrip()
+
+    return "\n".join(map(line, lines))
