@@ -29,6 +29,8 @@ pub struct Config {
     pub direction: Option<Direction>,
     /// Whether a trace may start here.
     pub start: Start,
+    /// Where the trace-id of a trace that starts here is from.
+    pub trace_id_source: TraceIdSource,
     /// What a continued context's parent-id becomes.
     pub parent_id: ParentId,
     /// The formats that requests are read in and written in.
@@ -74,6 +76,16 @@ labels! {
         Always = "always",
         /// A missing context stays missing, and a corrupt one is removed.
         Never = "never",
+    }
+}
+
+labels! {
+    /// Where the trace-id of a trace that starts here is from.
+    pub enum TraceIdSource {
+        /// From the generator of ids.
+        Random = "random",
+        /// From the UUID in `x-request-id`.
+        RequestId = "x-request-id",
     }
 }
 

@@ -37,6 +37,7 @@ pub mod metrics;
 pub mod notice;
 pub mod pass;
 pub mod propagation;
+mod request_id;
 pub mod sampling;
 mod secret;
 pub mod trust;

@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use crate::config::{Config, Mode, Role, Start};
+use crate::config::{Config, Mode, Role, Start, TraceIdSource};
 use crate::exclude::Exclude;
 use crate::labels::labels;
 use crate::propagation::{Format, FormatError};
@@ -44,6 +44,8 @@ labels! {
     pub enum Repair {
         /// Another format held the context.
         Format = "format",
+        /// A new trace was started, with the trace-id that `x-request-id` stands for.
+        RequestId = "request_id",
         /// A new trace was started.
         New = "new",
     }
@@ -102,6 +104,8 @@ pub enum Corruption {
     TraceParent(TraceParentError),
     /// In `tracestate`.
     TraceState(TraceStateError),
+    /// In `x-request-id`, which was to give a trace-id and is no UUID.
+    RequestId,
     /// In a header of another format.
     Format(Format, FormatError),
 }
@@ -169,14 +173,16 @@ pub enum Counter {
 
 impl Corruption {
     const W3C: usize = TraceParentError::ALL.len() + TraceStateError::ALL.len();
-    const COUNT: usize = Self::W3C + Format::ALL.len() * FormatError::ALL.len();
+    const REQUEST_ID: usize = 1;
+    const COUNT: usize = Self::W3C + Self::REQUEST_ID + Format::ALL.len() * FormatError::ALL.len();
 
     const fn index(self) -> usize {
         match self {
             Self::TraceParent(reason) => reason as usize,
             Self::TraceState(reason) => TraceParentError::ALL.len() + reason as usize,
+            Self::RequestId => Self::W3C,
             Self::Format(format, reason) => {
-                Self::W3C + format as usize * FormatError::ALL.len() + reason as usize
+                Self::W3C + Self::REQUEST_ID + format as usize * FormatError::ALL.len() + reason as usize
             }
         }
     }
@@ -186,6 +192,7 @@ impl Corruption {
         match self {
             Self::TraceParent(reason) => (crate::headers::TRACEPARENT, reason.label()),
             Self::TraceState(reason) => (crate::headers::TRACESTATE, reason.label()),
+            Self::RequestId => ("x-request-id", "uuid"),
             Self::Format(format, reason) => (format.header(), reason.label()),
         }
     }
@@ -233,6 +240,9 @@ impl Counter {
             }
             if enforces && config.start == Start::Always {
                 counters.push(Self::Repair { direction, by: Repair::New });
+                if config.trace_id_source == TraceIdSource::RequestId {
+                    counters.push(Self::Repair { direction, by: Repair::RequestId });
+                }
             }
         }
         if enforces {
@@ -280,6 +290,7 @@ impl fmt::Display for Corruption {
         match self {
             Self::TraceParent(reason) => write!(f, "{}: {reason}", crate::headers::TRACEPARENT),
             Self::TraceState(reason) => write!(f, "{}: {reason}", crate::headers::TRACESTATE),
+            Self::RequestId => f.write_str("x-request-id: it is no UUID"),
             Self::Format(format, reason) => write!(f, "{}: {reason}", format.header()),
         }
     }

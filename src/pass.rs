@@ -3,11 +3,12 @@
 use rand::{CryptoRng, Rng};
 
 use crate::answer::{self, SERVER_TIMING, TRACERESPONSE};
-use crate::config::{Config, Mode, ParentId, ResponseHeader, Role, Start};
+use crate::config::{Config, Mode, ParentId, ResponseHeader, Role, Start, TraceIdSource};
 use crate::headers::{Malformed, scan};
-use crate::metrics::{Counter, Direction, Repair, Verdict};
+use crate::metrics::{Corruption, Counter, Direction, Repair, Verdict};
 use crate::notice::Notice;
 use crate::propagation::{Carriers, Extracted, Settled, TraceContext};
+use crate::request_id;
 use crate::sampling::{RateLimit, Sampled};
 use crate::trust::{Admitted, Untrusted};
 use crate::w3c::{SpanId, TraceFlags, TraceId, TraceParent, server_timing_line};
@@ -112,13 +113,14 @@ pub fn request(
     if let Some(corruption) = corruption {
         sink.count(Counter::Corrupt { direction, corruption });
     }
-    let sent = match config.trust.admit(extracted, trusted) {
-        _ if !enforces => came,
-        Admitted::Continue(context) => proceed(config, &carriers, context, facts, sink),
-        Admitted::Start(decision) => start(config, &carriers, decision, facts, sink),
-        Admitted::Nothing => config.propagation.send_root(&carriers, None, sink),
+    let (sent, started) = match config.trust.admit(extracted, trusted) {
+        _ if !enforces => (came, None),
+        Admitted::Continue(context) => (proceed(config, &carriers, context, facts, sink), None),
+        Admitted::Start(decision) => start(config, &carriers, decision, facts, sink).unzip(),
+        Admitted::Nothing => (config.propagation.send_root(&carriers, None, sink), None),
     };
-    report(config, &Notice { verdict, direction, corruption, sent }, came, repaired && enforces, sink);
+    let mended = if repaired && enforces { Some(Repair::Format) } else { started };
+    report(config, &Notice { verdict, direction, corruption, sent }, came, mended, sink);
     Ok(sent.map_or(Stream::Untouched, Stream::Traced))
 }
 
@@ -138,14 +140,18 @@ fn remove_untold(config: &Config, headers: &[u8], trusted: bool, sink: &mut impl
 }
 
 /// Counts what was mended, and tells the logs.
-fn report(config: &Config, notice: &Notice, came: Option<TraceParent>, repaired: bool, sink: &mut impl Sink) {
+fn report(
+    config: &Config,
+    notice: &Notice,
+    came: Option<TraceParent>,
+    mended: Option<Repair>,
+    sink: &mut impl Sink,
+) {
     let Notice { verdict, direction, corruption, sent } = *notice;
-    if repaired {
-        sink.count(Counter::Repair { direction, by: Repair::Format });
-    }
     let broken = matches!(verdict, Verdict::Lost | Verdict::Corrupt);
-    if broken && sent.is_some() {
-        sink.count(Counter::Repair { direction, by: Repair::New });
+    match mended {
+        Some(by) if broken || by == Repair::Format => sink.count(Counter::Repair { direction, by }),
+        _ => {}
     }
     if broken || corruption.is_some() {
         sink.notice(*notice);
@@ -228,21 +234,21 @@ fn proceed(
     sent
 }
 
-/// Starts a trace where no valid context came in, and tells which context the upstream receives: none, where the
-/// configuration or the host does not allow one. What came in is removed all the same.
+/// Starts a trace where no valid context came in, and tells which context the upstream receives and where its trace-id
+/// is from: none, where the configuration or the host does not allow one. What came in is removed all the same.
 fn start(
     config: &Config,
     carriers: &Carriers<'_>,
     decision: Option<bool>,
     facts: &mut impl Facts,
     sink: &mut impl Sink,
-) -> Option<TraceParent> {
-    let root = root(config, carriers, decision, facts);
-    let sent = config.propagation.send_root(carriers, root, sink);
-    if let (Some((_, sampled)), Some(_)) = (root, sent) {
-        count_sampled(sampled, sink);
-    }
-    sent
+) -> Option<(TraceParent, Repair)> {
+    let root = root(config, carriers, decision, facts, sink);
+    let written = root.map(|(root, sampled, _)| (root, sampled));
+    let sent = config.propagation.send_root(carriers, written, sink)?;
+    let (_, sampled, by) = root?;
+    count_sampled(sampled, sink);
+    Some((sent, by))
 }
 
 fn root(
@@ -250,16 +256,37 @@ fn root(
     carriers: &Carriers<'_>,
     decision: Option<bool>,
     facts: &mut impl Facts,
-) -> Option<(TraceParent, Sampled)> {
+    sink: &mut impl Sink,
+) -> Option<(TraceParent, Sampled, Repair)> {
     if config.start == Start::Never {
         return None;
     }
     let rng = facts.rng()?;
-    let (trace_id, parent_id) = (TraceId::random(rng), SpanId::random(rng));
+    let (drawn, parent_id) = (TraceId::random(rng), SpanId::random(rng));
+    let of_request = trace_id_of_request(config, carriers, sink);
+    let by = if of_request.is_some() { Repair::RequestId } else { Repair::New };
+    let (trace_id, random) = of_request.unwrap_or((drawn, true));
     let question = carriers.question(trace_id, decision, None, None);
     let sampled = config.sampling.decide(&question, |limit| facts.within_rate(limit));
-    let flags = TraceFlags::of(sampled.decision.is_record(), true);
-    Some((TraceParent { trace_id, parent_id, flags }, sampled))
+    let flags = TraceFlags::of(sampled.decision.is_record(), random);
+    Some((TraceParent { trace_id, parent_id, flags }, sampled, by))
+}
+
+/// The trace-id that the request's id stands for, where that is asked for and its sender is trusted.
+fn trace_id_of_request(
+    config: &Config,
+    carriers: &Carriers<'_>,
+    sink: &mut impl Sink,
+) -> Option<(TraceId, bool)> {
+    if config.trace_id_source == TraceIdSource::Random || carriers.distrusted {
+        return None;
+    }
+    let found = request_id::trace_id(carriers.headers);
+    if found.is_none() {
+        let corruption = Corruption::RequestId;
+        sink.count(Counter::Corrupt { direction: carriers.direction, corruption });
+    }
+    found
 }
 
 fn count_request(config: &Config, direction: Direction, context: Verdict, sink: &mut impl Sink) {

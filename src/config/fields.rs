@@ -2,7 +2,9 @@
 
 use super::environment::{Defaults, Environment, parse_header_name};
 use super::json::{Node, Object};
-use super::{Config, ConfigError, Mode, ParentId, Response, ResponseHeader, Role, Start, When};
+use super::{
+    Config, ConfigError, Mode, ParentId, Response, ResponseHeader, Role, Start, TraceIdSource, When,
+};
 use crate::exclude::Exclude;
 use crate::labels::labels;
 use crate::matching::{HeaderMatch, Match};
@@ -34,6 +36,7 @@ pub(super) fn read(
         role: root.take("role", Node::word)?.unwrap_or(Role::Internal),
         direction: root.take("direction", direction)?.flatten(),
         start: root.take("start", Node::word)?.unwrap_or(Start::Always),
+        trace_id_source: root.take("trace_id_source", Node::word)?.unwrap_or(TraceIdSource::Random),
         parent_id: root.take("parent_id", Node::word)?.unwrap_or(ParentId::Auto),
         propagation: Propagation {
             header: root

@@ -243,6 +243,48 @@ fn a_renamed_header_is_read_and_written_under_its_name() {
 }
 
 #[test]
+fn a_trace_can_take_its_id_from_the_request_id() {
+    const FROM_REQUEST: &str = r#"{"direction": "inbound", "trace_id_source": "x-request-id"}"#;
+    const UUID: &[u8] = b"bae65882-2bcd-93db-89d1-7fbd1d746a13";
+    const REPAIRED: &str = "repairs inbound request_id";
+    // What comes in; the trace-id and flags that go out, or None for a random one; what is counted.
+    type Row<'a> = (&'a [Line<'a>], Option<(&'a str, &'a str)>, &'a [&'a str]);
+    let id = "bae658822bcd43db89d17fbd1d746a13";
+    let rows: &[Row<'_>] = &[
+        (&[("x-request-id", UUID)], Some((id, "03")), &[REPAIRED]),
+        (&[("x-request-id", UUID), ("traceparent", UPPER)], Some((id, "03")), &[REPAIRED]),
+        (
+            &[("x-request-id", b"bae65882-2bcd-13db-89d1-7fbd1d746a13")],
+            Some(("bae658822bcd13db89d17fbd1d746a13", "01")),
+            &[REPAIRED],
+        ),
+        (&[("x-request-id", b"req-1")], None, &["repairs inbound new", "corrupt inbound x-request-id uuid"]),
+        (&[], None, &["repairs inbound new", "corrupt inbound x-request-id uuid"]),
+        (&[("x-request-id", UUID), ("traceparent", SAMPLED)], Some((T, "01")), &[]),
+    ];
+    for (request, sent, counters) in rows {
+        for (runner, outcome) in runs(FROM_REQUEST, request, None) {
+            let context = only_context(runner, &outcome.request.lines("traceparent"));
+            let trace_id = context.trace_id.to_string();
+            match sent {
+                Some((expected, flags)) => {
+                    assert_eq!(trace_id, *expected, "{runner}");
+                    assert!(context.to_string().ends_with(flags), "{runner}: {context}");
+                }
+                None => assert!(trace_id != id && context.to_string().ends_with("03"), "{runner}: {context}"),
+            }
+            for counter in *counters {
+                assert!(
+                    outcome.counters.contains(&(*counter).to_owned()),
+                    "{runner}: {:?}",
+                    outcome.counters
+                );
+            }
+        }
+    }
+}
+
+#[test]
 fn exclude_rules_match_what_they_say() {
     // The path of every request is /cart.
     let request: &[Line<'_>] =

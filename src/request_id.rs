@@ -1,0 +1,61 @@
+//! Trace-ids from Envoy's `x-request-id`: requests that keep it end up in the same trace, even where the context was
+//! lost between them. Envoy makes a new one where none came, and the two look alike, so nothing more is claimed.
+
+use crate::headers::scan;
+use crate::w3c::TraceId;
+
+const X_REQUEST_ID: &str = "x-request-id";
+
+/// The trace-id that the request's id stands for, and whether it is random; `None` if it is not one UUID.
+pub(crate) fn trace_id(headers: &[u8]) -> Option<(TraceId, bool)> {
+    let [lines] = scan(headers, [X_REQUEST_ID]).ok()?;
+    lines.first().filter(|_| !lines.is_repeated()).and_then(read)
+}
+
+/// ```text
+/// uuid = 8( HEXDIG ) "-" 4( HEXDIG ) "-" version 3( HEXDIG ) "-" 4( HEXDIG ) "-" 12( HEXDIG )
+/// ```
+fn read(uuid: &[u8]) -> Option<(TraceId, bool)> {
+    let lengths = uuid.split(|octet| *octet == b'-').map(<[u8]>::len);
+    if !lengths.eq([8, 4, 4, 4, 12]) {
+        return None;
+    }
+    let mut digits = [0; 32];
+    let octets = uuid.iter().filter(|octet| **octet != b'-').map(u8::to_ascii_lowercase);
+    digits.iter_mut().zip(octets).for_each(|(digit, octet)| *digit = octet);
+    let version = &mut digits[12];
+    // Over the 4 of a random UUID Envoy writes 9, a or b: whether and why it samples the request.
+    let is_random = matches!(version, b'4' | b'9' | b'a' | b'b');
+    if is_random {
+        *version = b'4';
+    }
+    Some((TraceId::parse(&digits).ok()?, is_random))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reads_a_uuid_and_takes_envoys_note_out_of_it() {
+        let id = "bae658822bcd43db89d17fbd1d746a13";
+        let rows = [
+            ("bae65882-2bcd-43db-89d1-7fbd1d746a13", Some((id, true))),
+            ("bae65882-2bcd-93db-89d1-7fbd1d746a13", Some((id, true))),
+            ("bae65882-2bcd-a3db-89d1-7fbd1d746a13", Some((id, true))),
+            ("BAE65882-2BCD-B3DB-89D1-7FBD1D746A13", Some((id, true))),
+            ("bae65882-2bcd-13db-89d1-7fbd1d746a13", Some(("bae658822bcd13db89d17fbd1d746a13", false))),
+            ("bae65882-2bcd-43db-89d1-7fbd1d746a1", None),
+            ("bae658822-bcd-43db-89d1-7fbd1d746a13", None),
+            ("bae658822bcd43db89d17fbd1d746a13", None),
+            ("bae65882-2bcd-43db-89d1-7fbd1d746a1g", None),
+            ("00000000-0000-0000-0000-000000000000", None),
+            ("", None),
+            ("\u{e9}ae6588-2bcd-43db-89d1-7fbd1d746a13", None),
+        ];
+        for (uuid, expected) in rows {
+            let found = read(uuid.as_bytes()).map(|(id, random)| (id.to_string(), random));
+            assert_eq!(found, expected.map(|(id, random)| (id.to_owned(), random)), "{uuid}");
+        }
+    }
+}
