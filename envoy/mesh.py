@@ -509,7 +509,7 @@ def status(arguments: argparse.Namespace, run: RunDirectory) -> int:
     print(f"Processes: {pids}\n")
     print(table(every))
     if any(series.name == REQUESTS and meaning(series) for series in every):
-        print(f"\n{shown(run.access_log)} has a line for every hop: look where the trace id changes.")
+        print(f"\n{shown(run.access_log)} has a line for every hop, with what came in there.")
     return 0
 
 

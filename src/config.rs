@@ -8,6 +8,7 @@ use core::fmt;
 
 pub use environment::OnBadConfig;
 
+use crate::correlation::Correlation;
 use crate::exclude::Exclude;
 use crate::labels::labels;
 use crate::metrics::Direction;
@@ -39,6 +40,8 @@ pub struct Config {
     pub trust: Trust,
     /// How traces are sampled.
     pub sampling: Sampler,
+    /// What is remembered between the two sides of a pod; `None` is nothing.
+    pub correlation: Option<Correlation>,
     /// Which requests are left alone.
     pub exclude: Exclude,
     /// What is done on the response.

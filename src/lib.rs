@@ -29,6 +29,7 @@
 mod answer;
 mod base64;
 pub mod config;
+pub mod correlation;
 pub mod exclude;
 pub mod headers;
 mod labels;

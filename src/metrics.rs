@@ -32,6 +32,8 @@ labels! {
         Lost = "lost",
         /// An invalid context.
         Corrupt = "corrupt",
+        /// A valid context on the way out, of a trace that this pod did not receive.
+        Unlinked = "unlinked",
         /// A valid context whose sender is not trusted.
         Restarted = "restarted",
         /// The request matches an `exclude` rule; nobody looked.
@@ -42,6 +44,8 @@ labels! {
 labels! {
     /// What was done about a lost or a corrupt context.
     pub enum Repair {
+        /// This pod remembered the context.
+        Correlation = "correlation",
         /// Another format held the context.
         Format = "format",
         /// A new trace was started, with the trace-id that `x-request-id` stands for.
@@ -84,6 +88,10 @@ labels! {
         GetProperty = "get_property",
         /// Writes a property.
         SetProperty = "set_property",
+        /// Reads the memory that workers share.
+        GetSharedData = "get_shared_data",
+        /// Writes the memory that workers share.
+        SetSharedData = "set_shared_data",
         /// Reads the clock.
         GetTime = "get_current_time_nanoseconds",
         /// Reads the environment.
@@ -234,8 +242,10 @@ impl Counter {
         {
             let excluded = (config.exclude != Exclude::default()).then_some(Verdict::Excluded);
             let restarted = config.trust.trusted.is_some().then_some(Verdict::Restarted);
+            let unlinked =
+                config.correlation.filter(|_| direction == Direction::Outbound).map(|_| Verdict::Unlinked);
             let always = [Verdict::Continued, missing, Verdict::Corrupt];
-            for context in always.into_iter().chain(excluded).chain(restarted) {
+            for context in always.into_iter().chain(excluded).chain(restarted).chain(unlinked) {
                 counters.push(Self::Request { direction, role, mode, context });
             }
             if enforces && config.start == Start::Always {

@@ -4,6 +4,7 @@ use rand::{CryptoRng, Rng};
 
 use crate::answer::{self, SERVER_TIMING, TRACERESPONSE};
 use crate::config::{Config, Mode, ParentId, ResponseHeader, Role, Start, TraceIdSource};
+use crate::correlation::Correlation;
 use crate::headers::{Malformed, scan};
 use crate::metrics::{Corruption, Counter, Direction, Repair, Verdict};
 use crate::notice::Notice;
@@ -29,6 +30,10 @@ pub trait Facts {
     fn peer_san(&mut self) -> Option<Vec<u8>>;
     /// The address of the connection's peer.
     fn peer_address(&mut self) -> Option<Vec<u8>>;
+    /// Nanoseconds since 1970, if the host tells.
+    fn now(&mut self) -> Option<u64>;
+    /// What was remembered under this key, in any worker.
+    fn recall(&mut self, key: &str) -> Option<Vec<u8>>;
     /// Whether one more trace may be recorded under this rate.
     fn within_rate(&mut self, limit: RateLimit) -> bool;
     /// The first line of a header of the response.
@@ -64,6 +69,8 @@ pub trait Sink {
     fn count(&mut self, counter: Counter);
     /// Puts a value into the stream's filter state, for Envoy's access log.
     fn publish(&mut self, key: &'static str, value: &[u8]);
+    /// Remembers a value for all workers.
+    fn remember(&mut self, key: &str, value: &[u8]);
     /// Offers a line for Envoy's log.
     fn notice(&mut self, notice: Notice);
 }
@@ -92,36 +99,40 @@ pub fn request(
     sink: &mut impl Sink,
 ) -> Result<Stream, Malformed> {
     let trusted = config.trust.admits(headers, facts);
-    let enforces = config.mode == Mode::Enforce;
-    if enforces {
+    if config.mode == Mode::Enforce {
         remove_untold(config, headers, trusted, sink);
     }
     let direction = config.direction.unwrap_or_else(|| facts.direction());
     if config.exclude.matches(headers, direction)? {
-        count_request(config, direction, Verdict::Excluded, sink);
-        if enforces && !trusted {
-            config.propagation.strip(headers, sink);
-        }
+        leave_alone(config, headers, trusted, direction, sink);
         return Ok(Stream::Untouched);
     }
-    let Settled { extracted, repaired, mut carriers } =
-        config.propagation.extract(headers, direction, sink)?;
-    carriers.distrusted = !trusted;
-    let (came, corruption) = (extracted.parent(), extracted.corruption());
-    let verdict = judge(&extracted, config, trusted);
+    let settled = config.propagation.extract(headers, direction, trusted, sink)?;
+    let (came, corruption) = (settled.extracted.parent(), settled.extracted.corruption());
+    let verdict = judge(config, &settled, facts);
     count_request(config, direction, verdict, sink);
     if let Some(corruption) = corruption {
         sink.count(Counter::Corrupt { direction, corruption });
     }
-    let (sent, started) = match config.trust.admit(extracted, trusted) {
-        _ if !enforces => (came, None),
-        Admitted::Continue(context) => (proceed(config, &carriers, context, facts, sink), None),
-        Admitted::Start(decision) => start(config, &carriers, decision, facts, sink).unzip(),
-        Admitted::Nothing => (config.propagation.send_root(&carriers, None, sink), None),
+    let (sent, mended) = match config.mode {
+        Mode::Observe => (came, None),
+        Mode::Enforce => act(config, settled, facts, sink),
     };
-    let mended = if repaired && enforces { Some(Repair::Format) } else { started };
     report(config, &Notice { verdict, direction, corruption, sent }, came, mended, sink);
+    if let (Some(memory), Some(sent), Direction::Inbound, true) =
+        (config.correlation, sent, direction, trusted)
+    {
+        memory.remember(sent, headers, facts, sink);
+    }
     Ok(sent.map_or(Stream::Untouched, Stream::Traced))
+}
+
+/// Counts a request that is none of our business; what an outsider put there does not go on all the same.
+fn leave_alone(config: &Config, headers: &[u8], trusted: bool, direction: Direction, sink: &mut impl Sink) {
+    count_request(config, direction, Verdict::Excluded, sink);
+    if config.mode == Mode::Enforce && !trusted {
+        config.propagation.strip(headers, sink);
+    }
 }
 
 /// Removes what the upstream must not learn: secrets and guesses at them, and the baggage of those who are not trusted.
@@ -193,15 +204,47 @@ pub fn response(
 }
 
 /// What came in, in one word.
-fn judge(extracted: &Extracted<'_>, config: &Config, trusted: bool) -> Verdict {
-    match (extracted, config.role) {
-        (Extracted::Valid(_), _) if trusted || config.trust.untrusted == Untrusted::IgnoreSampled => {
-            Verdict::Continued
-        }
-        (Extracted::Valid(_), _) => Verdict::Restarted,
+fn judge(config: &Config, settled: &Settled<'_>, facts: &mut impl Facts) -> Verdict {
+    let honoured = settled.carriers.trusted || config.trust.untrusted == Untrusted::IgnoreSampled;
+    match (&settled.extracted, config.role) {
+        (Extracted::Valid(_), _) if !honoured => Verdict::Restarted,
+        (Extracted::Valid(context), _) => match memory(config, &settled.carriers) {
+            Some(memory) if !memory.received(context.trace_id, facts) => Verdict::Unlinked,
+            _ => Verdict::Continued,
+        },
         (Extracted::Corrupt(_), _) => Verdict::Corrupt,
         (Extracted::Absent(_), Role::Edge) => Verdict::Started,
         (Extracted::Absent(_), Role::Internal) => Verdict::Lost,
+    }
+}
+
+/// What this pod remembers of its inbound side, for a request on its way out.
+fn memory(config: &Config, carriers: &Carriers<'_>) -> Option<Correlation> {
+    config.correlation.filter(|_| carriers.trusted && carriers.direction == Direction::Outbound)
+}
+
+/// Sends on what the context leads to, and tells which one the upstream receives and how it was mended.
+fn act(
+    config: &Config,
+    settled: Settled<'_>,
+    facts: &mut impl Facts,
+    sink: &mut impl Sink,
+) -> (Option<TraceParent>, Option<Repair>) {
+    let Settled { extracted, repaired, carriers } = settled;
+    match config.trust.admit(extracted, carriers.trusted) {
+        Admitted::Continue(context) => {
+            (proceed(config, &carriers, context, facts, sink), repaired.then_some(Repair::Format))
+        }
+        Admitted::Nothing => (config.propagation.send_root(&carriers, None, sink), None),
+        Admitted::Start(decision) => {
+            match memory(config, &carriers).and_then(|memory| memory.of_request(carriers.headers, facts)) {
+                Some(received) => {
+                    let sent = proceed(config, &carriers, TraceContext::remembered(received), facts, sink);
+                    (sent, sent.map(|_| Repair::Correlation))
+                }
+                None => start(config, &carriers, decision, facts, sink).unzip(),
+            }
+        }
     }
 }
 
@@ -278,7 +321,7 @@ fn trace_id_of_request(
     carriers: &Carriers<'_>,
     sink: &mut impl Sink,
 ) -> Option<(TraceId, bool)> {
-    if config.trace_id_source == TraceIdSource::Random || carriers.distrusted {
+    if config.trace_id_source == TraceIdSource::Random || !carriers.trusted {
         return None;
     }
     let found = request_id::trace_id(carriers.headers);

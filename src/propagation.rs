@@ -51,6 +51,8 @@ pub(crate) enum Extracted<'a> {
 #[derive(Clone, Debug)]
 pub(crate) struct TraceContext<'a> {
     pub(crate) format: Format,
+    /// Whether it is not in `traceparent`, and must be written there whatever this hop decides.
+    pub(crate) elsewhere: bool,
     pub(crate) trace_id: TraceId,
     /// The span that sent the request, in the formats that must name one.
     pub(crate) parent_id: Option<SpanId>,
@@ -74,6 +76,7 @@ fn extract_w3c<'a>(traceparent: Lines<'a>, tracestate: Lines<'a>) -> Extracted<'
     match parsed {
         Ok(TraceParent { trace_id, parent_id, flags }) => Extracted::Valid(TraceContext {
             format: Format::TraceContext,
+            elsewhere: false,
             trace_id,
             parent_id: Some(parent_id),
             sampled: Some(flags.is_sampled()),
@@ -125,6 +128,22 @@ impl Extracted<'_> {
 }
 
 impl<'a> TraceContext<'a> {
+    /// A context that this pod received with another request.
+    pub(crate) fn remembered(received: TraceParent) -> Self {
+        let TraceParent { trace_id, parent_id, flags } = received;
+        Self {
+            format: Format::TraceContext,
+            elsewhere: true,
+            trace_id,
+            parent_id: Some(parent_id),
+            sampled: Some(flags.is_sampled()),
+            random: flags.is_random(),
+            debug: false,
+            chosen_by_sender: false,
+            state: Ok(TraceState::default()),
+        }
+    }
+
     /// The context as it came, as far as `traceparent` can say it.
     pub(crate) fn parent(&self) -> Option<TraceParent> {
         let parent_id = self.parent_id?;
@@ -141,8 +160,7 @@ impl<'a> TraceContext<'a> {
     /// (rules TP-32, TP-34).
     pub(crate) fn is_outdated_by(&self, sampled: Sampled) -> bool {
         let flag = self.sampled.is_some_and(|flag| flag != sampled.decision.is_record());
-        let is_w3c = self.format == Format::TraceContext;
-        flag || is_w3c && sampled.is_own() && !tells(self.ot(), sampled)
+        flag || !self.elsewhere && sampled.is_own() && !tells(self.ot(), sampled)
     }
 }
 /// The value of the `tracestate` that goes out beside a parent-id of this hop, or `None` if that is what came in.

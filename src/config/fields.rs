@@ -1,10 +1,13 @@
 //! Each field of the JSON: its name, its type, its default.
 
+use core::num::NonZeroU32;
+
 use super::environment::{Defaults, Environment, parse_header_name};
 use super::json::{Node, Object};
 use super::{
     Config, ConfigError, Mode, ParentId, Response, ResponseHeader, Role, Start, TraceIdSource, When,
 };
+use crate::correlation::Correlation;
 use crate::exclude::Exclude;
 use crate::labels::labels;
 use crate::matching::{HeaderMatch, Match};
@@ -50,6 +53,7 @@ pub(super) fn read(
             .take("sampling", |node| sampling(node, &defaults.sampling, environment))?
             .unwrap_or(defaults.sampling),
         trust: root.take("trust", |node| trust(node, environment))?.unwrap_or_default(),
+        correlation: root.take("correlation", correlation)?,
         exclude: root.take("exclude", exclude)?.unwrap_or_default(),
         response: root.take("response", response)?.unwrap_or_default(),
         filter_state: root.take("access_log", access_log)?.unwrap_or(false),
@@ -175,6 +179,16 @@ fn direction(node: Node) -> Result<Option<Direction>, ConfigError> {
         RawDirection::Auto => None,
         RawDirection::Inbound => Some(Direction::Inbound),
         RawDirection::Outbound => Some(Direction::Outbound),
+    })
+}
+
+fn correlation(node: Node) -> Result<Correlation, ConfigError> {
+    let (slots, ttl_seconds) = (NonZeroU32::MIN.saturating_add(65_535), NonZeroU32::MIN.saturating_add(59));
+    within(node, |fields| {
+        Ok(Correlation {
+            slots: fields.take("slots", Node::whole_number)?.unwrap_or(slots),
+            ttl_seconds: fields.take("ttl_seconds", Node::whole_number)?.unwrap_or(ttl_seconds),
+        })
     })
 }
 

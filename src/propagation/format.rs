@@ -207,6 +207,7 @@ impl Remote {
         // Rules TP-44 and B3-08: no other format says that its trace-id is random.
         TraceContext {
             format,
+            elsewhere: true,
             trace_id,
             parent_id,
             sampled,

@@ -17,13 +17,13 @@ impl Propagation {
         sink: &mut dyn Sink,
     ) -> Option<TraceParent> {
         let came = context.parent();
-        let is_foreign = context.format != Format::TraceContext;
+        let elsewhere = context.elsewhere;
         let flags = TraceFlags::of(sampled.decision.is_record(), context.random);
         let Some(goes) = child.or(came.map(|came| TraceParent { flags, ..came })) else {
             return self.withhold(carriers, sink);
         };
         let mut written = Err(Refused);
-        if self.writes(Format::TraceContext) && (child.is_some() || is_foreign) {
+        if self.writes(Format::TraceContext) && (child.is_some() || elsewhere) {
             written = sink.set(&self.header, &goes.to_bytes());
         }
         let debug = context.debug;
@@ -32,7 +32,7 @@ impl Propagation {
             // What is forwarded with its parent-id is forwarded as it came (rule TP-34).
             Ok(_) if written.is_err() => {}
             // What came in `tracestate` belongs to another context, or to none.
-            Ok(_) if is_foreign => match tracestate_of_root(sampled) {
+            Ok(_) if elsewhere => match tracestate_of_root(sampled) {
                 Some(value) => ignore(sink.set(TRACESTATE, &value)),
                 None => remove_lines(TRACESTATE, carriers.tracestate, sink),
             },
@@ -49,7 +49,7 @@ impl Propagation {
                 written = foreign;
             }
         }
-        if written.is_err() && carriers.distrusted {
+        if written.is_err() && !carriers.trusted {
             return self.withhold(carriers, sink);
         }
         self.clean(carriers, true, sink);
@@ -58,7 +58,7 @@ impl Propagation {
 
     /// Sends nothing, where a context needs ids of this hop and there are none; what an outsider sent does not go on.
     fn withhold(&self, carriers: &Carriers<'_>, sink: &mut dyn Sink) -> Option<TraceParent> {
-        if carriers.distrusted {
+        if !carriers.trusted {
             self.strip(carriers.headers, sink);
         }
         None
@@ -109,13 +109,13 @@ impl Propagation {
     /// headers that have to go in any case.
     fn clean(&self, carriers: &Carriers<'_>, written: bool, sink: &mut dyn Sink) {
         let goes = |format: Format| {
-            let suspect = carriers.distrusted || carriers.corrupt.contains(&format);
+            let suspect = !carriers.trusted || carriers.corrupt.contains(&format);
             suspect && !(written && self.writes(format))
         };
         if goes(Format::TraceContext) {
             remove_names(&[&self.header, TRACESTATE], carriers.headers, sink);
         }
-        if carriers.distrusted || !carriers.corrupt.is_empty() {
+        if !carriers.trusted || !carriers.corrupt.is_empty() {
             for propagator in PROPAGATORS.iter().filter(|propagator| goes(propagator.format)) {
                 remove_names(propagator.headers, carriers.headers, sink);
             }

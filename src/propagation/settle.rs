@@ -23,8 +23,8 @@ pub(crate) struct Carriers<'a> {
     pub(crate) tracestate: Lines<'a>,
     /// The formats whose headers are invalid.
     pub(crate) corrupt: Vec<Format>,
-    /// Whether nothing of any format may go on but what we write.
-    pub(crate) distrusted: bool,
+    /// Whether their sender is; if not, nothing of any format may go on but what we write.
+    pub(crate) trusted: bool,
 }
 
 impl<'a> Carriers<'a> {
@@ -46,11 +46,11 @@ impl Propagation {
         &'a self,
         headers: &'a [u8],
         direction: Direction,
+        trusted: bool,
         sink: &mut dyn Sink,
     ) -> Result<Settled<'a>, Malformed> {
         let [traceparent, tracestate] = scan(headers, [&self.header, TRACESTATE])?;
-        let carriers =
-            Carriers { direction, headers, traceparent, tracestate, corrupt: Vec::new(), distrusted: false };
+        let carriers = Carriers { direction, headers, traceparent, tracestate, corrupt: Vec::new(), trusted };
         let w3c = super::extract_w3c(traceparent, tracestate);
         if self.is_w3c_alone() {
             return Ok(Settled { extracted: w3c, repaired: false, carriers });

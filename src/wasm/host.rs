@@ -78,6 +78,20 @@ mod imports {
             value: *const u8,
             value_size: usize,
         ) -> u32;
+        pub(super) fn proxy_get_shared_data(
+            key: *const u8,
+            key_size: usize,
+            data: *mut *mut u8,
+            size: *mut usize,
+            cas: *mut u32,
+        ) -> u32;
+        pub(super) fn proxy_set_shared_data(
+            key: *const u8,
+            key_size: usize,
+            value: *const u8,
+            value_size: usize,
+            cas: u32,
+        ) -> u32;
         pub(super) fn proxy_get_current_time_nanoseconds(time: *mut u64) -> u32;
         pub(super) fn proxy_define_metric(kind: u32, name: *const u8, size: usize, id: *mut u32) -> u32;
         pub(super) fn proxy_increment_metric(id: u32, offset: i64) -> u32;
@@ -187,6 +201,23 @@ pub(super) fn set_property(name: &str, value: &[u8]) -> Result<(), Failed> {
     // SAFETY: the pointers and lengths are those of slices that outlive the call.
     done(HostCall::SetProperty, unsafe {
         imports::proxy_set_property(name.as_ptr(), name.len(), value.as_ptr(), value.len())
+    })
+}
+
+/// What any VM of this Envoy with our `vm_id` wrote under the key.
+pub(super) fn shared_data(key: &str) -> Result<Option<Vec<u8>>, Failed> {
+    let mut cas = 0;
+    returned(HostCall::GetSharedData, |data, size| {
+        // SAFETY: the key is a slice that outlives the call, the rest are live locals.
+        unsafe { imports::proxy_get_shared_data(key.as_ptr(), key.len(), data, size, &raw mut cas) }
+    })
+}
+
+/// Writes a value for every VM of this Envoy with our `vm_id`, whatever was there.
+pub(super) fn set_shared_data(key: &str, value: &[u8]) -> Result<(), Failed> {
+    // SAFETY: the pointers and lengths are those of slices that outlive the call.
+    done(HostCall::SetSharedData, unsafe {
+        imports::proxy_set_shared_data(key.as_ptr(), key.len(), value.as_ptr(), value.len(), 0)
     })
 }
 

@@ -56,19 +56,20 @@ impl Facts for HostFacts<'_> {
         property(PEER_ADDRESS)
     }
 
+    fn now(&mut self) -> Option<u64> {
+        asked(host::now().map(Some))
+    }
+
+    fn recall(&mut self, key: &str) -> Option<Vec<u8>> {
+        asked(host::shared_data(key))
+    }
+
     fn within_rate(&mut self, limit: RateLimit) -> bool {
-        match host::now() {
-            Ok(now) => {
-                let mut bucket = self.filter.bucket.get();
-                let allowed = bucket.take(limit, now);
-                self.filter.bucket.set(bucket);
-                allowed
-            }
-            Err(failed) => {
-                vm::report(failed);
-                false
-            }
-        }
+        let Some(now) = self.now() else { return false };
+        let mut bucket = self.filter.bucket.get();
+        let allowed = bucket.take(limit, now);
+        self.filter.bucket.set(bucket);
+        allowed
     }
 
     fn response_headers(&mut self) -> Result<Vec<u8>, Refused> {
@@ -124,6 +125,12 @@ impl Sink for Changes<'_> {
         }
     }
 
+    fn remember(&mut self, key: &str, value: &[u8]) {
+        if let Err(failed) = host::set_shared_data(key, value) {
+            vm::report(failed);
+        }
+    }
+
     fn notice(&mut self, notice: Notice) {
         if let Some(held) = vm::may_log_notice() {
             log::warn!("{}", notice.line(&self.config.log_format, peer(notice.direction).as_deref(), held));
@@ -155,9 +162,13 @@ const PEER_ADDRESS: &str = "source\0address";
 
 /// A property that the host has, and that is not empty.
 fn property(path: &str) -> Option<Vec<u8>> {
-    let value = host::property(path).unwrap_or_else(|failed| {
+    asked(host::property(path)).filter(|value| !value.is_empty())
+}
+
+/// An answer, or nothing if the host refused.
+fn asked<T>(answer: Result<Option<T>, Failed>) -> Option<T> {
+    answer.unwrap_or_else(|failed| {
         vm::report(failed);
         None
-    });
-    value.filter(|value| !value.is_empty())
+    })
 }

@@ -21,9 +21,10 @@ const STORY: &[(&str, u64)] = &[
     ("requests context=lost direction=outbound mode=enforce role=internal", 1),
     ("requests context=corrupt direction=outbound mode=enforce role=internal", 1),
     ("corrupt direction=outbound header=traceparent reason=upper_case", 1),
-    ("repairs by=new direction=outbound", 2),
-    ("sampled by=probability decision=record", 5),
-    ("sampled by=parent decision=record", 7),
+    // What the pod received with the same request is what it sends on.
+    ("repairs by=correlation direction=outbound", 2),
+    ("sampled by=probability decision=record", 3),
+    ("sampled by=parent decision=record", 9),
     // The applications say nothing of traces in their responses; the listeners before them do.
     ("responses context=absent", 6),
     ("responses context=match", 6),

@@ -1,6 +1,7 @@
 //! The built module in the test host.
 #![expect(clippy::expect_used, clippy::panic, reason = "a test may fail")]
 
+mod correlation;
 mod faults;
 mod formats;
 mod lifetime;

@@ -230,6 +230,14 @@ impl Facts for Native {
         self.address.clone()
     }
 
+    fn now(&mut self) -> Option<u64> {
+        Some(0)
+    }
+
+    fn recall(&mut self, _: &str) -> Option<Vec<u8>> {
+        None
+    }
+
     fn within_rate(&mut self, limit: RateLimit) -> bool {
         self.bucket.take(limit, 0)
     }
@@ -249,6 +257,7 @@ struct Recorder {
     counters: BTreeMap<String, u64>,
     published: BTreeMap<String, String>,
     notices: Vec<Notice>,
+    remembered: BTreeMap<String, Vec<u8>>,
 }
 
 impl Sink for Recorder {
@@ -273,6 +282,10 @@ impl Sink for Recorder {
 
     fn publish(&mut self, key: &'static str, value: &[u8]) {
         self.published.insert(key.to_owned(), text(value));
+    }
+
+    fn remember(&mut self, key: &str, value: &[u8]) {
+        assert!(self.remembered.insert(key.to_owned(), value.to_vec()).is_none(), "{key} is written twice");
     }
 
     fn notice(&mut self, notice: Notice) {

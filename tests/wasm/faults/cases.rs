@@ -30,6 +30,9 @@ const EXCLUDE: &str = r#""direction": "inbound", "exclude": [{"path_prefix": "/c
 const EXCLUDE_OTHERS: &str = r#""direction": "inbound", "exclude": [{"method": "GET"}]"#;
 const AUTO: &str = r#""direction": "auto", "parent_id": "new""#;
 const BLIND: &str = r#""direction": "inbound", "response": {"validate": false}"#;
+const REMEMBER: &str = r#""direction": "inbound", "correlation": {}"#;
+const RECALL: &str = r#""direction": "outbound", "correlation": {}"#;
+const REQUEST_ID: &[u8] = b"bae65882-2bcd-43db-89d1-7fbd1d746a13";
 const EVERY_FORM: &str =
     r#""direction": "inbound", "response": {"inject": ["traceparent", "traceresponse", "server-timing"]}"#;
 
@@ -69,6 +72,10 @@ pub(super) const CASES: &[Case] = &[
         request: &[("traceparent", UPPER), ("tracestate", b"a=1")], response: &[] },
     Case { name: "not excluded", config: EXCLUDE_OTHERS, request: &[("traceparent", UPPER)], response: &[] },
     Case { name: "direction auto", config: AUTO, request: &[("traceparent", SAMPLED)], response: &[] },
+    Case { name: "remembered", config: REMEMBER,
+        request: &[("traceparent", SAMPLED), ("x-request-id", REQUEST_ID)], response: &[] },
+    Case { name: "unlinked", config: RECALL, request: &[("traceparent", SAMPLED)], response: &[] },
+    Case { name: "not remembered", config: RECALL, request: &[("x-request-id", REQUEST_ID)], response: &[] },
     Case { name: "blind", config: BLIND, request: &[("traceparent", SAMPLED)], response: &[] },
     Case { name: "every form", config: EVERY_FORM, request: &[("traceparent", SAMPLED)], response: &[] },
     Case { name: "every form, answered", config: EVERY_FORM, request: &[("traceparent", SAMPLED)],

@@ -19,6 +19,8 @@ pub(super) const USED: &[(Call, Option<&str>)] = &[
     (Call::RemoveHeader, Some("remove_header_map_value")),
     (Call::GetProperty, Some("get_property")),
     (Call::SetProperty, Some("set_property")),
+    (Call::GetSharedData, Some("get_shared_data")),
+    (Call::SetSharedData, Some("set_shared_data")),
     (Call::DefineMetric, Some("define_metric")),
     (Call::IncrementMetric, Some("increment_metric")),
     (Call::RandomGet, Some("random_get")),
@@ -34,7 +36,6 @@ pub(super) const UNUSED: &[&str] = &[
     "env.proxy_dequeue_shared_queue",
     "env.proxy_done",
     "env.proxy_enqueue_shared_queue",
-    "env.proxy_get_shared_data",
     "env.proxy_get_status",
     "env.proxy_grpc_call",
     "env.proxy_grpc_cancel",
@@ -47,7 +48,6 @@ pub(super) const UNUSED: &[&str] = &[
     "env.proxy_send_local_response",
     "env.proxy_set_buffer_bytes",
     "env.proxy_set_header_map_pairs",
-    "env.proxy_set_shared_data",
     "env.proxy_set_tick_period_milliseconds",
     "wasi_snapshot_preview1.fd_write",
     "wasi_snapshot_preview1.proc_exit",
@@ -89,7 +89,10 @@ pub(super) fn answers(call: Call, case: &Case) -> Vec<Fault> {
 }
 
 pub(super) fn gives_bytes(call: Call) -> bool {
-    matches!(call, Call::GetBuffer | Call::GetHeaders | Call::GetHeader | Call::GetProperty)
+    matches!(
+        call,
+        Call::GetBuffer | Call::GetHeaders | Call::GetHeader | Call::GetProperty | Call::GetSharedData
+    )
 }
 
 /// Octets that are no header map, no direction and no configuration.
@@ -217,7 +220,7 @@ fn is_error(call: Call, fault: &Fault, asks_direction: bool) -> bool {
         (Fault::Status(0) | Fault::Null | Fault::Buffer(_), Call::GetProperty) => asks_direction,
         // The octets of a header are any, and those of a configuration are judged by what they say.
         (Fault::Status(0) | Fault::Null | Fault::Buffer(_), _) => false,
-        (Fault::Status(1), Call::GetProperty | Call::GetHeader) => false,
+        (Fault::Status(1), Call::GetProperty | Call::GetHeader | Call::GetSharedData) => false,
         (Fault::Status(_) | Fault::NullWithSize(_), _) => true,
     }
 }
