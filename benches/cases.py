@@ -154,6 +154,39 @@ TRACERESPONSE = _tracewarden(
 SERVER_TIMING = _tracewarden(
     "server-timing", parent_id="new", response={"validate": False, "inject": ["server-timing"]}
 )
+READ_B3 = _tracewarden(
+    "b3 read", parent_id="new", response=QUIET, propagation={"extract": ["tracecontext", "b3"]}
+)
+WRITE_B3 = _tracewarden(
+    "b3 written", parent_id="new", response=QUIET, propagation={"inject": ["tracecontext", "b3"]}
+)
+WRITE_DATADOG = _tracewarden(
+    "datadog written", parent_id="new", response=QUIET, propagation={"inject": ["tracecontext", "datadog"]}
+)
+TRUST_CIDR = _tracewarden(
+    "trust by address",
+    parent_id="new",
+    response=QUIET,
+    trust={"default": "untrusted", "trusted": [{"cidr": "127.0.0.0/8"}]},
+)
+RULES = _tracewarden(
+    "rules",
+    role="edge",
+    response=QUIET,
+    sampling={"rules": [{"match": {"path_prefix": f"/{n}"}, "probability": 1} for n in range(3)]},
+)
+RATE = _tracewarden(
+    "rate", role="edge", response=QUIET, sampling={"max_traces_per_second_per_worker": 1_000_000}
+)
+REQUEST_ID = _tracewarden("request id", role="edge", response=QUIET, trace_id_source="x-request-id")
+REMEMBER = _tracewarden("correlation, inbound", parent_id="new", response=QUIET, correlation={})
+RECALL = Setup(
+    "correlation, outbound",
+    module="tracewarden",
+    configuration=json.dumps(
+        {"direction": "outbound", "parent_id": "new", "response": QUIET, "correlation": {}}
+    ),
+)
 ACCESS_LOG = _tracewarden("access log", parent_id="new", response=QUIET, access_log={"filter_state": True})
 
 
@@ -207,6 +240,12 @@ ALL = [
     Row("sampling.parent: ignore", IGNORE_PARENT, sent="sampled child", over=NEW),
     Row("exclude, one prefix, not excluded", EXCLUDE, over=NEW),
     Row("exclude, one prefix, excluded", EXCLUDED, sent="same", over=NEW),
+    Row("propagation.extract: b3 as well", READ_B3, over=NEW),
+    Row("propagation.inject: b3 as well", WRITE_B3, over=NEW),
+    Row("propagation.inject: datadog as well", WRITE_DATADOG, over=NEW),
+    Row("trust, one range of addresses", TRUST_CIDR, over=NEW),
+    Row("correlation, inbound", REMEMBER, over=NEW),
+    Row("correlation, outbound", RECALL, over=NEW),
     Row("access_log.filter_state", ACCESS_LOG, over=NEW),
     Row("response.validate", VALIDATE, over=NEW),
     Row("response.validate, upstream answered", VALIDATE, ANSWERED, over="response.validate"),
@@ -217,6 +256,9 @@ ALL = [
     Row(
         "no context: starts, probability 0.5", HALF, NOTHING, sent="root", over="no context: starts, role edge"
     ),
+    Row("starts, 3 sampling rules", RULES, NOTHING, sent="root", over="no context: starts, role edge"),
+    Row("starts, a rate of new traces", RATE, NOTHING, sent="root", over="no context: starts, role edge"),
+    Row("starts, trace_id_source", REQUEST_ID, NOTHING, sent="root", over="no context: starts, role edge"),
     Row("no context: lost, repaired", REQUEST, NOTHING, sent="root", over="no context: starts, role edge"),
     Row("no context: lost, start: never", NEVER, NOTHING, sent="none", over="no context: lost, repaired"),
     Row("corrupt, repaired", REQUEST, CORRUPT, sent="root", over="no context: lost, repaired"),

@@ -9,6 +9,7 @@ use core::fmt;
 pub use environment::OnBadConfig;
 
 use crate::correlation::Correlation;
+use crate::egress::Egress;
 use crate::exclude::Exclude;
 use crate::labels::labels;
 use crate::metrics::Direction;
@@ -42,6 +43,10 @@ pub struct Config {
     pub sampling: Sampler,
     /// What is remembered between the two sides of a pod; `None` is nothing.
     pub correlation: Option<Correlation>,
+    /// What does not leave the mesh.
+    pub egress: Egress,
+    /// Whether baggage is kept within the bounds that W3C gives it.
+    pub limit_baggage: bool,
     /// Which requests are left alone.
     pub exclude: Exclude,
     /// What is done on the response.

@@ -27,9 +27,11 @@
 //! ```
 
 mod answer;
+mod baggage;
 mod base64;
 pub mod config;
 pub mod correlation;
+pub mod egress;
 pub mod exclude;
 pub mod headers;
 mod labels;

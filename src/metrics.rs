@@ -170,6 +170,8 @@ pub enum Counter {
         /// The format whose context was not.
         other: Format,
     },
+    /// Requests whose baggage was cut down to its bounds.
+    BaggageLimited,
     /// Requests that passed because the configuration is bad.
     Bypassed,
     /// Host calls that answered an error.
@@ -222,7 +224,7 @@ const AFTER_CONFLICTS: usize = AFTER_FORMATS + Format::ALL.len() * Format::ALL.l
 
 impl Counter {
     /// How many counters there are.
-    pub const COUNT: usize = AFTER_CONFLICTS + 1 + HostCall::ALL.len();
+    pub const COUNT: usize = AFTER_CONFLICTS + 2 + HostCall::ALL.len();
 
     /// The counters that requests under this configuration reach sooner or later; not the reasons of corruption and
     /// the errors of the host, most of which a healthy mesh never sees.
@@ -290,7 +292,8 @@ impl Counter {
                 AFTER_FORMATS + used as usize * Format::ALL.len() + other as usize
             }
             Self::Bypassed => AFTER_CONFLICTS,
-            Self::HostError { call } => AFTER_CONFLICTS + 1 + call as usize,
+            Self::BaggageLimited => AFTER_CONFLICTS + 1,
+            Self::HostError { call } => AFTER_CONFLICTS + 2 + call as usize,
         }
     }
 }
@@ -348,6 +351,7 @@ impl fmt::Display for Counter {
                 label("other", other.label())?;
                 "conflicts"
             }
+            Self::BaggageLimited => "baggage_limited",
             Self::Bypassed => "bypassed",
             Self::HostError { call } => {
                 label("call", call.label())?;

@@ -3,8 +3,10 @@
 use rand::{CryptoRng, Rng};
 
 use crate::answer::{self, SERVER_TIMING, TRACERESPONSE};
+use crate::baggage::{self, BAGGAGE};
 use crate::config::{Config, Mode, ParentId, ResponseHeader, Role, Start, TraceIdSource};
 use crate::correlation::Correlation;
+use crate::egress::Strip;
 use crate::headers::{Malformed, scan};
 use crate::metrics::{Corruption, Counter, Direction, Repair, Verdict};
 use crate::notice::Notice;
@@ -13,9 +15,6 @@ use crate::request_id;
 use crate::sampling::{RateLimit, Sampled};
 use crate::trust::{Admitted, Untrusted};
 use crate::w3c::{SpanId, TraceFlags, TraceId, TraceParent, server_timing_line};
-
-/// What applications attach to a trace; it is none of ours, unless a sender that is not trusted attached it.
-const BAGGAGE: &str = "baggage";
 
 /// What the host knows; each is asked for only when a stage needs it.
 pub trait Facts {
@@ -135,7 +134,7 @@ fn leave_alone(config: &Config, headers: &[u8], trusted: bool, direction: Direct
     }
 }
 
-/// Removes what the upstream must not learn: secrets and guesses at them, and the baggage of those who are not trusted.
+/// Removes what the upstream must not learn, and baggage beyond its bounds: secrets and guesses at them, and the baggage of those who are not trusted.
 fn remove_untold(config: &Config, headers: &[u8], trusted: bool, sink: &mut impl Sink) {
     for secret in config.sampling.force.iter().chain(config.trust.secrets()) {
         if secret.is_tried_in(headers) {
@@ -147,6 +146,8 @@ fn remove_untold(config: &Config, headers: &[u8], trusted: bool, sink: &mut impl
         && scan(headers, [BAGGAGE]).is_ok_and(|[lines]| lines.first().is_some())
     {
         ignore(sink.remove(BAGGAGE));
+    } else if config.limit_baggage {
+        baggage::limit(headers, sink);
     }
 }
 
@@ -231,18 +232,40 @@ fn act(
     sink: &mut impl Sink,
 ) -> (Option<TraceParent>, Option<Repair>) {
     let Settled { extracted, repaired, carriers } = settled;
+    let kept_back = config.egress.strip(carriers.headers, carriers.direction);
+    if kept_back == Some(Strip::All) {
+        config.propagation.strip(carriers.headers, sink);
+    }
+    let done = match kept_back {
+        Some(Strip::All) => (None, None),
+        _ => send(config, extracted, repaired, &carriers, facts, sink),
+    };
+    if let Some(strip) = kept_back {
+        strip.apply(sink);
+    }
+    done
+}
+
+fn send(
+    config: &Config,
+    extracted: Extracted<'_>,
+    repaired: bool,
+    carriers: &Carriers<'_>,
+    facts: &mut impl Facts,
+    sink: &mut impl Sink,
+) -> (Option<TraceParent>, Option<Repair>) {
     match config.trust.admit(extracted, carriers.trusted) {
         Admitted::Continue(context) => {
-            (proceed(config, &carriers, context, facts, sink), repaired.then_some(Repair::Format))
+            (proceed(config, carriers, context, facts, sink), repaired.then_some(Repair::Format))
         }
-        Admitted::Nothing => (config.propagation.send_root(&carriers, None, sink), None),
+        Admitted::Nothing => (config.propagation.send_root(carriers, None, sink), None),
         Admitted::Start(decision) => {
-            match memory(config, &carriers).and_then(|memory| memory.of_request(carriers.headers, facts)) {
+            match memory(config, carriers).and_then(|memory| memory.of_request(carriers.headers, facts)) {
                 Some(received) => {
-                    let sent = proceed(config, &carriers, TraceContext::remembered(received), facts, sink);
+                    let sent = proceed(config, carriers, TraceContext::remembered(received), facts, sink);
                     (sent, sent.map(|_| Repair::Correlation))
                 }
-                None => start(config, &carriers, decision, facts, sink).unzip(),
+                None => start(config, carriers, decision, facts, sink).unzip(),
             }
         }
     }

@@ -8,6 +8,7 @@ use super::{
     Config, ConfigError, Mode, ParentId, Response, ResponseHeader, Role, Start, TraceIdSource, When,
 };
 use crate::correlation::Correlation;
+use crate::egress::{Egress, Strip};
 use crate::exclude::Exclude;
 use crate::labels::labels;
 use crate::matching::{HeaderMatch, Match};
@@ -54,6 +55,8 @@ pub(super) fn read(
             .unwrap_or(defaults.sampling),
         trust: root.take("trust", |node| trust(node, environment))?.unwrap_or_default(),
         correlation: root.take("correlation", correlation)?,
+        egress: root.take("egress", egress)?.unwrap_or_default(),
+        limit_baggage: root.take("baggage", baggage)?.unwrap_or(false),
         exclude: root.take("exclude", exclude)?.unwrap_or_default(),
         response: root.take("response", response)?.unwrap_or_default(),
         filter_state: root.take("access_log", access_log)?.unwrap_or(false),
@@ -180,6 +183,22 @@ fn direction(node: Node) -> Result<Option<Direction>, ConfigError> {
         RawDirection::Inbound => Some(Direction::Inbound),
         RawDirection::Outbound => Some(Direction::Outbound),
     })
+}
+
+fn egress(node: Node) -> Result<Egress, ConfigError> {
+    node.list()?.into_iter().map(egress_entry).collect::<Result<_, _>>().map(Egress)
+}
+
+fn egress_entry(node: Node) -> Result<(Match, Strip), ConfigError> {
+    let incomplete = node.refused("an entry has both a match and what to strip".to_owned());
+    within(node, |fields| match (fields.take("match", conditions)?, fields.take("strip", Node::word)?) {
+        (Some(hosts), Some(strip)) => Ok((hosts, strip)),
+        _ => Err(incomplete),
+    })
+}
+
+fn baggage(node: Node) -> Result<bool, ConfigError> {
+    within(node, |fields| Ok(fields.take("limit", Node::boolean)?.unwrap_or(false)))
 }
 
 fn correlation(node: Node) -> Result<Correlation, ConfigError> {

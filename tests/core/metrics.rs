@@ -40,7 +40,7 @@ fn every_counter() -> Vec<Counter> {
     for &used in Format::ALL {
         all.extend(Format::ALL.iter().map(|&other| Counter::Conflict { used, other }));
     }
-    all.push(Counter::Bypassed);
+    all.extend([Counter::Bypassed, Counter::BaggageLimited]);
     all.extend(HostCall::ALL.iter().map(|&call| Counter::HostError { call }));
     all
 }

@@ -2,6 +2,7 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "a test may fail")]
 
 mod correlation;
+mod egress;
 mod faults;
 mod formats;
 mod lifetime;
