@@ -8,6 +8,8 @@ CARGO ?= cargo
 .DEFAULT_GOAL := help
 include envoy/envoy.mk
 include benches/bench.mk
+include fuzz/fuzz.mk
+include tests/interop/interop.mk
 .PHONY: help build test lint clean $(LINKED)
 
 help: ## print the targets
@@ -33,8 +35,8 @@ wasm-target:
 			echo "The Rust target $(WASM_TARGET) is missing, and there is no rustup to add it." >&2; exit 1; }; \
 		echo "Adding the Rust target $(WASM_TARGET)…"; rustup target add $(WASM_TARGET); }
 
-test: build $(filter $(ENVOY_PRIVATE),$(ENVOY)) envoy-demo ## run every test, the real Envoy's among them
-	@ENVOY='$(abspath $(ENVOY))' $(CARGO) test --locked --workspace
+test: build $(filter $(ENVOY_PRIVATE),$(ENVOY)) envoy-demo $(INTEROP_READY) ## run every test, the real Envoy's and the vendors' among them
+	@ENVOY='$(abspath $(ENVOY))' INTEROP_PYTHON='$(INTEROP_PYTHON)' $(CARGO) test --locked --workspace
 
 lint: | wasm-target ## check format, clippy on the host and for wasm, and the documentation
 	$(CARGO) fmt --all --check
@@ -42,5 +44,5 @@ lint: | wasm-target ## check format, clippy on the host and for wasm, and the do
 	$(CARGO) clippy --locked --lib --target $(WASM_TARGET) -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --workspace --no-deps
 
-clean: ## remove what was built; Envoy's virtual environment stays
+clean: ## remove what was built; the virtual environments stay
 	$(CARGO) clean

@@ -16,8 +16,11 @@ pub(crate) use format::{Carried, Outgoing, Propagator, Remote};
 pub use format::{Format, FormatError};
 pub(crate) use settle::{Carriers, Settled};
 
-use crate::headers::Lines;
+use crate::answer::{SERVER_TIMING, TRACERESPONSE};
+use crate::baggage::BAGGAGE;
+use crate::headers::{Lines, TRACESTATE};
 use crate::metrics::Corruption;
+use crate::request_id::X_REQUEST_ID;
 use crate::sampling::{OtState, Sampled, write_threshold};
 use crate::w3c::{
     Member, SpanId, TraceFlags, TraceId, TraceParent, TraceParentError, TraceState, TraceStateError,
@@ -87,6 +90,13 @@ fn extract_w3c<'a>(traceparent: Lines<'a>, tracestate: Lines<'a>) -> Extracted<'
         }),
         Err(reason) => Extracted::Corrupt(Corruption::TraceParent(reason)),
     }
+}
+
+/// Whether a header of this name has a meaning of its own.
+pub(crate) fn is_taken(name: &str) -> bool {
+    let others = [TRACESTATE, BAGGAGE, SERVER_TIMING, TRACERESPONSE, X_REQUEST_ID];
+    let mut formats = format::PROPAGATORS.iter().flat_map(|propagator| propagator.headers);
+    others.contains(&name) || formats.any(|header| *header == name)
 }
 
 impl Default for Propagation {

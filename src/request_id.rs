@@ -4,7 +4,8 @@
 use crate::headers::scan;
 use crate::w3c::TraceId;
 
-const X_REQUEST_ID: &str = "x-request-id";
+/// The header in which Envoy keeps the request's id.
+pub(crate) const X_REQUEST_ID: &str = "x-request-id";
 
 /// The trace-id that the request's id stands for, and whether it is random; `None` if it is not one UUID.
 pub(crate) fn trace_id(headers: &[u8]) -> Option<(TraceId, bool)> {

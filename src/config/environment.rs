@@ -57,7 +57,7 @@ pub(super) fn defaults(
         sampling.probability = rate;
     }
     let mut propagation = propagation(variable, notices);
-    if let Some(header) = ours(variable, "TRACE_HEADER_NAME", parse_header_name)? {
+    if let Some(header) = ours(variable, "TRACE_HEADER_NAME", parse_traceparent_name)? {
         propagation.header = header;
     }
     Ok(Defaults {
@@ -149,7 +149,13 @@ pub(super) fn parse_header_name(name: &str) -> Result<String, String> {
     if name.is_empty() || name.len() > 128 || !name.bytes().all(is_token) {
         return Err(format!("{name:?} is not a header name of 1 to 128 letters, digits and -_.!#$%&'*+^`|~"));
     }
-    if name == crate::headers::TRACESTATE {
+    Ok(name)
+}
+
+/// A name for the `traceparent` header, which no other header that the filter reads or writes may have.
+pub(super) fn parse_traceparent_name(name: &str) -> Result<String, String> {
+    let name = parse_header_name(name)?;
+    if crate::propagation::is_taken(&name) {
         return Err(format!("{name:?} is the name of another header"));
     }
     Ok(name)

@@ -2,7 +2,7 @@
 
 use core::num::NonZeroU32;
 
-use super::environment::{Defaults, Environment, parse_header_name};
+use super::environment::{Defaults, Environment, parse_header_name, parse_traceparent_name};
 use super::json::{Node, Object};
 use super::{
     Config, ConfigError, Mode, ParentId, Response, ResponseHeader, Role, Start, TraceIdSource, When,
@@ -10,7 +10,7 @@ use super::{
 use crate::correlation::Correlation;
 use crate::egress::{Egress, Strip};
 use crate::exclude::Exclude;
-use crate::labels::labels;
+use crate::labels::{Labelled, labels};
 use crate::matching::{HeaderMatch, Match};
 use crate::metrics::Direction;
 use crate::notice::LogFormat;
@@ -44,7 +44,7 @@ pub(super) fn read(
         parent_id: root.take("parent_id", Node::word)?.unwrap_or(ParentId::Auto),
         propagation: Propagation {
             header: root
-                .take("header", |node| node.text(parse_header_name))?
+                .take("header", |node| node.text(parse_traceparent_name))?
                 .unwrap_or(defaults.propagation.header.clone()),
             ..root
                 .take("propagation", |node| propagation(node, &defaults.propagation))?
@@ -71,26 +71,26 @@ fn propagation(node: Node, defaults: &Propagation) -> Result<Propagation, Config
     within(node, |fields| {
         Ok(Propagation {
             header: defaults.header,
-            extract: fields.take("extract", formats)?.unwrap_or(defaults.extract),
+            extract: fields.take("extract", words)?.unwrap_or(defaults.extract),
             inject: fields.take("inject", written_formats)?.unwrap_or(defaults.inject),
             remove: fields.take("remove", header_names)?.unwrap_or(defaults.remove),
         })
     })
 }
 
-/// A list of formats; one that stands there twice counts once.
-fn formats(node: Node) -> Result<Vec<Format>, ConfigError> {
-    let mut formats = Vec::new();
+/// A list of words; one that stands there twice counts once.
+fn words<T: Labelled + PartialEq>(node: Node) -> Result<Vec<T>, ConfigError> {
+    let mut words = Vec::new();
     for node in node.list()? {
-        let format = node.word()?;
-        if !formats.contains(&format) {
-            formats.push(format);
+        let word = node.word()?;
+        if !words.contains(&word) {
+            words.push(word);
         }
     }
-    Ok(formats)
+    Ok(words)
 }
 
-/// The same, without those that can only be read.
+/// A list of formats, none of which can only be read.
 fn written_formats(node: Node) -> Result<Vec<Format>, ConfigError> {
     for node in node.clone().list()? {
         let format: Format = node.clone().word()?;
@@ -98,7 +98,7 @@ fn written_formats(node: Node) -> Result<Vec<Format>, ConfigError> {
             return Err(node.refused(format!("{:?} can only be read", format.label())));
         }
     }
-    formats(node)
+    words(node)
 }
 
 fn header_names(node: Node) -> Result<Vec<String>, ConfigError> {
@@ -275,14 +275,10 @@ fn response(node: Node) -> Result<Response, ConfigError> {
     within(node, |fields| {
         Ok(Response {
             validate: fields.take("validate", Node::boolean)?.unwrap_or(defaults.validate),
-            inject: fields.take("inject", response_headers)?.unwrap_or(defaults.inject),
+            inject: fields.take("inject", words)?.unwrap_or(defaults.inject),
             when: fields.take("when", Node::word)?.unwrap_or(defaults.when),
         })
     })
-}
-
-fn response_headers(node: Node) -> Result<Vec<ResponseHeader>, ConfigError> {
-    node.list()?.into_iter().map(Node::word).collect()
 }
 
 fn access_log(node: Node) -> Result<bool, ConfigError> {

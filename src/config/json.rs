@@ -122,6 +122,7 @@ impl Object {
     /// Refuses a field that was not taken.
     pub(super) fn finish(self) -> Result<(), ConfigError> {
         let Some((name, value)) = self.fields.into_iter().next() else { return Ok(()) };
+        let name = name.escape_debug().to_string();
         let path = if self.path.is_empty() { name } else { format!("{}.{name}", self.path) };
         Err(Node { path, value }
             .refused(format!("there is no such field; there are {}", self.known.join(", "))))

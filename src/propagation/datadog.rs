@@ -5,7 +5,7 @@ use super::format::{decimal, only};
 use super::{Carried, Format, FormatError, Outgoing, Propagator, Remote};
 use crate::headers::{Malformed, scan};
 use crate::pass::{Refused, Sink};
-use crate::w3c::{SpanId, TraceId, decode};
+use crate::w3c::{SpanId, TraceId, decode, trim_ows};
 
 const TRACE_ID: &str = "x-datadog-trace-id";
 const PARENT_ID: &str = "x-datadog-parent-id";
@@ -57,6 +57,9 @@ fn read_priority(value: &[u8]) -> Option<i64> {
 
 fn inject(outgoing: &Outgoing<'_>, sink: &mut dyn Sink) -> Result<(), Refused> {
     let context = outgoing.context;
+    if context.trace_id.low() == 0 {
+        return outgoing.withhold(DATADOG.headers, sink);
+    }
     put_tags(outgoing, sink)?;
     put_priority(outgoing, sink)?;
     outgoing.put(TRACE_ID, context.trace_id.low().to_string().as_bytes(), sink)?;
@@ -65,11 +68,11 @@ fn inject(outgoing: &Outgoing<'_>, sink: &mut dyn Sink) -> Result<(), Refused> {
 
 /// Rule DD-09: a priority that came in stays where it says the same, since only it tells who decided.
 fn put_priority(outgoing: &Outgoing<'_>, sink: &mut dyn Sink) -> Result<(), Refused> {
-    let came = outgoing.came(PRIORITY).filter(|_| outgoing.continued).and_then(read_priority);
-    if came.is_some_and(|priority| (priority > 0) == outgoing.is_sampled()) {
-        return Ok(());
-    }
-    outgoing.put(PRIORITY, if outgoing.is_sampled() { b"1" } else { b"0" }, sink)
+    let came = outgoing.came(PRIORITY).filter(|_| outgoing.continued).map(trim_ows);
+    let says_the_same =
+        |value: &&[u8]| read_priority(value).is_some_and(|priority| (priority > 0) == outgoing.is_sampled());
+    let own: &[u8] = if outgoing.is_sampled() { b"1" } else { b"0" };
+    outgoing.put(PRIORITY, came.filter(says_the_same).unwrap_or(own), sink)
 }
 
 /// The left half of the trace-id, then those of the tags that came in which travel (rule DD-04).
@@ -81,7 +84,9 @@ fn put_tags(outgoing: &Outgoing<'_>, sink: &mut dyn Sink) -> Result<(), Refused>
         tags.extend_from_slice(format!("{high:016x}").as_bytes());
     }
     let came = outgoing.came(TAGS).filter(|_| outgoing.continued).unwrap_or_default();
-    for tag in split_tags(came).filter(|tag| tag.starts_with(b"_dd.p.") && !tag.starts_with(TID)) {
+    // One tag that is none would have the next reader refuse them all.
+    let travels = |tag: &&[u8]| tag.starts_with(b"_dd.p.") && tag.contains(&b'=') && !tag.starts_with(TID);
+    for tag in split_tags(came).filter(travels) {
         if tags.len() + 1 + tag.len() <= MAX_TAGS {
             tags.extend_from_slice(if tags.is_empty() { b"" } else { b"," });
             tags.extend_from_slice(tag);

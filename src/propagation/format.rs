@@ -132,6 +132,12 @@ impl<'a> Outgoing<'a> {
         }
     }
 
+    /// Writes nothing, where the format cannot say what is to be said, and lets nothing else stand in its place.
+    pub(super) fn withhold(&self, headers: &[&'static str], sink: &mut dyn Sink) -> Result<(), Refused> {
+        headers.iter().for_each(|name| self.take(name, sink));
+        Err(Refused)
+    }
+
     pub(super) const fn is_sampled(&self) -> bool {
         self.context.flags.is_sampled()
     }

@@ -28,7 +28,10 @@ impl Propagation {
         }
         let debug = context.debug;
         match context.state {
-            Err(_) => remove(TRACESTATE, sink),
+            Err(_) => match tracestate_of_root(sampled).filter(|_| written.is_ok()) {
+                Some(value) => ignore(sink.set(TRACESTATE, &value)),
+                None => remove(TRACESTATE, sink),
+            },
             // What is forwarded with its parent-id is forwarded as it came (rule TP-34).
             Ok(_) if written.is_err() => {}
             // What came in `tracestate` belongs to another context, or to none.

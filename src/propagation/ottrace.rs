@@ -44,6 +44,9 @@ fn extract(headers: &[u8]) -> Result<Carried, Malformed> {
 
 /// Rule OTT-03: the left half of the trace-id has no place here.
 fn inject(outgoing: &Outgoing<'_>, sink: &mut dyn Sink) -> Result<(), Refused> {
+    if outgoing.context.trace_id.low() == 0 {
+        return outgoing.withhold(OTTRACE.headers, sink);
+    }
     let trace_id = outgoing.context.trace_id.to_hex();
     let (_, low) = trace_id.split_at(16);
     outgoing.put(SAMPLED, if outgoing.is_sampled() { b"true" } else { b"false" }, sink)?;

@@ -24,17 +24,26 @@ fn extract(headers: &[u8]) -> Result<Carried, Malformed> {
 /// x-amzn-trace-id = piece *( ";" piece )      ; piece = key "=" value, in any order, with spaces around it
 /// ```
 fn read(value: &[u8]) -> Result<Carried, FormatError> {
-    let (mut root, mut parent, mut sampled) = (None, None, None);
+    let (mut root, mut parent, mut sampled) = (None, None, None::<&[u8]>);
     for piece in pieces(value) {
-        match key_and_value(piece).ok_or(FormatError::Shape)? {
-            (b"Root", value) => root = Some(value),
-            (b"Parent", value) => parent = Some(value),
-            (b"Sampled", b"1") => sampled = Some(true),
-            (b"Sampled", b"0") => sampled = Some(false),
-            // Rule XR-04: `?` and anything else leave the decision to us.
-            _ => {}
+        let (key, value) = key_and_value(piece).ok_or(FormatError::Shape)?;
+        let place = match key {
+            b"Root" => &mut root,
+            b"Parent" => &mut parent,
+            b"Sampled" => &mut sampled,
+            _ => continue,
+        };
+        // Two values joined by a comma repeat their keys.
+        if place.replace(value).is_some() {
+            return Err(FormatError::Repeated);
         }
     }
+    let sampled = match sampled {
+        Some(b"1") => Some(true),
+        Some(b"0") => Some(false),
+        // Rule XR-04: `?` and anything else leave the decision to us.
+        _ => None,
+    };
     let trace_id = read_root(root.unwrap_or_default())?;
     let parent_id = parent.map(read_parent).transpose()?;
     Ok(Carried::Valid(Remote { trace_id, parent_id, sampled, debug: false }))

@@ -110,7 +110,7 @@ fn fixed_point(decimal: &str) -> Option<Option<u64>> {
 
 impl fmt::Display for ProbabilityError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} is not a number from 0 to 1", self.0)
+        write!(f, "{} is not a number from 0 to 1", self.0.escape_debug())
     }
 }
 

@@ -190,7 +190,7 @@ fn check_key(key: &[u8]) -> Result<(), TraceStateError> {
 fn check_value(value: &[u8]) -> Result<(), TraceStateError> {
     match value.len() {
         0 => Err(TraceStateError::ValueEmpty),
-        1..=Member::MAX_LEN if value.iter().all(is_value_octet) => Ok(()),
+        1..=Member::MAX_LEN if value.iter().all(is_value_octet) && !value.ends_with(b" ") => Ok(()),
         1..=Member::MAX_LEN => Err(TraceStateError::Value),
         _ => Err(TraceStateError::ValueLong),
     }

@@ -46,7 +46,7 @@ fn every_field_is_read() {
             "propagation": {"extract": ["b3", "datadog", "b3"], "inject": ["xray"], "remove": ["X-Old"]},
             "sampling": {"probability": 0.25, "parent": "raise"},
             "exclude": [{"path_prefix": "/healthz", "method": "GET"}],
-            "response": {"validate": false, "inject": ["traceresponse", "server-timing"], "when": "sampled"},
+            "response": {"validate": false, "inject": ["traceresponse", "server-timing", "traceresponse"], "when": "sampled"},
             "access_log": {"filter_state": true}, "log": {"format": "trace=%(trace_id)s"}
         }"#,
     )
@@ -82,6 +82,9 @@ fn a_refusal_names_the_path_the_bound_and_the_value() {
         (r#"{"enabled": "yes"}"#, r#"enabled: "yes" is not true or false"#),
         (r#"{"header": "trace parent"}"#, r#"header: "trace parent" is not a header name of 1 to 128 "#),
         (r#"{"header": "Tracestate"}"#, r#"header: "tracestate" is the name of another header"#),
+        (r#"{"header": "B3"}"#, r#"header: "b3" is the name of another header"#),
+        (r#"{"header": "server-timing"}"#, r#"header: "server-timing" is the name of another header"#),
+        ("{\"a\\nb\": 1}", "a\\nb: there is no such field"),
         (r#"{"sampling": [0.5]}"#, "sampling: [0.5] is not an object"),
         (r#"{"sampling": {"probability": 1.5}}"#, "sampling.probability: 1.5 is not a number from 0 to 1"),
         (
@@ -157,7 +160,9 @@ fn a_bad_variable_of_ours_is_refused() {
     let rows = [
         ("ENABLE_DISTRIBUTED_TRACING", "on", r#""on" is neither "true" nor "false""#),
         ("TRACE_SAMPLING_RATE", "10%", "10% is not a number from 0 to 1"),
+        ("TRACE_SAMPLING_RATE", "0.1\n0.2", "0.1\\n0.2 is not a number from 0 to 1"),
         ("TRACE_HEADER_NAME", "a b", r#""a b" is not a header name"#),
+        ("TRACE_HEADER_NAME", "baggage", r#""baggage" is the name of another header"#),
         ("TRACE_LOG_FORMAT", "100%", r#""100%" has a % that begins neither"#),
     ];
     for (name, value, problem) in rows {

@@ -2,8 +2,8 @@
 
 use rand::SeedableRng;
 use rand::rngs::ChaCha12Rng;
+use tracewarden::w3c::{Member, TraceState, TraceStateError as S};
 use tracewarden::w3c::{SpanId, TraceFlags, TraceId, TraceParent, TraceParentError as P};
-use tracewarden::w3c::{TraceState, TraceStateError as S};
 
 const T: &str = "0af7651916cd43dd8448eb211c80319c";
 const P_: &str = "b7ad6b7169203331";
@@ -285,6 +285,21 @@ fn refuses_every_invalid_tracestate_with_its_reason() {
     for reason in S::ALL {
         assert!(reasons_seen.contains(reason), "no row reaches {reason:?}");
     }
+}
+
+#[test]
+fn a_member_of_our_own_is_as_valid_as_one_that_came() {
+    for (key, value, reason) in [
+        (&b"a"[..], &b"b "[..], S::Value),
+        (b"a", b" ", S::Value),
+        (b"a", b"", S::ValueEmpty),
+        (b"A", b"b", S::Key),
+        (b"a", b"b=c", S::Value),
+    ] {
+        assert_eq!(Member::new(key, value), Err(reason), "TS-22: {value:?}");
+    }
+    let list = TraceState::parse([b"x=1,a=2".as_slice()]).unwrap().with(Member::new(b"a", b" b").unwrap());
+    assert_eq!(list.to_bytes(), b"a= b,x=1", "TS-41");
 }
 
 #[test]

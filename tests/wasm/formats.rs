@@ -63,6 +63,7 @@ const VECTORS: &[(&str, &str, Headers, Sent)] = &[
     ("X24", "xray", &[("X-Amzn-Trace-Id", "Root=1-4bf92f35-77b34da6a3ce929d0e0e4736;Parent=00f067aa0ba902b7;Sampled=?")], Context(T32, S16, "01")),
     ("X25", "xray", &[("X-Amzn-Trace-Id", "Root=2-4bf92f35-77b34da6a3ce929d0e0e4736")], New("03", Some("x-amzn-trace-id trace_id"))),
     ("XR-01", "xray", &[("X-Amzn-Trace-Id", "Root=1-4bf92f35-77b34da6a3ce929d0e0e4736;Parent")], New("03", Some("x-amzn-trace-id shape"))),
+    ("repeated", "xray", &[("X-Amzn-Trace-Id", "Root=1-4bf92f35-77b34da6a3ce929d0e0e4736;Sampled=1,Root=1-4bf92f35-77b34da6a3ce929d0e0e4737;Sampled=0")], New("03", Some("x-amzn-trace-id repeated"))),
     ("XR-07", "xray", &[("X-Amzn-Trace-Id", "Rootx=1-4bf92f35-77b34da6a3ce929d0e0e4736")], New("03", Some("x-amzn-trace-id trace_id"))),
     ("X26", "gcp", &[("X-Cloud-Trace-Context", "4bf92f3577b34da6a3ce929d0e0e4736/67667974448284343;o=1")], Context(T32, S16, "01")),
     ("X27", "gcp", &[("X-Cloud-Trace-Context", "4bf92f3577b34da6a3ce929d0e0e4736/18446744073709551616;o=1")], New("03", Some("x-cloud-trace-context span_id"))),
@@ -205,6 +206,41 @@ fn every_format_is_written_as_its_rules_say() {
                 "{name}: not written, not touched"
             );
         }
+    }
+}
+
+#[test]
+fn a_format_without_room_for_the_trace_id_says_nothing() {
+    const HALF: &str = "00-0af7651916cd43dd0000000000000000-b7ad6b7169203331-01";
+    let rows = [("ottrace", "ot-tracer-traceid", "1"), ("datadog", "x-datadog-trace-id", "1")];
+    for (format, header, value) in rows {
+        let config = config(&["tracecontext"], &["tracecontext", format]);
+        for (runner, outcome) in run(&config, &[("traceparent", HALF), (header, value)]) {
+            assert_eq!(outcome.request.get(header), None, "{runner}, {format}: a trace-id of zeros is none");
+            assert_eq!(only(runner, &outcome.request, "traceparent"), HALF, "{runner}, {format}");
+        }
+    }
+}
+
+#[test]
+fn what_datadog_would_refuse_is_not_written() {
+    let config = config(&["datadog", "tracecontext"], &["datadog"]);
+    let request = [
+        ("x-datadog-trace-id", "11803532876627986230"),
+        ("x-datadog-parent-id", "67667974448284343"),
+        ("x-datadog-tags", "_dd.p.dm,_dd.p.tid=4bf92f3577b34da6,_dd.p.a=1,"),
+    ];
+    for (runner, outcome) in run(&config, &request) {
+        let tags = only(runner, &outcome.request, "x-datadog-tags");
+        assert_eq!(
+            tags, "_dd.p.tid=4bf92f3577b34da6,_dd.p.a=1",
+            "{runner}: a tag without a value spoils them all"
+        );
+    }
+    let request =
+        [("traceparent", W3C), ("x-datadog-sampling-priority", "2"), ("x-datadog-sampling-priority", "2")];
+    for (runner, outcome) in run(&config, &request) {
+        assert_eq!(only(runner, &outcome.request, "x-datadog-sampling-priority"), "2", "{runner}: one line");
     }
 }
 

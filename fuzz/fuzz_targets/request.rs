@@ -1,0 +1,44 @@
+//! A request and its response, whole: any headers, any valid configuration, and a host that may refuse.
+#![no_main]
+
+use libfuzzer_sys::{fuzz_mutator, fuzz_target, fuzzer_mutate};
+use tracewarden::metrics::Direction;
+use tracewarden_fuzz::host::{Known, Wire};
+use tracewarden_fuzz::scenario::Scenario;
+use tracewarden_fuzz::setup::Setup;
+use tracewarden_fuzz::{generate, request, response};
+
+fuzz_target!(|data: &[u8]| {
+    let scenario = Scenario::parse(data);
+    let Some(setup) = Setup::load(&scenario.config) else { return };
+    let mut wire = scenario.wire(scenario.request.clone());
+    let map = scenario.request.serialized();
+    let mut known = scenario.known();
+    if setup.config.correlation.is_some() {
+        remember(&setup, &map, &mut known);
+    }
+    let stream = request::check(&setup, &map, &mut known, &mut wire).expect("the map is whole");
+    known.response = scenario.response.serialized();
+    let mut wire = scenario.wire(scenario.response.clone());
+    response::check(&setup.config, stream, &mut known, &mut wire);
+});
+
+/// Lets the same request come in before, so that there is something to recall.
+fn remember(setup: &Setup, map: &[u8], known: &mut Known) {
+    let mut earlier = Known::new(Direction::Inbound, true);
+    let mut wire = Wire::default();
+    request::check(setup, map, &mut earlier, &mut wire);
+    known.memory = wire.remembered;
+}
+
+fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
+    if seed.is_multiple_of(2) {
+        return fuzzer_mutate(data, size, max_size);
+    }
+    let mutated = generate::scenario(&data[..size], seed);
+    match data.get_mut(..mutated.len()).filter(|_| mutated.len() <= max_size) {
+        Some(place) => place.copy_from_slice(&mutated),
+        None => return fuzzer_mutate(data, size, max_size),
+    }
+    mutated.len()
+});

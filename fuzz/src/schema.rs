@@ -1,0 +1,221 @@
+//! What a configuration may say, as a table, beside the way in which Tracewarden reads it.
+
+use serde_json::Value;
+
+use crate::formats;
+
+/// Whether the environment and the JSON are to be accepted; `None` where a number is too near to its bound to
+/// tell with a float, and for a list that says something twice.
+#[must_use]
+pub fn accepts(json: &[u8], environment: impl Fn(&str) -> Option<String>) -> Option<bool> {
+    let variables: [(&str, Check); 4] = [
+        ("ENABLE_DISTRIBUTED_TRACING", |text| {
+            Some(["true", "false"].contains(&text.to_ascii_lowercase().as_str()))
+        }),
+        ("TRACE_HEADER_NAME", is_own_header),
+        ("TRACE_LOG_FORMAT", |text| Some(is_format(text))),
+        ("TRACE_SAMPLING_RATE", |text| is_probability(text.trim())),
+    ];
+    let variables = variables.into_iter().map(|(name, check)| {
+        let value = environment(name).unwrap_or_default();
+        if value.is_empty() { Some(true) } else { check(&value) }
+    });
+    let json = match json.trim_ascii() {
+        b"" => Some(true),
+        text => serde_json::from_slice(text).map_or(Some(false), |value| matches(&value, ROOT)),
+    };
+    all(variables.chain([json]))
+}
+
+type Check = fn(&str) -> Option<bool>;
+
+/// What a field may hold.
+#[derive(Clone, Copy)]
+enum Kind {
+    Bool,
+    Word(&'static [&'static str]),
+    Words(&'static [&'static str]),
+    Text(fn(&str) -> bool),
+    Probability,
+    Header,
+    Names,
+    Count,
+    Object(Fields),
+    Rules(Fields),
+    /// What depends on the environment, or on another field.
+    Unjudged,
+}
+
+type Fields = &'static [(&'static str, Kind)];
+
+const HEADERS: &[&str] = &["traceparent", "traceresponse", "server-timing"];
+const ANY: Kind = Kind::Text(|_| true);
+const DIRECTIONS: Kind = Kind::Word(&["auto", "inbound", "outbound"]);
+const FORMATS: &[&str] = &[
+    "tracecontext",
+    "b3",
+    "b3multi",
+    "jaeger",
+    "xray",
+    "gcp",
+    "datadog",
+    "ottrace",
+    "grpc_trace_bin",
+    "sw8",
+];
+const RULE: Fields = &[
+    ("host", ANY),
+    ("path", ANY),
+    ("path_prefix", ANY),
+    ("method", ANY),
+    ("user_agent_prefix", ANY),
+    ("grpc_service", ANY),
+    ("header", Kind::Unjudged),
+    ("direction", DIRECTIONS),
+];
+const ROOT: Kind = Kind::Object(&[
+    ("enabled", Kind::Bool),
+    ("mode", Kind::Word(&["enforce", "observe"])),
+    ("role", Kind::Word(&["edge", "internal"])),
+    ("direction", DIRECTIONS),
+    ("start", Kind::Word(&["always", "never"])),
+    ("parent_id", Kind::Word(&["auto", "forward", "new"])),
+    ("header", Kind::Header),
+    ("trace_id_source", Kind::Word(&["random", "x-request-id"])),
+    ("correlation", Kind::Object(&[("slots", Kind::Count), ("ttl_seconds", Kind::Count)])),
+    (
+        "sampling",
+        Kind::Object(&[
+            ("probability", Kind::Probability),
+            ("parent", Kind::Word(&["respect", "ignore", "raise"])),
+            ("rules", Kind::Unjudged),
+            ("force", Kind::Unjudged),
+            ("max_traces_per_second_per_worker", Kind::Count),
+        ]),
+    ),
+    (
+        "propagation",
+        Kind::Object(&[
+            ("extract", Kind::Words(FORMATS)),
+            ("inject", Kind::Words(FORMATS.split_at(9).0)),
+            ("remove", Kind::Names),
+        ]),
+    ),
+    (
+        "trust",
+        Kind::Object(&[
+            ("default", Kind::Word(&["trusted", "untrusted"])),
+            ("trusted", Kind::Unjudged),
+            ("untrusted", Kind::Word(&["restart", "ignore_sampled", "strip"])),
+            ("baggage", Kind::Bool),
+        ]),
+    ),
+    ("egress", Kind::Unjudged),
+    ("baggage", Kind::Unjudged),
+    ("exclude", Kind::Rules(RULE)),
+    (
+        "response",
+        Kind::Object(&[
+            ("validate", Kind::Bool),
+            ("inject", Kind::Words(HEADERS)),
+            ("when", Kind::Word(&["always", "sampled"])),
+        ]),
+    ),
+    ("access_log", Kind::Object(&[("filter_state", Kind::Bool)])),
+    ("log", Kind::Object(&[("format", Kind::Text(is_format))])),
+]);
+
+fn matches(value: &Value, kind: Kind) -> Option<bool> {
+    let is_word = |value: &Value, words: &[&str]| value.as_str().is_some_and(|text| words.contains(&text));
+    let list = value.as_array();
+    match kind {
+        Kind::Bool => Some(value.is_boolean()),
+        Kind::Word(words) => Some(is_word(value, words)),
+        Kind::Words(words) => {
+            let Some(list) = list else { return Some(false) };
+            let is_repeated = |(place, value)| list[..place].contains(value);
+            let is_good = list.iter().all(|value| is_word(value, words));
+            if is_good && list.iter().enumerate().any(is_repeated) { None } else { Some(is_good) }
+        }
+        Kind::Header => value.as_str().map_or(Some(false), is_own_header),
+        Kind::Names => {
+            Some(list.is_some_and(|list| list.iter().all(|value| value.as_str().is_some_and(is_header_name))))
+        }
+        Kind::Count => Some(value.as_u64().is_some_and(|count| (1..=1_000_000).contains(&count))),
+        Kind::Unjudged => None,
+        Kind::Text(check) => Some(value.as_str().is_some_and(check)),
+        Kind::Probability => match value {
+            Value::Number(number) => is_probability(number.as_str()),
+            _ => Some(false),
+        },
+        Kind::Object(fields) => {
+            let Some(object) = value.as_object() else { return Some(false) };
+            all(object.iter().map(|(name, value)| {
+                let field = fields.iter().find(|(field, _)| field == name);
+                field.map_or(Some(false), |(_, kind)| matches(value, *kind))
+            }))
+        }
+        Kind::Rules(fields) => {
+            let Some(list) = list else { return Some(false) };
+            let is_any = |(field, value): (&String, &Value)| field == "direction" && value == "auto";
+            let is_empty = |rule: &Value| rule.as_object().is_some_and(|rule| rule.iter().all(is_any));
+            all(list
+                .iter()
+                .map(|rule| if is_empty(rule) { Some(false) } else { matches(rule, Kind::Object(fields)) }))
+        }
+    }
+}
+
+/// Whether all hold; one that does not hold outweighs one that nobody can tell.
+fn all(checks: impl Iterator<Item = Option<bool>>) -> Option<bool> {
+    let mut result = Some(true);
+    for check in checks {
+        match check {
+            Some(false) => return check,
+            Some(true) => {}
+            None => result = None,
+        }
+    }
+    result
+}
+
+/// A probability in plain decimal, where it is short enough and far enough from 1 for a float to tell.
+fn is_probability(text: &str) -> Option<bool> {
+    let (number, exponent) = text.split_once(['e', 'E']).map_or((text, None), |(n, e)| (n, Some(e)));
+    let digits = number.replacen('.', "", 1);
+    let unsigned = exponent.map(|exponent| exponent.strip_prefix(['+', '-']).unwrap_or(exponent));
+    let is_number = |text: &str| !text.is_empty() && text.bytes().all(|octet| octet.is_ascii_digit());
+    if !is_number(&digits) || !unsigned.is_none_or(is_number) {
+        return Some(false);
+    }
+    if number.len() > 400 {
+        return Some(false);
+    }
+    if unsigned.is_some_and(|exponent| exponent.len() > 3) {
+        return None;
+    }
+    let value: f64 = text.parse().ok()?;
+    ((value - 1.0).abs() > 1e-12 || value == 1.0 && digits.len() < 15).then_some(value <= 1.0)
+}
+
+/// Whether `traceparent` may be called so; not judged of names that have another meaning.
+fn is_own_header(name: &str) -> Option<bool> {
+    let mut others = formats::FORMATS.iter().flat_map(|(_, headers)| headers.iter().copied());
+    let is_other = |other: &str| other.eq_ignore_ascii_case(name);
+    let is_known = ["baggage", "server-timing", "traceresponse"].into_iter().any(is_other);
+    if is_known || others.any(is_other) { None } else { Some(is_header_name(name)) }
+}
+
+fn is_header_name(name: &str) -> bool {
+    let is_token = |octet: u8| octet.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&octet);
+    (1..=128).contains(&name.len()) && name.bytes().all(is_token) && !name.eq_ignore_ascii_case("tracestate")
+}
+
+/// Whether every percent sign begins a field or another percent sign.
+fn is_format(format: &str) -> bool {
+    format.split("%%").all(|part| {
+        part.split('%')
+            .skip(1)
+            .all(|field| field.starts_with("(trace_id)s") || field.starts_with("(span_id)s"))
+    })
+}
