@@ -17,7 +17,8 @@ fn exports_exactly_the_callbacks_in_the_list() {
 fn has_no_path_of_the_machine_that_built_it() {
     let octets = std::fs::read(module_path()).unwrap();
     let text = String::from_utf8_lossy(&octets);
-    for place in [env!("CARGO_MANIFEST_DIR"), ".cargo/registry", "/home/", "/root/"] {
+    let home = std::env::var("HOME").unwrap();
+    for place in [env!("CARGO_MANIFEST_DIR"), ".cargo/registry", home.as_str()] {
         assert!(!text.contains(place), "{place}");
     }
 }
