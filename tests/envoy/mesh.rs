@@ -23,6 +23,8 @@ const STORY: &[(&str, u64)] = &[
     ("corrupt direction=outbound header=traceparent reason=upper_case", 1),
     // What the pod received with the same request is what it sends on.
     ("repairs by=correlation direction=outbound", 2),
+    // The inbound listeners write Zipkin's format beside W3C's, so they tell which one they read.
+    ("formats format=tracecontext", 6),
     ("sampled by=probability decision=record", 3),
     ("sampled by=parent decision=record", 9),
     // The applications say nothing of traces in their responses; the listeners before them do.

@@ -2,7 +2,7 @@
 
 use hyper::header::{HeaderName, HeaderValue};
 
-use crate::services::{Call, Service, TRACEPARENT, TRACESTATE, X_REQUEST_ID};
+use crate::services::{B3, Call, Service, TRACEPARENT, TRACESTATE, X_REQUEST_ID};
 
 /// The reply of a service, as indented lines of plain text.
 pub(crate) struct Story(String);
@@ -10,7 +10,7 @@ pub(crate) struct Story(String);
 impl Story {
     pub(crate) fn received(service: &Service, path: &str, headers: &hyper::HeaderMap) -> Self {
         let mut story = Self(format!("{} received {path} with\n", service.name));
-        let trace_headers = [TRACEPARENT, TRACESTATE, X_REQUEST_ID];
+        let trace_headers = [TRACEPARENT, TRACESTATE, B3, X_REQUEST_ID];
         let lines = trace_headers
             .iter()
             .flat_map(|name| headers.get_all(name).iter().map(move |value| (name, value)));
