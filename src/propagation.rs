@@ -154,6 +154,16 @@ impl<'a> TraceContext<'a> {
         }
     }
 
+    /// Takes from W3C's headers, which name the same trace, what this format does not say: the `tracestate`, the random
+    /// flag and, for Datadog, whose tracer looks for its parent in the `tracestate`, the parent-id (rule DD-08).
+    fn complete_with(&mut self, w3c: Self) {
+        self.state = w3c.state;
+        self.random = w3c.random;
+        if self.format == Format::Datadog || self.parent_id.is_none() {
+            self.parent_id = w3c.parent_id;
+        }
+    }
+
     /// The context as it came, as far as `traceparent` can say it.
     pub(crate) fn parent(&self) -> Option<TraceParent> {
         let parent_id = self.parent_id?;

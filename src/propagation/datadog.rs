@@ -3,9 +3,9 @@
 
 use super::format::{decimal, only};
 use super::{Carried, Format, FormatError, Outgoing, Propagator, Remote};
-use crate::headers::{Malformed, scan};
+use crate::headers::{Malformed, TRACESTATE, scan};
 use crate::pass::{Refused, Sink};
-use crate::w3c::{SpanId, TraceId, decode, trim_ows};
+use crate::w3c::{SpanId, TraceId, TraceState, decode, trim_ows};
 
 const TRACE_ID: &str = "x-datadog-trace-id";
 const PARENT_ID: &str = "x-datadog-parent-id";
@@ -66,13 +66,22 @@ fn inject(outgoing: &Outgoing<'_>, sink: &mut dyn Sink) -> Result<(), Refused> {
     outgoing.put(PARENT_ID, context.parent_id.number().to_string().as_bytes(), sink)
 }
 
-/// Rule DD-09: a priority that came in stays where it says the same, since only it tells who decided.
+/// Rules DD-06 and DD-09: a priority that came in stays where it says the same, since only it tells who decided; it
+/// stands in a header of its own, or in Datadog's member of the `tracestate`.
 fn put_priority(outgoing: &Outgoing<'_>, sink: &mut dyn Sink) -> Result<(), Refused> {
-    let came = outgoing.came(PRIORITY).filter(|_| outgoing.continued).map(trim_ows);
+    let told = || outgoing.came(PRIORITY).map(trim_ows).or_else(|| priority_in_tracestate(outgoing.headers));
+    let came = if outgoing.continued { told() } else { None };
     let says_the_same =
         |value: &&[u8]| read_priority(value).is_some_and(|priority| (priority > 0) == outgoing.is_sampled());
     let own: &[u8] = if outgoing.is_sampled() { b"1" } else { b"0" };
     outgoing.put(PRIORITY, came.filter(says_the_same).unwrap_or(own), sink)
+}
+
+/// `s` in `dd=s:2;o:rum;p:00f067aa0ba902b7` (rule DD-05).
+fn priority_in_tracestate(headers: &[u8]) -> Option<&[u8]> {
+    let [lines] = scan(headers, [TRACESTATE]).ok()?;
+    let member = TraceState::parse(lines.iter()).ok()?.value(b"dd")?;
+    member.split(|octet| *octet == b';').find_map(|pair| pair.strip_prefix(b"s:"))
 }
 
 /// The left half of the trace-id, then those of the tags that came in which travel (rule DD-04).

@@ -35,7 +35,7 @@ impl Propagation {
             // What is forwarded with its parent-id is forwarded as it came (rule TP-34).
             Ok(_) if written.is_err() => {}
             // What came in `tracestate` belongs to another context, or to none.
-            Ok(_) if elsewhere => match tracestate_of_root(sampled) {
+            Ok(list) if elsewhere && list.is_empty() => match tracestate_of_root(sampled) {
                 Some(value) => ignore(sink.set(TRACESTATE, &value)),
                 None => remove_lines(TRACESTATE, carriers.tracestate, sink),
             },

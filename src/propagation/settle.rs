@@ -87,10 +87,12 @@ impl<'a> Settled<'a> {
         if matches!(read, Extracted::Corrupt(_)) {
             self.carriers.corrupt.push(format);
         }
-        match (&self.extracted, read) {
+        match (&mut self.extracted, read) {
             (Extracted::Valid(used), Extracted::Valid(other)) => {
                 if used.trace_id != other.trace_id {
                     sink.count(Counter::Conflict { used: used.format, other: other.format });
+                } else if other.format == Format::TraceContext {
+                    used.complete_with(other);
                 }
             }
             (Extracted::Valid(_) | Extracted::Corrupt(_), Extracted::Corrupt(corruption)) => {

@@ -223,6 +223,47 @@ fn a_format_without_room_for_the_trace_id_says_nothing() {
 }
 
 #[test]
+fn datadogs_priority_is_reconciled_with_the_sampled_flag() {
+    // X34, X35, DD-06: the flag, Datadog's member of the tracestate, the priority that goes out.
+    let rows = [
+        ("01", "dd=s:-1", "1"),
+        ("00", "dd=s:-1", "-1"),
+        ("01", "dd=s:2;o:rum", "2"),
+        ("00", "dd=s:1", "0"),
+        ("01", "a=1", "1"),
+        ("01", "dd=o:rum;s:x", "1"),
+    ];
+    let config = config(&["tracecontext"], &["tracecontext", "datadog"]);
+    for (flags, state, priority) in rows {
+        let traceparent = format!("{}{flags}", &W3C[..53]);
+        for (runner, outcome) in run(&config, &[("traceparent", &traceparent), ("tracestate", state)]) {
+            let name = format!("{runner}, {flags} {state}");
+            assert_eq!(only(&name, &outcome.request, "x-datadog-sampling-priority"), priority, "{name}");
+            assert_eq!(only(&name, &outcome.request, "tracestate"), state, "{name}: DD-10, left alone");
+        }
+    }
+}
+
+#[test]
+fn formats_that_name_the_same_trace_complete_each_other() {
+    const DATADOG: [(&str, &str); 4] = [
+        ("x-datadog-trace-id", "11803532876627986230"),
+        ("x-datadog-parent-id", "1"),
+        ("x-datadog-sampling-priority", "2"),
+        ("x-datadog-tags", "_dd.p.tid=4bf92f3577b34da6"),
+    ];
+    let config = config(&["datadog", "b3", "tracecontext"], &["datadog", "tracecontext"]);
+    let mut request = DATADOG.to_vec();
+    request.extend([("traceparent", W3C), ("tracestate", "dd=s:2;p:00f067aa0ba902b7,a=1")]);
+    for (runner, outcome) in run(&config, &request) {
+        assert_eq!(only(runner, &outcome.request, "traceparent"), W3C, "{runner}: DD-08, W3C's parent-id");
+        assert_eq!(only(runner, &outcome.request, "x-datadog-parent-id"), "67667974448284343", "{runner}");
+        assert_eq!(only(runner, &outcome.request, "tracestate"), "dd=s:2;p:00f067aa0ba902b7,a=1", "{runner}");
+        assert!(!outcome.counters.iter().any(|counter| counter.starts_with("conflicts")), "{runner}");
+    }
+}
+
+#[test]
 fn what_datadog_would_refuse_is_not_written() {
     let config = config(&["datadog", "tracecontext"], &["datadog"]);
     let request = [
