@@ -3,6 +3,7 @@
 mod environment;
 mod fields;
 mod json;
+mod value;
 
 use core::fmt;
 

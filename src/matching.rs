@@ -1,5 +1,7 @@
 //! Conditions on a request, for those parts of the configuration that are about some requests only.
 
+use regex_lite::{Regex, RegexBuilder};
+
 use crate::headers::{Malformed, scan};
 use crate::metrics::Direction;
 
@@ -11,6 +13,7 @@ pub(crate) struct Match {
     /// The path, without its query.
     pub(crate) path: Option<String>,
     pub(crate) path_prefix: Option<String>,
+    pub(crate) path_regex: Option<Pattern>,
     pub(crate) method: Option<String>,
     pub(crate) user_agent_prefix: Option<String>,
     /// The service of a gRPC request, such as `shop.v1.Cart`.
@@ -18,6 +21,38 @@ pub(crate) struct Match {
     pub(crate) header: Option<HeaderMatch>,
     pub(crate) direction: Option<Direction>,
 }
+
+/// A regular expression that the whole path, without its query, must match. It takes time in proportion to the length of
+/// the path and of the expression, whatever either of them is.
+#[derive(Clone, Debug)]
+pub(crate) struct Pattern(Regex);
+
+impl Pattern {
+    pub(crate) fn parse(text: &str) -> Result<Self, String> {
+        let build = |text: &str| RegexBuilder::new(text).size_limit(MAX_PATTERN).build();
+        // Alone first: parentheses that only the frame around them completes would leave it.
+        let whole = build(text).and_then(|_| build(&format!("^(?:{text})$")));
+        whole.map(Self).map_err(|error| format!("{text:?} is no regular expression: {error}"))
+    }
+
+    /// A path of other octets than text matches nothing, and neither does one that is longer than any that we look at.
+    fn holds(&self, path: &[u8]) -> bool {
+        path.len() <= MAX_PATH && core::str::from_utf8(path).is_ok_and(|path| self.0.is_match(path))
+    }
+}
+
+impl PartialEq for Pattern {
+    fn eq(&self, other: &Self) -> bool {
+        self.0.as_str() == other.0.as_str()
+    }
+}
+
+impl Eq for Pattern {}
+
+/// How many octets a pattern may take when it is ready to run.
+const MAX_PATTERN: usize = 64 * 1024;
+/// How much of a path a pattern is tried on.
+const MAX_PATH: usize = 2048;
 
 /// A header that must be there, and the value that one of its lines must have, if one is stated.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,6 +99,7 @@ impl Match {
         };
         is(&self.host, &|wanted| is_host(request.host, wanted))
             && is(&self.path, &|wanted| request.path_without_query() == wanted)
+            && self.path_regex.as_ref().is_none_or(|pattern| pattern.holds(request.path_without_query()))
             && is(&self.path_prefix, &|wanted| request.path.starts_with(wanted))
             && is(&self.method, &|wanted| request.method == wanted)
             && is(&self.user_agent_prefix, &|wanted| request.user_agent.starts_with(wanted))

@@ -11,7 +11,8 @@ fuzz_target!(|data: &[u8]| {
     let environment =
         |name: &str| variables.iter().find(|(other, _)| other == name).map(|(_, value)| value.clone());
     let loaded = work::bounded(8 * data.len(), || Config::load(json, environment));
-    if let Some(expected) = schema::accepts(json, environment) {
+    let expected = schema::accepts(json, environment).filter(|_| !loaded.as_ref().is_err_and(only_we_refuse));
+    if let Some(expected) = expected {
         assert_eq!(loaded.is_ok(), expected, "{loaded:?}");
     }
     let on_bad = OnBadConfig::load(environment).err();
@@ -27,6 +28,12 @@ fuzz_target!(|data: &[u8]| {
         says(&loaded.config, &serde_json::from_slice(json.trim_ascii()).unwrap_or_default());
     }
 });
+
+/// What `serde_json` reads and Tracewarden does not: an object with the same name twice, and a very deep one.
+fn only_we_refuse(error: &impl ToString) -> bool {
+    let text = error.to_string();
+    ["another name is due", "something less deep is due"].iter().any(|due| text.contains(due))
+}
 
 fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
     if seed.is_multiple_of(2) {

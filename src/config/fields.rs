@@ -11,7 +11,7 @@ use crate::correlation::Correlation;
 use crate::egress::{Egress, Strip};
 use crate::exclude::Exclude;
 use crate::labels::{Labelled, labels};
-use crate::matching::{HeaderMatch, Match};
+use crate::matching::{HeaderMatch, Match, Pattern};
 use crate::metrics::Direction;
 use crate::notice::LogFormat;
 use crate::propagation::{Format, Propagation};
@@ -159,6 +159,7 @@ fn conditions(node: Node) -> Result<Match, ConfigError> {
             host: fields.take("host", Node::string)?,
             path: fields.take("path", Node::string)?,
             path_prefix: fields.take("path_prefix", Node::string)?,
+            path_regex: fields.take("path_regex", |node| node.text(Pattern::parse))?,
             method: fields.take("method", Node::string)?,
             user_agent_prefix: fields.take("user_agent_prefix", Node::string)?,
             grpc_service: fields.take("grpc_service", Node::string)?,

@@ -2,9 +2,8 @@
 
 use core::num::NonZeroU32;
 
-use serde_json::{Map, Value};
-
 use super::ConfigError;
+use super::value::Value;
 use crate::labels::Labelled;
 use crate::sampling::Threshold;
 
@@ -18,7 +17,7 @@ pub(super) struct Node {
 /// An object whose fields are taken one by one; what is left in the end nobody knows.
 pub(super) struct Object {
     path: String,
-    fields: Map<String, Value>,
+    fields: Vec<(String, Value)>,
     known: Vec<&'static str>,
 }
 
@@ -26,11 +25,9 @@ impl Node {
     /// Reads the whole document; none at all is an empty object.
     pub(super) fn document(json: &[u8]) -> Result<Self, ConfigError> {
         let value = match json.trim_ascii() {
-            [] => Value::Object(Map::new()),
-            text => serde_json::from_slice(text).map_err(|error| ConfigError {
-                place: "the configuration".to_owned(),
-                problem: error.to_string(),
-            })?,
+            [] => Value::Object(Vec::new()),
+            text => Value::parse(text)
+                .map_err(|problem| ConfigError { place: "the configuration".to_owned(), problem })?,
         };
         Ok(Self { path: String::new(), value })
     }
@@ -43,19 +40,23 @@ impl Node {
     }
 
     pub(super) fn list(self) -> Result<Vec<Self>, ConfigError> {
-        let Value::Array(values) = self.value else { return Err(self.is_not("a list")) };
+        let Value::List(values) = self.value else { return Err(self.is_not("a list")) };
         let path = self.path;
         let places = values.into_iter().enumerate();
         Ok(places.map(|(place, value)| Self { path: format!("{path}[{place}]"), value }).collect())
     }
 
     pub(super) fn boolean(self) -> Result<bool, ConfigError> {
-        self.value.as_bool().ok_or_else(|| self.is_not("true or false"))
+        match self.value {
+            Value::Bool(value) => Ok(value),
+            _ => Err(self.is_not("true or false")),
+        }
     }
 
     /// Reads one of an enum's labels.
     pub(super) fn word<T: Labelled>(self) -> Result<T, ConfigError> {
-        let found = T::ALL.iter().find(|word| self.value.as_str() == Some(word.label()));
+        let found =
+            T::ALL.iter().find(|word| matches!(&self.value, Value::Text(text) if text == word.label()));
         found.copied().ok_or_else(|| {
             let labels: Vec<String> = T::ALL.iter().map(|word| format!("{:?}", word.label())).collect();
             self.is_not(&format!("one of {}", labels.join(", ")))
@@ -65,7 +66,7 @@ impl Node {
     /// Reads a text, and makes of it what `parse` does.
     pub(super) fn text<T>(self, parse: impl FnOnce(&str) -> Result<T, String>) -> Result<T, ConfigError> {
         match &self.value {
-            Value::String(text) => parse(text).map_err(|problem| self.refused(problem)),
+            Value::Text(text) => parse(text).map_err(|problem| self.refused(problem)),
             _ => Err(self.is_not("a text")),
         }
     }
@@ -77,7 +78,7 @@ impl Node {
     pub(super) fn probability(self) -> Result<Threshold, ConfigError> {
         match &self.value {
             Value::Number(number) => {
-                Threshold::from_probability(number.as_str()).map_err(|error| self.refused(error.to_string()))
+                Threshold::from_probability(number).map_err(|error| self.refused(error.to_string()))
             }
             _ => Err(self.is_not("a number from 0 to 1")),
         }
@@ -85,10 +86,12 @@ impl Node {
 
     /// Reads a whole number from 1 to 1,000,000.
     pub(super) fn whole_number(self) -> Result<NonZeroU32, ConfigError> {
-        const MAX: u64 = 1_000_000;
-        let number =
-            self.value.as_u64().filter(|number| *number <= MAX).and_then(|number| u32::try_from(number).ok());
-        number.and_then(NonZeroU32::new).ok_or_else(|| self.is_not("a whole number from 1 to 1000000"))
+        const MAX: u32 = 1_000_000;
+        let number = match &self.value {
+            Value::Number(text) => text.parse::<NonZeroU32>().ok().filter(|number| number.get() <= MAX),
+            _ => None,
+        };
+        number.ok_or_else(|| self.is_not("a whole number from 1 to 1000000"))
     }
 
     pub(super) fn refused(&self, problem: String) -> ConfigError {
@@ -114,7 +117,8 @@ impl Object {
     // Apart from `take`, of which there is one for every type that is read.
     fn field(&mut self, name: &'static str) -> Option<Node> {
         self.known.push(name);
-        let value = self.fields.remove(name)?;
+        let place = self.fields.iter().position(|(known, _)| known == name)?;
+        let (_, value) = self.fields.swap_remove(place);
         let path = if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) };
         Some(Node { path, value })
     }

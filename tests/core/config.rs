@@ -77,7 +77,7 @@ fn a_refusal_names_the_path_the_bound_and_the_value() {
     let rows: &[(&str, &str)] = &[
         (r#"{"rol": "edge"}"#, "rol: there is no such field; there are enabled, mode, role, "),
         (r#"{"role": "gateway"}"#, r#"role: "gateway" is not one of "edge", "internal""#),
-        (r#"{"role": ["edge"]}"#, r#"role: ["edge"] is not one of "edge", "internal""#),
+        (r#"{"role": ["edge"]}"#, r#"role: a list is not one of "edge", "internal""#),
         (r#"{"start": null}"#, r#"start: null is not one of "always", "never""#),
         (r#"{"enabled": "yes"}"#, r#"enabled: "yes" is not true or false"#),
         (r#"{"header": "trace parent"}"#, r#"header: "trace parent" is not a header name of 1 to 128 "#),
@@ -85,7 +85,7 @@ fn a_refusal_names_the_path_the_bound_and_the_value() {
         (r#"{"header": "B3"}"#, r#"header: "b3" is the name of another header"#),
         (r#"{"header": "server-timing"}"#, r#"header: "server-timing" is the name of another header"#),
         ("{\"a\\nb\": 1}", "a\\nb: there is no such field"),
-        (r#"{"sampling": [0.5]}"#, "sampling: [0.5] is not an object"),
+        (r#"{"sampling": [0.5]}"#, "sampling: a list is not an object"),
         (r#"{"sampling": {"probability": 1.5}}"#, "sampling.probability: 1.5 is not a number from 0 to 1"),
         (
             r#"{"sampling": {"probability": -1e-9}}"#,
@@ -118,9 +118,18 @@ fn a_refusal_names_the_path_the_bound_and_the_value() {
             r#"{"direction": "sideways"}"#,
             r#"direction: "sideways" is not one of "auto", "inbound", "outbound""#,
         ),
-        ("[]", "the configuration: [] is not an object"),
-        ("{} {}", "the configuration: trailing characters"),
-        (r#"{"mode": "#, "the configuration: EOF"),
+        ("[]", "the configuration: a list is not an object"),
+        ("{} {}", "the configuration: the end is due at line 1, column 4"),
+        (r#"{"mode": "#, "the configuration: a value is due at line 1, column 9"),
+        (
+            r#"{"sampling": {"rules": [{"match": {"path_regex": "("}, "probability": 1}]}}"#,
+            r#"sampling.rules[0].match.path_regex: "(" is no regular expression: "#,
+        ),
+        (
+            r#"{"sampling": {"rules": [{"match": {"path_regex": "/a)|(?:/b"}, "probability": 1}]}}"#,
+            r#"sampling.rules[0].match.path_regex: "/a)|(?:/b" is no regular expression: "#,
+        ),
+        (r#"{"mode": "observe", "mode": "enforce"}"#, "the configuration: another name is due"),
     ];
     for (json, begin) in rows {
         let message = load(json).expect_err(json).to_string();

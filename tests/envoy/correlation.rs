@@ -13,8 +13,9 @@ const PODS_REQUESTS: usize = 200;
 fn side(direction: &str) -> Value {
     let configuration = format!(r#"{{"direction": "{direction}", "start": "never", "correlation": {{}}}}"#);
     let mut plugin = tracewarden_in("", &configuration);
-    let vm = &mut plugin["typed_config"]["config"]["vm_config"];
-    merge(vm, json!({"configuration": typed("google.protobuf.StringValue", json!({"value": direction}))}));
+    let own = typed("google.protobuf.StringValue", json!({"value": direction}));
+    let vm = plugin.pointer_mut("/typed_config/config/vm_config").expect("a plugin has a VM");
+    merge(vm, json!({"configuration": own}));
     plugin
 }
 

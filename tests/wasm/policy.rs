@@ -14,6 +14,9 @@ fn the_first_rule_that_matches_decides() {
         (r#"{"match": {"path": "/cart"}, "probability": 1}"#, "sampled record rule"),
         (r#"{"match": {"path_prefix": "/ca"}, "probability": 1}"#, "sampled record rule"),
         (r#"{"match": {"path_prefix": "/x"}, "probability": 1}"#, "sampled drop probability"),
+        (r#"{"match": {"path_regex": "/c[a-z]+t"}, "probability": 1}"#, "sampled record rule"),
+        (r#"{"match": {"path_regex": "/ca"}, "probability": 1}"#, "sampled drop probability"),
+        (r#"{"match": {"path_regex": "/x|/cart"}, "probability": 1}"#, "sampled record rule"),
         (r#"{"match": {"host": "Shop.example.org"}, "probability": 1}"#, "sampled record rule"),
         (r#"{"match": {"host": "*.example.org"}, "probability": 1}"#, "sampled record rule"),
         (r#"{"match": {"host": "example.org"}, "probability": 1}"#, "sampled drop probability"),
@@ -52,6 +55,42 @@ fn the_first_rule_that_matches_decides() {
             assert_eq!(decision(&outcome), *counter, "{runner}, {rules}");
         }
     }
+}
+
+#[test]
+fn a_pattern_takes_bounded_work_whatever_the_path() {
+    let mut vm = Vm::start(&MODULE).unwrap();
+    // A backtracking engine takes 2^n steps for this one.
+    let config =
+        br#"{"direction": "inbound", "sampling": {"rules": [{"match": {"path_regex": "/(a+)+b"}, "probability": 0}]}}"#;
+    let root = vm.root(config).unwrap().unwrap();
+    for path in [format!("/{}", "a".repeat(2000)), format!("/{}", "a".repeat(60_000)), "/\u{e9}".to_owned()] {
+        let stream = vm.stream(root).unwrap();
+        vm.request(stream, [(":path", path.as_str())]).unwrap();
+        assert!(vm.fuel_used() < 5_000_000, "{} octets take {}", path.len(), vm.fuel_used());
+    }
+    assert!(counters(&vm).contains(&"sampled record probability 3".to_owned()));
+}
+
+#[test]
+fn every_hop_and_worker_decides_the_same_about_a_trace() {
+    let config = r#""parent": "ignore", "probability": 0.5, "rules": [{"match": {"path": "/cart"}, "probability": 0.25}]"#;
+    let mut kept = 0;
+    for n in 0..400_u64 {
+        // Spread over the range that the threshold is compared with.
+        let randomness = n * 0x00a3_d70a_3d70_a3d7 % (1 << 56);
+        let traceparent = format!("00-0af7651916cd43dd00{randomness:014x}-b7ad6b7169203331-00");
+        let [native, wasm] = run(config, &[("traceparent", traceparent.as_bytes())]);
+        assert_eq!(decision(&native.1), decision(&wasm.1), "{traceparent}");
+        assert_eq!(
+            decision(&native.1) == "sampled record rule",
+            randomness >= 0xc0_0000_0000_0000,
+            "{traceparent}"
+        );
+        kept += usize::from(decision(&native.1) == "sampled record rule");
+    }
+    // Five standard deviations of 400 draws at a quarter are 43.
+    assert!((57..=143).contains(&kept), "{kept} of 400");
 }
 
 #[test]
