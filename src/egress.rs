@@ -1,10 +1,11 @@
 //! What leaves the mesh: contexts that mean something inside of it need not be known outside.
 
+use crate::baggage::BAGGAGE;
 use crate::headers::TRACESTATE;
 use crate::labels::labels;
 use crate::matching::{Match, Request};
 use crate::metrics::Direction;
-use crate::pass::Sink;
+use crate::pass::{Sink, ignore};
 
 /// What is kept from which hosts; the first entry that matches counts.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -34,16 +35,11 @@ impl Egress {
 }
 
 impl Strip {
-    /// Removes it, where it is not a context.
+    /// Removes what stands beside a context.
     pub(crate) fn apply(self, sink: &mut dyn Sink) {
-        let names: &[&str] = match self {
-            Self::TraceState => &[TRACESTATE],
-            Self::Baggage => &[crate::baggage::BAGGAGE],
-            Self::All => &[TRACESTATE, crate::baggage::BAGGAGE],
-        };
-        for name in names {
-            // A refusal is counted at the edge.
-            let _ = sink.remove(name);
-        }
+        ignore(sink.remove(match self {
+            Self::TraceState => TRACESTATE,
+            Self::Baggage | Self::All => BAGGAGE,
+        }));
     }
 }

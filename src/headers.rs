@@ -38,6 +38,17 @@ pub(crate) fn scan<'a, const N: usize>(
     Ok(found)
 }
 
+/// The first line of a header. A map that cannot be read has none: it was refused when the request was first scanned.
+pub(crate) fn first<'a>(serialized: &'a [u8], name: &'a str) -> Option<&'a [u8]> {
+    let [lines] = scan(serialized, [name]).ok()?;
+    lines.first()
+}
+
+/// Whether there is a line of the header.
+pub(crate) fn has(serialized: &[u8], name: &str) -> bool {
+    first(serialized, name).is_some()
+}
+
 /// A name and a value.
 type Entry<'a> = (&'a [u8], &'a [u8]);
 

@@ -7,6 +7,11 @@ pub(crate) trait Labelled: Copy + 'static {
 
     /// The word as it is written.
     fn label(self) -> &'static str;
+
+    /// The one that is written so.
+    fn of_label(label: &str) -> Option<Self> {
+        Self::ALL.iter().find(|word| word.label() == label).copied()
+    }
 }
 
 /// Declares an enum whose values have labels: the words for them in metrics, configuration and documents.

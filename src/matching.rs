@@ -51,7 +51,7 @@ impl Eq for Pattern {}
 
 /// How many octets a pattern may take when it is ready to run.
 const MAX_PATTERN: usize = 64 * 1024;
-/// How much of a path a pattern is tried on.
+/// How many octets a path may have that a pattern is tried on.
 const MAX_PATH: usize = 2048;
 
 /// A header that must be there, and the value that one of its lines must have, if one is stated.

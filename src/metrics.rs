@@ -6,6 +6,7 @@ use crate::config::{Config, Mode, Role, Start, TraceIdSource};
 use crate::exclude::Exclude;
 use crate::labels::labels;
 use crate::propagation::{Format, FormatError};
+use crate::request_id::X_REQUEST_ID;
 use crate::sampling::{DecidedBy, SamplingDecision};
 use crate::w3c::{TraceParentError, TraceStateError};
 
@@ -202,7 +203,7 @@ impl Corruption {
         match self {
             Self::TraceParent(reason) => (crate::headers::TRACEPARENT, reason.label()),
             Self::TraceState(reason) => (crate::headers::TRACESTATE, reason.label()),
-            Self::RequestId => ("x-request-id", "uuid"),
+            Self::RequestId => (X_REQUEST_ID, "uuid"),
             Self::Format(format, reason) => (format.header(), reason.label()),
         }
     }
@@ -303,7 +304,7 @@ impl fmt::Display for Corruption {
         match self {
             Self::TraceParent(reason) => write!(f, "{}: {reason}", crate::headers::TRACEPARENT),
             Self::TraceState(reason) => write!(f, "{}: {reason}", crate::headers::TRACESTATE),
-            Self::RequestId => f.write_str("x-request-id: it is no UUID"),
+            Self::RequestId => write!(f, "{X_REQUEST_ID}: it is no UUID"),
             Self::Format(format, reason) => write!(f, "{}: {reason}", format.header()),
         }
     }

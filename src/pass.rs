@@ -7,7 +7,7 @@ use crate::baggage::{self, BAGGAGE};
 use crate::config::{Config, Mode, ParentId, ResponseHeader, Role, Start, TraceIdSource};
 use crate::correlation::Correlation;
 use crate::egress::Strip;
-use crate::headers::{Malformed, scan};
+use crate::headers::{Malformed, has};
 use crate::metrics::{Corruption, Counter, Direction, Repair, Verdict};
 use crate::notice::Notice;
 use crate::propagation::{Carriers, Extracted, Settled, TraceContext};
@@ -134,17 +134,15 @@ fn leave_alone(config: &Config, headers: &[u8], trusted: bool, direction: Direct
     }
 }
 
-/// Removes what the upstream must not learn, and baggage beyond its bounds: secrets and guesses at them, and the baggage of those who are not trusted.
+/// Removes what the upstream must not learn, and baggage beyond its bounds: secrets and guesses at them, and the baggage
+/// of those who are not trusted.
 fn remove_untold(config: &Config, headers: &[u8], trusted: bool, sink: &mut impl Sink) {
     for secret in config.sampling.force.iter().chain(config.trust.secrets()) {
         if secret.is_tried_in(headers) {
             ignore(sink.remove(&secret.name));
         }
     }
-    if !trusted
-        && !config.trust.baggage
-        && scan(headers, [BAGGAGE]).is_ok_and(|[lines]| lines.first().is_some())
-    {
+    if !trusted && !config.trust.baggage && has(headers, BAGGAGE) {
         ignore(sink.remove(BAGGAGE));
     } else if config.limit_baggage {
         baggage::limit(headers, sink);
@@ -233,11 +231,11 @@ fn act(
 ) -> (Option<TraceParent>, Option<Repair>) {
     let Settled { extracted, repaired, carriers } = settled;
     let kept_back = config.egress.strip(carriers.headers, carriers.direction);
-    if kept_back == Some(Strip::All) {
-        config.propagation.strip(carriers.headers, sink);
-    }
     let done = match kept_back {
-        Some(Strip::All) => (None, None),
+        Some(Strip::All) => {
+            config.propagation.strip(carriers.headers, sink);
+            (None, None)
+        }
         _ => send(config, extracted, repaired, &carriers, facts, sink),
     };
     if let Some(strip) = kept_back {
@@ -382,4 +380,4 @@ fn publish(verdict: Verdict, came: Option<TraceParent>, sent: Option<TraceParent
 }
 
 /// A refusal that changes nothing of what we believe to be on the wire; the edge has counted it.
-fn ignore(_: Result<(), Refused>) {}
+pub(crate) fn ignore(_: Result<(), Refused>) {}

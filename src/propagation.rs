@@ -40,7 +40,7 @@ pub struct Propagation {
 }
 
 /// What came in.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) enum Extracted<'a> {
     /// No context, but perhaps a decision about the trace that starts here (rule B3-10).
     Absent(Option<bool>),
@@ -51,7 +51,7 @@ pub(crate) enum Extracted<'a> {
 }
 
 /// A valid context; a bad `tracestate` does not spoil it (rule TP-31).
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct TraceContext<'a> {
     pub(crate) format: Format,
     /// Whether it is not in `traceparent`, and must be written there whatever this hop decides.
@@ -77,17 +77,7 @@ fn extract_w3c<'a>(traceparent: Lines<'a>, tracestate: Lines<'a>) -> Extracted<'
     let repeated = traceparent.is_repeated();
     let parsed = if repeated { Err(TraceParentError::Repeated) } else { TraceParent::parse(line) };
     match parsed {
-        Ok(TraceParent { trace_id, parent_id, flags }) => Extracted::Valid(TraceContext {
-            format: Format::TraceContext,
-            elsewhere: false,
-            trace_id,
-            parent_id: Some(parent_id),
-            sampled: Some(flags.is_sampled()),
-            random: flags.is_random(),
-            debug: false,
-            chosen_by_sender: false,
-            state: TraceState::parse(tracestate.iter()),
-        }),
+        Ok(sent) => Extracted::Valid(TraceContext::of(sent, TraceState::parse(tracestate.iter()))),
         Err(reason) => Extracted::Corrupt(Corruption::TraceParent(reason)),
     }
 }
@@ -138,20 +128,25 @@ impl Extracted<'_> {
 }
 
 impl<'a> TraceContext<'a> {
-    /// A context that this pod received with another request.
-    pub(crate) fn remembered(received: TraceParent) -> Self {
-        let TraceParent { trace_id, parent_id, flags } = received;
+    /// W3C's context, as it came in its two headers.
+    fn of(sent: TraceParent, state: Result<TraceState<'a>, TraceStateError>) -> Self {
+        let TraceParent { trace_id, parent_id, flags } = sent;
         Self {
             format: Format::TraceContext,
-            elsewhere: true,
+            elsewhere: false,
             trace_id,
             parent_id: Some(parent_id),
             sampled: Some(flags.is_sampled()),
             random: flags.is_random(),
             debug: false,
             chosen_by_sender: false,
-            state: Ok(TraceState::default()),
+            state,
         }
+    }
+
+    /// A context that this pod received with another request.
+    pub(crate) fn remembered(received: TraceParent) -> Self {
+        Self { elsewhere: true, ..Self::of(received, Ok(TraceState::default())) }
     }
 
     /// Takes from W3C's headers, which name the same trace, what this format does not say: the `tracestate`, the random
@@ -183,6 +178,7 @@ impl<'a> TraceContext<'a> {
         flag || !self.elsewhere && sampled.is_own() && !tells(self.ot(), sampled)
     }
 }
+
 /// The value of the `tracestate` that goes out beside a parent-id of this hop, or `None` if that is what came in.
 fn tracestate_of_child(list: TraceState<'_>, sampled: Sampled) -> Option<Vec<u8>> {
     let ot = list.value(OtState::KEY).and_then(OtState::parse);

@@ -70,6 +70,13 @@ fn trim_ows_start(mut text: &[u8]) -> &[u8] {
     text
 }
 
+/// What stands before and after the first such octet.
+pub(crate) fn split_once(text: &[u8], separator: u8) -> Option<(&[u8], &[u8])> {
+    let place = text.iter().position(|octet| *octet == separator)?;
+    let (before, after) = text.split_at_checked(place)?;
+    Some((before, after.get(1..)?))
+}
+
 pub(crate) fn trim_ows(text: &[u8]) -> &[u8] {
     let mut text = trim_ows_start(text);
     while let [rest @ .., last] = text

@@ -1,7 +1,7 @@
 //! What environment variables say, for fields that the JSON leaves out.
 
 use super::ConfigError;
-use crate::labels::labels;
+use crate::labels::{Labelled, labels};
 use crate::notice::LogFormat;
 use crate::propagation::{Format, Propagation};
 use crate::sampling::{Parent, Sampler, Threshold};
@@ -34,11 +34,7 @@ impl OnBadConfig {
     /// There is another word in it.
     pub fn load(environment: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigError> {
         let word = |word: &str| {
-            Self::ALL
-                .iter()
-                .find(|known| word == known.label())
-                .copied()
-                .ok_or(format!("{word:?} is neither \"refuse\" nor \"bypass\""))
+            Self::of_label(word).ok_or_else(|| format!("{word:?} is neither \"refuse\" nor \"bypass\""))
         };
         Ok(ours(environment, "TRACEWARDEN_ON_BAD_CONFIG", word)?.unwrap_or(Self::Refuse))
     }
@@ -116,9 +112,9 @@ fn propagation(variable: impl Fn(&str) -> Option<String>, notices: &mut Vec<Stri
     let Some(list) = variable("OTEL_PROPAGATORS") else { return propagation };
     let mut formats = Vec::new();
     for name in list.split(',').map(str::trim).filter(|name| !matches!(*name, "" | "baggage" | "none")) {
-        match Format::ALL.iter().find(|format| format.label() == name) {
-            Some(format) if formats.contains(format) => {}
-            Some(format) => formats.push(*format),
+        match Format::of_label(name) {
+            Some(format) if formats.contains(&format) => {}
+            Some(format) => formats.push(format),
             None => notices.push(format!("OTEL_PROPAGATORS: {name:?} is not supported, and is left out")),
         }
     }

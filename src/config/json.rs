@@ -26,8 +26,7 @@ impl Node {
     pub(super) fn document(json: &[u8]) -> Result<Self, ConfigError> {
         let value = match json.trim_ascii() {
             [] => Value::Object(Vec::new()),
-            text => Value::parse(text)
-                .map_err(|problem| ConfigError { place: "the configuration".to_owned(), problem })?,
+            text => Value::parse(text).map_err(|problem| refused("", problem))?,
         };
         Ok(Self { path: String::new(), value })
     }
@@ -55,9 +54,8 @@ impl Node {
 
     /// Reads one of an enum's labels.
     pub(super) fn word<T: Labelled>(self) -> Result<T, ConfigError> {
-        let found =
-            T::ALL.iter().find(|word| matches!(&self.value, Value::Text(text) if text == word.label()));
-        found.copied().ok_or_else(|| {
+        let found = if let Value::Text(text) = &self.value { T::of_label(text) } else { None };
+        found.ok_or_else(|| {
             let labels: Vec<String> = T::ALL.iter().map(|word| format!("{:?}", word.label())).collect();
             self.is_not(&format!("one of {}", labels.join(", ")))
         })
@@ -95,8 +93,7 @@ impl Node {
     }
 
     pub(super) fn refused(&self, problem: String) -> ConfigError {
-        let place = if self.path.is_empty() { "the configuration" } else { &self.path };
-        ConfigError { place: place.to_owned(), problem }
+        refused(&self.path, problem)
     }
 
     fn is_not(&self, wanted: &str) -> ConfigError {
@@ -119,16 +116,22 @@ impl Object {
         self.known.push(name);
         let place = self.fields.iter().position(|(known, _)| known == name)?;
         let (_, value) = self.fields.swap_remove(place);
-        let path = if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) };
-        Some(Node { path, value })
+        Some(Node { path: self.path_of(name), value })
     }
 
     /// Refuses a field that was not taken.
     pub(super) fn finish(self) -> Result<(), ConfigError> {
-        let Some((name, value)) = self.fields.into_iter().next() else { return Ok(()) };
-        let name = name.escape_debug().to_string();
-        let path = if self.path.is_empty() { name } else { format!("{}.{name}", self.path) };
-        Err(Node { path, value }
-            .refused(format!("there is no such field; there are {}", self.known.join(", "))))
+        let Some((name, _)) = self.fields.first() else { return Ok(()) };
+        let path = self.path_of(&name.escape_debug().to_string());
+        Err(refused(&path, format!("there is no such field; there are {}", self.known.join(", "))))
     }
+
+    fn path_of(&self, name: &str) -> String {
+        if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) }
+    }
+}
+
+fn refused(path: &str, problem: String) -> ConfigError {
+    let place = if path.is_empty() { "the configuration" } else { path };
+    ConfigError { place: place.to_owned(), problem }
 }

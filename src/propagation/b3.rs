@@ -1,6 +1,6 @@
 //! Zipkin's formats, rules B3-01 to B3-11 ([B3 propagation](https://github.com/openzipkin/b3-propagation)).
 
-use super::format::{only, span_id, trace_id};
+use super::format::{only, only_line, trace_id, unpadded_span_id};
 use super::{Carried, Format, FormatError, Outgoing, Propagator, Remote};
 use crate::headers::{Malformed, scan};
 use crate::pass::{Refused, Sink};
@@ -24,9 +24,7 @@ pub(super) const MULTI: Propagator = Propagator {
 };
 
 fn extract_single(headers: &[u8]) -> Result<Carried, Malformed> {
-    let [lines] = scan(headers, [B3])?;
-    let read = only(lines).and_then(|value| value.map_or(Ok(Carried::Absent), read_single));
-    Ok(read.into())
+    only_line(headers, B3, read_single)
 }
 
 /// ```text
@@ -41,7 +39,7 @@ fn read_single(value: &[u8]) -> Result<Carried, FormatError> {
     let (trace_id, parent_id) = ids(first, span)?;
     let told = pieces.next().map(|text| state(text).ok_or(FormatError::Sampled)).transpose()?;
     if let Some(parent) = pieces.next() {
-        span_id_of_16(parent).map_err(|_| FormatError::Shape)?;
+        unpadded_span_id(parent).map_err(|_| FormatError::Shape)?;
     }
     if pieces.next().is_some() {
         return Err(FormatError::Shape);
@@ -116,9 +114,5 @@ fn ids(trace: &[u8], span: &[u8]) -> Result<(TraceId, SpanId), FormatError> {
     if !matches!(trace.len(), 16 | 32) {
         return Err(FormatError::TraceId);
     }
-    Ok((trace_id(trace)?, span_id_of_16(span)?))
-}
-
-fn span_id_of_16(digits: &[u8]) -> Result<SpanId, FormatError> {
-    if digits.len() == 16 { span_id(digits) } else { Err(FormatError::SpanId) }
+    Ok((trace_id(trace)?, unpadded_span_id(span)?))
 }

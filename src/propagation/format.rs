@@ -1,9 +1,9 @@
 use core::fmt;
 
 use super::{TraceContext, b3, datadog, gcp, grpc_trace_bin, jaeger, ottrace, sw8, xray};
-use crate::headers::{Lines, Malformed, scan};
+use crate::headers::{Lines, Malformed, first, scan};
 use crate::labels::labels;
-use crate::pass::{Refused, Sink};
+use crate::pass::{Refused, Sink, ignore};
 use crate::w3c::{SpanId, TraceId, TraceParent, TraceState, decode, trim_ows};
 
 labels! {
@@ -112,9 +112,7 @@ pub(crate) struct Outgoing<'a> {
 impl<'a> Outgoing<'a> {
     /// The first line of a header as it came in.
     pub(super) fn came(&self, name: &'static str) -> Option<&'a [u8]> {
-        // A map that cannot be read was refused before anything goes out.
-        let [lines] = scan(self.headers, [name]).ok()?;
-        lines.first()
+        first(self.headers, name)
     }
 
     /// Writes a header, unless that is just what came in.
@@ -127,8 +125,7 @@ impl<'a> Outgoing<'a> {
     /// Removes a header, if it came in.
     pub(super) fn take(&self, name: &'static str, sink: &mut dyn Sink) {
         if self.came(name).is_some() {
-            // A refusal is counted at the edge; the ids are in another header.
-            let _ = sink.remove(name);
+            ignore(sink.remove(name));
         }
     }
 
@@ -151,6 +148,11 @@ pub(super) fn trace_id(digits: &[u8]) -> Result<TraceId, FormatError> {
 /// Reads up to 16 hexadecimal digits, in lower case, as the right-most of a span-id.
 pub(super) fn span_id(digits: &[u8]) -> Result<SpanId, FormatError> {
     padded(digits).and_then(|digits| SpanId::parse(&digits).ok()).ok_or(FormatError::SpanId)
+}
+
+/// Reads exactly 16 of them.
+pub(super) fn unpadded_span_id(digits: &[u8]) -> Result<SpanId, FormatError> {
+    if digits.len() == 16 { span_id(digits) } else { Err(FormatError::SpanId) }
 }
 
 /// Reads one or two hexadecimal digits, in lower case, as an octet.
@@ -178,6 +180,16 @@ pub(super) fn decimal(digits: &[u8]) -> Option<u64> {
 /// The only line of a header: a second one leaves it open which of them counts.
 pub(super) fn only<'a>(lines: Lines<'a>) -> Result<Option<&'a [u8]>, FormatError> {
     if lines.is_repeated() { Err(FormatError::Repeated) } else { Ok(lines.first().map(trim_ows)) }
+}
+
+/// Reads a format that is made of one header.
+pub(super) fn only_line(
+    headers: &[u8],
+    name: &'static str,
+    read: fn(&[u8]) -> Result<Carried, FormatError>,
+) -> Result<Carried, Malformed> {
+    let [lines] = scan(headers, [name])?;
+    Ok(only(lines).and_then(|value| value.map_or(Ok(Carried::Absent), read)).into())
 }
 
 impl Format {

@@ -1,11 +1,11 @@
 //! Google Cloud's format, rules GC-01 to GC-05
 //! ([Google Cloud Trace, trace context](https://cloud.google.com/trace/docs/trace-context)).
 
-use super::format::{decimal, only, trace_id};
+use super::format::{decimal, only_line, trace_id};
 use super::{Carried, Format, FormatError, Outgoing, Propagator, Remote};
-use crate::headers::{Malformed, scan};
+use crate::headers::Malformed;
 use crate::pass::{Refused, Sink};
-use crate::w3c::SpanId;
+use crate::w3c::{SpanId, split_once};
 
 const X_CLOUD_TRACE_CONTEXT: &str = "x-cloud-trace-context";
 
@@ -13,9 +13,7 @@ pub(super) const GCP: Propagator =
     Propagator { format: Format::Gcp, headers: &[X_CLOUD_TRACE_CONTEXT], extract, inject: Some(inject) };
 
 fn extract(headers: &[u8]) -> Result<Carried, Malformed> {
-    let [lines] = scan(headers, [X_CLOUD_TRACE_CONTEXT])?;
-    let read = only(lines).and_then(|value| value.map_or(Ok(Carried::Absent), read));
-    Ok(read.into())
+    only_line(headers, X_CLOUD_TRACE_CONTEXT, read)
 }
 
 /// ```text
@@ -24,10 +22,7 @@ fn extract(headers: &[u8]) -> Result<Carried, Malformed> {
 fn read(value: &[u8]) -> Result<Carried, FormatError> {
     let (trace, rest) = value.split_at_checked(32).ok_or(FormatError::TraceId)?;
     let trace_id = trace_id(trace)?;
-    let (span, option) = match rest.iter().position(|octet| *octet == b';') {
-        Some(place) => rest.split_at_checked(place).unwrap_or((rest, b"")),
-        None => (rest, &b""[..]),
-    };
+    let (span, option) = split_once(rest, b';').map_or((rest, None), |(span, option)| (span, Some(option)));
     let parent_id = match span {
         b"" | b"/" => None,
         // Rule GC-02: a span of zero names no span.
@@ -35,8 +30,8 @@ fn read(value: &[u8]) -> Result<Carried, FormatError> {
         _ => return Err(FormatError::Shape),
     };
     let sampled = match option {
-        b"" | b";o=" => None,
-        [b';', b'o', b'=', digit] if digit.is_ascii_digit() => Some(*digit != b'0'),
+        None | Some(b"o=") => None,
+        Some([b'o', b'=', digit]) if digit.is_ascii_digit() => Some(*digit != b'0'),
         _ => return Err(FormatError::Sampled),
     };
     Ok(Carried::Valid(Remote { trace_id, parent_id, sampled, debug: false }))

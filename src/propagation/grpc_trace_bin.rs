@@ -1,9 +1,10 @@
 //! OpenCensus' binary format, rules GB-01 to GB-04
 //! ([OpenCensus, binary encoding](https://github.com/census-instrumentation/opencensus-specs/blob/master/encodings/BinaryEncoding.md)).
 
+use super::format::only_line;
 use super::{Carried, Format, FormatError, Outgoing, Propagator, Remote};
 use crate::base64;
-use crate::headers::{Malformed, scan};
+use crate::headers::Malformed;
 use crate::pass::{Refused, Sink};
 use crate::w3c::{SpanId, TraceId};
 
@@ -13,9 +14,7 @@ pub(super) const GRPC_TRACE_BIN: Propagator =
     Propagator { format: Format::GrpcTraceBin, headers: &[NAME], extract, inject: Some(inject) };
 
 fn extract(headers: &[u8]) -> Result<Carried, Malformed> {
-    let [lines] = scan(headers, [NAME])?;
-    let read = super::format::only(lines).and_then(|value| value.map_or(Ok(Carried::Absent), read));
-    Ok(read.into())
+    only_line(headers, NAME, read)
 }
 
 /// ```text

@@ -1,7 +1,7 @@
 use super::format::PROPAGATORS;
 use super::{Carriers, Format, Outgoing, Propagation, TraceContext, tracestate_of_child, tracestate_of_root};
-use crate::headers::{Lines, TRACESTATE, scan};
-use crate::pass::{Refused, Sink};
+use crate::headers::{Lines, TRACESTATE, has};
+use crate::pass::{Refused, Sink, ignore};
 use crate::sampling::Sampled;
 use crate::w3c::{TraceFlags, TraceParent};
 
@@ -27,23 +27,18 @@ impl Propagation {
             written = sink.set(&self.header, &goes.to_bytes());
         }
         let debug = context.debug;
-        match context.state {
-            Err(_) => match tracestate_of_root(sampled).filter(|_| written.is_ok()) {
-                Some(value) => ignore(sink.set(TRACESTATE, &value)),
-                None => remove(TRACESTATE, sink),
-            },
-            // What is forwarded with its parent-id is forwarded as it came (rule TP-34).
-            Ok(_) if written.is_err() => {}
-            // What came in `tracestate` belongs to another context, or to none.
-            Ok(list) if elsewhere && list.is_empty() => match tracestate_of_root(sampled) {
-                Some(value) => ignore(sink.set(TRACESTATE, &value)),
-                None => remove_lines(TRACESTATE, carriers.tracestate, sink),
-            },
-            Ok(list) => match tracestate_of_child(list, sampled) {
+        // What is forwarded with its parent-id is forwarded as it came (rule TP-34), unless it is invalid.
+        if written.is_ok() || context.state.is_err() {
+            let state = match context.state {
+                Ok(list) if !(elsewhere && list.is_empty()) => tracestate_of_child(list, sampled),
+                // What came in is invalid, or belongs to another context, or to none.
+                _ => Some(tracestate_of_root(sampled).filter(|_| written.is_ok()).unwrap_or_default()),
+            };
+            match state {
                 None => {}
-                Some(nothing) if nothing.is_empty() => remove(TRACESTATE, sink),
+                Some(nothing) if nothing.is_empty() => remove_lines(TRACESTATE, carriers.tracestate, sink),
                 Some(value) => ignore(sink.set(TRACESTATE, &value)),
-            },
+            }
         }
         if !self.is_w3c_alone() {
             let outgoing = Outgoing { context: goes, debug, headers: carriers.headers, continued: true };
@@ -115,10 +110,10 @@ impl Propagation {
             let suspect = !carriers.trusted || carriers.corrupt.contains(&format);
             suspect && !(written && self.writes(format))
         };
-        if goes(Format::TraceContext) {
-            remove_names(&[&self.header, TRACESTATE], carriers.headers, sink);
-        }
         if !carriers.trusted || !carriers.corrupt.is_empty() {
+            if goes(Format::TraceContext) {
+                remove_names(&[&self.header, TRACESTATE], carriers.headers, sink);
+            }
             for propagator in PROPAGATORS.iter().filter(|propagator| goes(propagator.format)) {
                 remove_names(propagator.headers, carriers.headers, sink);
             }
@@ -145,21 +140,14 @@ impl Propagation {
 
 fn remove_lines(name: &str, lines: Lines<'_>, sink: &mut dyn Sink) {
     if lines.first().is_some() {
-        remove(name, sink);
+        ignore(sink.remove(name));
     }
 }
 
 fn remove_names(names: &[impl AsRef<str>], headers: &[u8], sink: &mut dyn Sink) {
     for name in names {
-        if let Ok([lines]) = scan(headers, [name.as_ref()]) {
-            remove_lines(name.as_ref(), lines, sink);
+        if has(headers, name.as_ref()) {
+            ignore(sink.remove(name.as_ref()));
         }
     }
 }
-
-fn remove(name: &str, sink: &mut dyn Sink) {
-    ignore(sink.remove(name));
-}
-
-/// A refusal that changes nothing of what we believe to be on the wire; the edge has counted it.
-fn ignore(_: Result<(), Refused>) {}

@@ -1,9 +1,9 @@
 //! Jaeger's format, rules JA-01 to JA-07
 //! ([Jaeger client libraries, propagation format](https://www.jaegertracing.io/docs/1.76/client-libraries/#propagation-format)).
 
-use super::format::{only, span_id, trace_id};
+use super::format::{only_line, span_id, trace_id};
 use super::{Carried, Format, FormatError, Outgoing, Propagator, Remote};
-use crate::headers::{Malformed, scan};
+use crate::headers::Malformed;
 use crate::pass::{Refused, Sink};
 
 const UBER_TRACE_ID: &str = "uber-trace-id";
@@ -15,9 +15,7 @@ pub(super) const JAEGER: Propagator =
 const MAX_LEN: usize = 32 + 16 + 16 + 2 + 3 * 3;
 
 fn extract(headers: &[u8]) -> Result<Carried, Malformed> {
-    let [lines] = scan(headers, [UBER_TRACE_ID])?;
-    let read = only(lines).and_then(|value| value.map_or(Ok(Carried::Absent), read));
-    Ok(read.into())
+    only_line(headers, UBER_TRACE_ID, read)
 }
 
 /// ```text

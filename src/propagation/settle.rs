@@ -1,11 +1,9 @@
 use super::{Carried, Extracted, Format, Propagation, Propagator};
-use crate::headers::{Malformed, TRACESTATE, scan};
+use crate::headers::{Lines, Malformed, TRACESTATE, scan};
 use crate::metrics::{Corruption, Counter, Direction};
 use crate::pass::Sink;
 use crate::sampling::{OtState, Question};
 use crate::w3c::TraceId;
-
-use crate::headers::Lines;
 
 /// What the headers of a request say about its trace, all formats considered.
 pub(crate) struct Settled<'a> {
@@ -51,17 +49,17 @@ impl Propagation {
     ) -> Result<Settled<'a>, Malformed> {
         let [traceparent, tracestate] = scan(headers, [&self.header, TRACESTATE])?;
         let carriers = Carriers { direction, headers, traceparent, tracestate, corrupt: Vec::new(), trusted };
-        let w3c = super::extract_w3c(traceparent, tracestate);
+        let w3c = || super::extract_w3c(traceparent, tracestate);
         if self.is_w3c_alone() {
-            return Ok(Settled { extracted: w3c, repaired: false, carriers });
+            return Ok(Settled { extracted: w3c(), repaired: false, carriers });
         }
         let mut settled = Settled { extracted: Extracted::Absent(None), repaired: false, carriers };
         for format in self.extract.iter().copied() {
             let read = match format.propagator() {
                 Some(propagator) => propagator.read(headers)?,
-                None => w3c.clone(),
+                None => w3c(),
             };
-            settled.consider(format, read, direction, sink);
+            settled.consider(format, read, sink);
         }
         if let Extracted::Valid(context) = &settled.extracted {
             sink.count(Counter::Format { format: context.format });
@@ -83,7 +81,8 @@ impl Propagator {
 
 impl<'a> Settled<'a> {
     /// Weighs what the next format says against what those before it said.
-    fn consider(&mut self, format: Format, read: Extracted<'a>, direction: Direction, sink: &mut dyn Sink) {
+    fn consider(&mut self, format: Format, read: Extracted<'a>, sink: &mut dyn Sink) {
+        let direction = self.carriers.direction;
         if matches!(read, Extracted::Corrupt(_)) {
             self.carriers.corrupt.push(format);
         }

@@ -1,10 +1,10 @@
 //! Apache SkyWalking's format, rules SW-01 to SW-04
 //! ([SkyWalking cross-process propagation headers, v3](https://skywalking.apache.org/docs/main/next/en/api/x-process-propagation-headers-v3/)).
 
-use super::format::{only, trace_id};
+use super::format::{only_line, trace_id};
 use super::{Carried, Format, FormatError, Propagator, Remote};
 use crate::base64;
-use crate::headers::{Malformed, scan};
+use crate::headers::Malformed;
 
 const SW8_HEADER: &str = "sw8";
 /// How long a value may be (rule SW-01).
@@ -15,9 +15,7 @@ pub(super) const SW8: Propagator =
     Propagator { format: Format::Sw8, headers: &[SW8_HEADER], extract, inject: None };
 
 fn extract(headers: &[u8]) -> Result<Carried, Malformed> {
-    let [lines] = scan(headers, [SW8_HEADER])?;
-    let read = only(lines).and_then(|value| value.map_or(Ok(Carried::Absent), read));
-    Ok(read.into())
+    only_line(headers, SW8_HEADER, read)
 }
 
 /// ```text

@@ -1,11 +1,11 @@
 //! AWS X-Ray's format, rules XR-01 to XR-07
 //! ([AWS X-Ray, tracing header](https://docs.aws.amazon.com/xray/latest/devguide/xray-concepts.html#xray-concepts-tracingheader)).
 
-use super::format::{only, span_id, trace_id};
+use super::format::{only_line, trace_id, unpadded_span_id};
 use super::{Carried, Format, FormatError, Outgoing, Propagator, Remote};
-use crate::headers::{Malformed, scan};
+use crate::headers::Malformed;
 use crate::pass::{Refused, Sink};
-use crate::w3c::{SpanId, TraceId, trim_ows};
+use crate::w3c::{SpanId, TraceId, split_once, trim_ows};
 
 const X_AMZN_TRACE_ID: &str = "x-amzn-trace-id";
 /// How long a value may become (rule XR-06).
@@ -15,9 +15,7 @@ pub(super) const XRAY: Propagator =
     Propagator { format: Format::XRay, headers: &[X_AMZN_TRACE_ID], extract, inject: Some(inject) };
 
 fn extract(headers: &[u8]) -> Result<Carried, Malformed> {
-    let [lines] = scan(headers, [X_AMZN_TRACE_ID])?;
-    let read = only(lines).and_then(|value| value.map_or(Ok(Carried::Absent), read));
-    Ok(read.into())
+    only_line(headers, X_AMZN_TRACE_ID, read)
 }
 
 /// ```text
@@ -63,7 +61,7 @@ fn read_root(value: &[u8]) -> Result<TraceId, FormatError> {
 }
 
 fn read_parent(value: &[u8]) -> Result<SpanId, FormatError> {
-    if value.len() == 16 { span_id(&value.to_ascii_lowercase()) } else { Err(FormatError::SpanId) }
+    unpadded_span_id(&value.to_ascii_lowercase())
 }
 
 fn inject(outgoing: &Outgoing<'_>, sink: &mut dyn Sink) -> Result<(), Refused> {
@@ -93,7 +91,6 @@ fn pieces(value: &[u8]) -> impl Iterator<Item = &[u8]> {
 }
 
 fn key_and_value(piece: &[u8]) -> Option<(&[u8], &[u8])> {
-    let equals = piece.iter().position(|octet| *octet == b'=')?;
-    let (key, value) = piece.split_at_checked(equals)?;
-    Some((trim_ows(key), trim_ows(value.get(1..)?)))
+    let (key, value) = split_once(piece, b'=')?;
+    Some((trim_ows(key), trim_ows(value)))
 }

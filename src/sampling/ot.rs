@@ -1,5 +1,5 @@
 use super::Threshold;
-use crate::w3c::{Member, decode};
+use crate::w3c::{Member, decode, split_once};
 
 /// OpenTelemetry's member of a `tracestate`: pairs `key:value` joined by `;`
 /// ([OpenTelemetry, `TraceState` handling](https://opentelemetry.io/docs/specs/otel/trace/tracestate-handling/)).
@@ -91,9 +91,7 @@ fn is_threshold(pair: &[u8]) -> bool {
 /// pair = a-z 0*( a-z / 0-9 ) ":" *( A-Z / a-z / 0-9 / "." / "_" / "-" )
 /// ```
 fn split(pair: &[u8]) -> Option<(&[u8], &[u8])> {
-    let colon = pair.iter().position(|octet| *octet == b':')?;
-    let (key, value) = pair.split_at_checked(colon)?;
-    let value = value.get(1..)?;
+    let (key, value) = split_once(pair, b':')?;
     let key_is_good = matches!(key, [b'a'..=b'z', rest @ ..] if rest.iter().all(is_key_octet));
     (key_is_good && value.iter().all(is_value_octet)).then_some((key, value))
 }

@@ -75,9 +75,7 @@ impl TraceId {
         }
         digits
     }
-}
 
-impl TraceId {
     /// The right-most 64 bits, all that some formats have.
     pub(crate) const fn low(self) -> u64 {
         self.0.get() as u64

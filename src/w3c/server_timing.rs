@@ -1,4 +1,4 @@
-use super::trim_ows;
+use super::{split_once, trim_ows};
 
 /// The context that a line of `Server-Timing` tells, in its metric `traceparent` or `trace`.
 ///
@@ -24,9 +24,8 @@ pub(crate) fn server_timing_line(context: &[u8]) -> Vec<u8> {
 }
 
 fn description(parameter: &[u8]) -> Option<&[u8]> {
-    let equals = parameter.iter().position(|octet| *octet == b'=')?;
-    let (name, value) = parameter.split_at_checked(equals)?;
-    let value = trim_ows(value.get(1..)?);
+    let (name, value) = split_once(parameter, b'=')?;
+    let value = trim_ows(value);
     let unquoted = value.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\""));
     trim_ows(name).eq_ignore_ascii_case(b"desc").then_some(unquoted.unwrap_or(value))
 }

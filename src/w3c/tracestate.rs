@@ -1,6 +1,6 @@
 use core::fmt;
 
-use super::trim_ows;
+use super::{split_once, trim_ows};
 use crate::labels::labels;
 
 /// The members of a `tracestate` list, in order, without duplicates
@@ -169,9 +169,7 @@ impl<'a> Member<'a> {
     /// value  = 0*255( %x20-7E without "," and "=" ) ( %x21-7E without "," and "=" )
     /// ```
     fn parse(text: &'a [u8]) -> Result<Self, TraceStateError> {
-        let equals = text.iter().position(|octet| *octet == b'=').ok_or(TraceStateError::NoEquals)?;
-        let (key, value) = text.split_at(equals);
-        let value = value.strip_prefix(b"=").unwrap_or_default();
+        let (key, value) = split_once(text, b'=').ok_or(TraceStateError::NoEquals)?;
         Self::new(key, value)
     }
 }

@@ -32,7 +32,8 @@ thread_local! {
 // With nothing to drop there is no moment at which `with` finds the value gone, and panics.
 const _: () = assert!(!needs_drop::<Vm>());
 
-/// Makes counters visible before they first count, so that rates over them see the step from 0 to 1. The others (reasons of corruption, errors of the host) are defined when they first count.
+/// Makes counters visible before they first count, so that rates over them see the step from 0 to 1. The others
+/// (reasons of corruption, errors of the host) are defined when they first count.
 pub(super) fn define(counters: Vec<Counter>) {
     for counter in counters {
         if let Err(failed) = id(counter) {
