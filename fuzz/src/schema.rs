@@ -48,10 +48,12 @@ enum Kind {
 
 type Fields = &'static [(&'static str, Kind)];
 
-const HEADERS: &[&str] = &["traceparent", "traceresponse", "server-timing"];
+/// Where on a response the context can stand.
+pub(crate) const HEADERS: &[&str] = &["traceparent", "traceresponse", "server-timing"];
 const ANY: Kind = Kind::Text(|_| true);
 const DIRECTIONS: Kind = Kind::Word(&["auto", "inbound", "outbound"]);
-const FORMATS: &[&str] = &[
+/// The formats that are read.
+pub(crate) const FORMATS: &[&str] = &[
     "tracecontext",
     "b3",
     "b3multi",
@@ -63,6 +65,8 @@ const FORMATS: &[&str] = &[
     "grpc_trace_bin",
     "sw8",
 ];
+/// Those that are written.
+pub(crate) const WRITTEN: &[&str] = FORMATS.split_at(9).0;
 const RULE: Fields = &[
     ("host", ANY),
     ("path", ANY),
@@ -97,7 +101,7 @@ const ROOT: Kind = Kind::Object(&[
         "propagation",
         Kind::Object(&[
             ("extract", Kind::Words(FORMATS)),
-            ("inject", Kind::Words(FORMATS.split_at(9).0)),
+            ("inject", Kind::Words(WRITTEN)),
             ("remove", Kind::Names),
         ]),
     ),

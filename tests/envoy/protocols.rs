@@ -7,21 +7,13 @@ use crate::support::bootstrap::{
     all_to, bootstrap, cluster, http2_cluster, listener, listener_with, tracewarden,
 };
 use crate::support::client::{Client, get};
-use crate::support::envoy::{Counters, Envoy, table};
+use crate::support::envoy::{Counters, Envoy, continued, table};
 use crate::support::http1::Message;
 use crate::support::http2::{self, GrpcUpstream, exchange};
 use crate::support::upstream::{Upstream, ok};
 use crate::support::{SAMPLED, assert_new_trace, assert_root};
 
 const CONFIG: &str = r#"{"direction": "inbound"}"#;
-
-fn continued() -> Counters {
-    table(&[
-        ("requests inbound internal enforce continued", 1),
-        ("sampled record parent", 1),
-        ("responses absent", 1),
-    ])
-}
 
 fn lost() -> Counters {
     table(&[

@@ -2,6 +2,7 @@ use arbitrary::{Arbitrary, Result, Unstructured};
 use serde_json::{Map, Value, json};
 
 use super::{Source, pick, random};
+use crate::schema::{FORMATS, HEADERS, WRITTEN};
 
 const WORDS: &[(&str, &[&str])] = &[
     ("mode", &["enforce", "observe"]),
@@ -12,19 +13,6 @@ const WORDS: &[(&str, &[&str])] = &[
     ("trace_id_source", &["random", "x-request-id"]),
     ("header", &["traceparent", "X-Trace", "b3", "traceresponse"]),
 ];
-const FORMATS: &[&str] = &[
-    "b3",
-    "b3multi",
-    "jaeger",
-    "xray",
-    "gcp",
-    "datadog",
-    "ottrace",
-    "grpc_trace_bin",
-    "tracecontext",
-    "sw8",
-];
-const INJECT: &[&str] = &["traceparent", "traceresponse", "server-timing"];
 const PROBABILITIES: &[&str] = &["0", "1", "0.5", "1e-3", "0.9999999", "1.0000000000001", "7e-17", "2"];
 const RULES: &[(&str, &[&str])] = &[
     ("path", &["/cart", "/healthz", ""]),
@@ -104,7 +92,7 @@ pub(super) fn object(source: Source<'_, '_>) -> Result<Value> {
         let mut response = words(&[("when", &["always", "sampled"])], (1, 2), source)?;
         let mut inject = Vec::new();
         while source.ratio(2, 3)? {
-            inject.push(*source.choose(INJECT)?);
+            inject.push(*source.choose(HEADERS)?);
         }
         response.insert("inject".to_owned(), json!(inject));
         response.insert("validate".to_owned(), json!(source.ratio(3, 4)?));
@@ -122,7 +110,7 @@ pub(super) fn object(source: Source<'_, '_>) -> Result<Value> {
         root.insert("exclude".to_owned(), json!(rules));
     }
     if source.ratio(1, 4)? {
-        let lists = [formats(FORMATS, source)?, formats(&FORMATS[..9], source)?];
+        let lists = [formats(FORMATS, source)?, formats(WRITTEN, source)?];
         root.insert("propagation".to_owned(), json!({ "extract": lists[0], "inject": lists[1] }));
     }
     if source.ratio(1, 8)? {

@@ -4,7 +4,7 @@ use std::io::{BufReader, Write};
 use std::net::{Ipv4Addr, TcpStream};
 
 use super::PATIENCE;
-use super::http1::Message;
+use super::http1::{Message, head};
 
 /// One connection.
 pub(crate) struct Client(BufReader<TcpStream>);
@@ -46,10 +46,5 @@ pub(crate) fn get(port: u16, path: &str, lines: &[(&str, &[u8])]) -> Message {
 
 /// A request for the path with these header lines, and nothing changed in them.
 pub(crate) fn request(path: &str, lines: &[(&str, &[u8])]) -> Vec<u8> {
-    let mut octets = format!("GET {path} HTTP/1.1\r\nhost: test\r\n").into_bytes();
-    for (name, value) in lines {
-        octets.extend([name.as_bytes(), b": ", value, b"\r\n"].concat());
-    }
-    octets.extend(b"\r\n");
-    octets
+    head(format!("GET {path} HTTP/1.1\r\nhost: test\r\n"), lines)
 }

@@ -141,6 +141,15 @@ pub(crate) fn table(rows: &[(&str, u64)]) -> Counters {
     rows.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect()
 }
 
+/// What one request with a valid, sampled context counts, where no upstream tells of its trace.
+pub(crate) fn continued() -> Counters {
+    table(&[
+        ("requests inbound internal enforce continued", 1),
+        ("sampled record parent", 1),
+        ("responses absent", 1),
+    ])
+}
+
 fn launch(scratch: &Scratch, bootstrap: &Value, arguments: &[&str]) -> Child {
     let config = scratch.path("envoy.json");
     std::fs::write(&config, bootstrap.to_string()).expect("the configuration is written");

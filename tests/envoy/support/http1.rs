@@ -15,6 +15,16 @@ pub(crate) struct Message {
     pub(crate) body: Vec<u8>,
 }
 
+/// The octets of a head that begins so and goes on with these lines, in which nothing is changed.
+pub(crate) fn head(start: String, lines: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut octets = start.into_bytes();
+    for (name, value) in lines {
+        octets.extend([name.as_bytes(), b": ", value, b"\r\n"].concat());
+    }
+    octets.extend(b"\r\n");
+    octets
+}
+
 impl Message {
     /// Reads a message with its body, or nothing where the peer has closed.
     pub(crate) fn read(from: &mut BufReader<TcpStream>) -> std::io::Result<Option<Self>> {

@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 
 use super::PATIENCE;
-use super::http1::Message;
+use super::http1::{Message, head};
 
 /// The octets of the answer to a request.
 type Answer = dyn Fn(&Message) -> Vec<u8> + Send + Sync;
@@ -57,12 +57,7 @@ pub(crate) fn ok(lines: &[(&str, &[u8])]) -> Vec<u8> {
 
 /// A response without a body.
 pub(crate) fn response(status: &str, lines: &[(&str, &[u8])]) -> Vec<u8> {
-    let mut octets = format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\n").into_bytes();
-    for (name, value) in lines {
-        octets.extend([name.as_bytes(), b": ", value, b"\r\n"].concat());
-    }
-    octets.extend(b"\r\n");
-    octets
+    head(format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\n"), lines)
 }
 
 fn serve(stream: TcpStream, received: &Mutex<Vec<Message>>, answer: &Answer) {
