@@ -13,7 +13,7 @@ include tests/interop/interop.mk
 .PHONY: help build test lint clean $(LINKED)
 
 help: ## print the targets
-	@awk 'BEGIN { FS = ":.*## " } /^[a-z][a-z-]*:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk 'BEGIN { FS = ":.*## " } /^[a-z][a-z-]*:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: $(MODULE) ## build the module that Envoy loads: target/tracewarden.wasm
 

@@ -6,11 +6,14 @@ BENCH ?=
 BENCH_DIR := target/bench
 BENCH_MICRO := $(BENCH_DIR)/micro/release/tracewarden-micro
 
-.PHONY: bench $(BENCH_MICRO)
+.PHONY: bench bench-correlation $(BENCH_MICRO)
 
 bench: build $(BENCH_DIR)/floor.wasm $(BENCH_MICRO) $(filter $(ENVOY_PRIVATE),$(ENVOY)) ## count the instructions of a request (BENCH=all: of every option)
 	@$(PYTHON) -B benches/bench.py $(BENCH) --envoy '$(ENVOY)' --module $(MODULE) --floor $(BENCH_DIR)/floor.wasm \
 		--floor-unpruned $(BENCH_DIR)/floor-unpruned.wasm --micro $(BENCH_MICRO) --results $(BENCH_DIR)/results.json
+
+bench-correlation: build $(filter $(ENVOY_PRIVATE),$(ENVOY)) ## measure correlation's memory and its lock under two workers (needs wrk)
+	@$(PYTHON) -B benches/correlation.py --envoy '$(ENVOY)' --module $(MODULE)
 
 # The floor exports the same callbacks as the filter, so that the host calls the same ones.
 $(BENCH_DIR)/floor.wasm: $(BENCH_DIR)/floor-unpruned.wasm src/wasm/exports.txt

@@ -129,8 +129,11 @@ pub fn request(
 /// Counts a request that is none of our business; what an outsider put there does not go on all the same.
 fn leave_alone(config: &Config, headers: &[u8], trusted: bool, direction: Direction, sink: &mut impl Sink) {
     count_request(config, direction, Verdict::Excluded, sink);
-    if config.mode == Mode::Enforce && !trusted {
-        config.propagation.strip(headers, sink);
+    if config.mode == Mode::Enforce {
+        if !trusted {
+            config.propagation.strip(headers, sink);
+        }
+        config.propagation.remove_retired(headers, sink);
     }
 }
 
@@ -241,6 +244,7 @@ fn act(
     if let Some(strip) = kept_back {
         strip.apply(sink);
     }
+    config.propagation.remove_retired(carriers.headers, sink);
     done
 }
 

@@ -103,8 +103,7 @@ impl Propagation {
         written
     }
 
-    /// Removes what must not go on, unless it was written over: invalid headers, all that an outsider sent, and those
-    /// headers that have to go in any case.
+    /// Removes what must not go on, unless it was written over: invalid headers, and all that an outsider sent.
     fn clean(&self, carriers: &Carriers<'_>, written: bool, sink: &mut dyn Sink) {
         let goes = |format: Format| {
             let suspect = !carriers.trusted || carriers.corrupt.contains(&format);
@@ -118,7 +117,11 @@ impl Propagation {
                 remove_names(propagator.headers, carriers.headers, sink);
             }
         }
-        remove_names(&self.remove, carriers.headers, sink);
+    }
+
+    /// Removes the headers that do not go on in any case.
+    pub(crate) fn remove_retired(&self, headers: &[u8], sink: &mut dyn Sink) {
+        remove_names(&self.remove, headers, sink);
     }
 
     /// Removes every context from a request that nothing is written into.

@@ -391,14 +391,29 @@ fn a_corrupt_format_that_is_not_written_is_removed() {
 }
 
 #[test]
-fn named_headers_are_removed() {
-    let config = r#"{"direction": "inbound", "propagation": {"remove": ["x-old-trace", "uber-trace-id"]}}"#;
-    for (runner, outcome) in
-        run(config, &[("traceparent", W3C), ("X-Old-Trace", "1"), ("x-old-trace", "2"), ("b3", "0")])
-    {
-        assert_eq!(outcome.request.get("x-old-trace"), None, "{runner}");
-        assert_eq!(outcome.request.lines("b3"), [b"0"], "{runner}: not named");
-        assert_eq!(only(runner, &outcome.request, "traceparent"), W3C, "{runner}");
+fn named_headers_are_removed_whatever_becomes_of_the_context() {
+    // The rest of the configuration; whether the context goes on.
+    let rows = [
+        (r#""direction": "inbound""#, true),
+        (r#""direction": "inbound", "exclude": [{"path_prefix": "/"}]"#, true),
+        (r#""direction": "outbound", "egress": [{"match": {"host": "shop"}, "strip": "all"}]"#, false),
+        (r#""direction": "inbound", "trust": {"default": "untrusted", "untrusted": "strip"}"#, false),
+    ];
+    let request = [
+        (":authority", "shop"),
+        (":path", "/"),
+        ("traceparent", W3C),
+        ("X-Old-Trace", "1"),
+        ("x-old-trace", "2"),
+        ("x-new-trace", "0"),
+    ];
+    for (rest, goes_on) in rows {
+        let config = format!(r#"{{"propagation": {{"remove": ["x-old-trace", "uber-trace-id"]}}, {rest}}}"#);
+        for (runner, outcome) in run(&config, &request) {
+            assert_eq!(outcome.request.get("x-old-trace"), None, "{runner}, {rest}");
+            assert_eq!(outcome.request.lines("x-new-trace"), [b"0"], "{runner}, {rest}: not named");
+            assert_eq!(outcome.request.get("traceparent").is_some(), goes_on, "{runner}, {rest}");
+        }
     }
 }
 
