@@ -189,6 +189,14 @@ RECALL = Setup(
 )
 ACCESS_LOG = _tracewarden("access log", parent_id="new", response=QUIET, access_log={"filter_state": True})
 
+# A queue that is never full and a batch that never is: what is counted is the span, not its upload.
+_NEVER_SENT = {"otlp": {"cluster": "nobody"}, "queue": 1_000_000, "batch": 1_000_000, "delay_ms": 1_000_000}
+EXPORT = _tracewarden("export", response=QUIET, exclude=[], export=_NEVER_SENT)
+EXPORT_EXCLUDE = _tracewarden("export, default exclude", response=QUIET, export=_NEVER_SENT)
+EXPORT_PAIR = _tracewarden(
+    "export, pair", response=QUIET, exclude=[], export=_NEVER_SENT, span={"kind": "server_and_client"}
+)
+
 
 @dataclass(frozen=True)
 class Row:
@@ -247,6 +255,10 @@ ALL = [
     Row("correlation, inbound", REMEMBER, over=NEW),
     Row("correlation, outbound", RECALL, over=NEW),
     Row("access_log.filter_state", ACCESS_LOG, over=NEW),
+    Row("export, not sampled", EXPORT, sent="same", over="parent_id: forward"),
+    Row("export, not sampled, default exclude", EXPORT_EXCLUDE, sent="same", over="export, not sampled"),
+    Row("export, a span", EXPORT, SAMPLED, over=NEW),
+    Row("export, a pair of spans", EXPORT_PAIR, SAMPLED, over="export, a span"),
     Row("response.validate", VALIDATE, over=NEW),
     Row("response.validate, upstream answered", VALIDATE, ANSWERED, over="response.validate"),
     Row("response.inject: traceparent", INJECT, over=NEW),

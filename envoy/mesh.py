@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Runs Tracewarden's demo mesh on loopback: one Envoy with the filter, and three applications behind it.
 
-`make envoy-up`, `make envoy-status` and `make envoy-down` call this. Ports count from one base port:
-+0 the edge, +1 to +6 the services' listeners, +7 to +9 the applications.
+`make envoy-up`, `make envoy-status`, `make envoy-traces` and `make envoy-down` call this. Ports count from one base
+port: +0 the edge, +1 to +6 the services' listeners, +7 to +9 the applications, +10 and +11 a collector of spans.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ HOST = "127.0.0.1"
 DEFAULT_PORT = 10000
 DEFAULT_ADMIN_PORT = 9901
 DEFAULT_MODULE = "target/tracewarden.wasm"
+DEFAULT_COLLECTOR = ".venv/collector/rotel-agent"
 
 # What listens on each port, counted from the base port.
 PORTS = (
@@ -46,7 +47,10 @@ PORTS = (
     "the application checkout",
     "the application lossy",
     "the application mangler",
+    "the collector of spans",
+    "the collector of spans, for gRPC,",
 )
+COLLECTOR_HTTP, COLLECTOR_GRPC = 10, 11
 APPLICATION_PORTS = (7, 8, 9)
 
 COUNTERS_PATH = "/stats/prometheus?filter=tracewarden_"
@@ -137,6 +141,8 @@ class RunDirectory:
         self.envoy_log = path / "envoy.log"
         self.access_log = path / "access.log"
         self.demo_log = path / "demo.log"
+        self.collector_log = path / "collector.log"
+        self.spans_log = path / "spans.log"
         self._state = path / "mesh.json"
 
     def load(self) -> Optional[Mesh]:
@@ -228,6 +234,8 @@ def check_ports(port: int, admin_port: int) -> None:
 def render(template: str, port: int, admin_port: int, module: Path) -> str:
     """The template with these ports and this module; refuses a template that lacks one of their places."""
     ports = {DEFAULT_PORT + offset: port + offset for offset in range(len(PORTS))}
+    # The demo sends spans over HTTP alone.
+    del ports[DEFAULT_PORT + COLLECTOR_GRPC]
     ports[DEFAULT_ADMIN_PORT] = admin_port
     left = {f"port_value: {literal}" for literal in ports} | {f"filename: {DEFAULT_MODULE}"}
 
@@ -274,7 +282,8 @@ class Launch:
         """Waits for everything to answer; returns the seconds it took."""
         checks: dict[str, Callable[[], bool]] = {"Envoy": partial(is_ready, self._mesh.admin_port)}
         # A connection and no request: a request would be counted.
-        for offset in (0, *APPLICATION_PORTS):
+        collects = any(name == "collector" for name, _, _ in self._children)
+        for offset in (0, *APPLICATION_PORTS, *((COLLECTOR_HTTP,) if collects else ())):
             checks[PORTS[offset]] = partial(accepts, self._mesh.port + offset)
         begin = told = time.monotonic()
         while True:
@@ -349,6 +358,9 @@ def up(arguments: argparse.Namespace, run: RunDirectory) -> int:
     demo = require_file(arguments.demo, "`cargo build --release -p tracewarden-demo` makes it")
     if start_time(os.getpid()) is None:
         raise MeshError("needs a `ps` that knows -o stat=,lstart= -p (Debian: apt-get install procps)")
+    collector = arguments.collector if arguments.collector.is_file() else None
+    if collector is None:
+        print(f"No collector at {shown(arguments.collector)}: the mesh drops its spans, and counts them.")
     run.path.mkdir(parents=True, exist_ok=True)
     for line in run.stop_all():
         print(f"Restarting: {line}")
@@ -359,6 +371,8 @@ def up(arguments: argparse.Namespace, run: RunDirectory) -> int:
     launch = Launch(run, port, admin_port)
     print(f"Starting the demo mesh with Envoy {version} ", end="", flush=True)
     try:
+        if collector is not None:
+            launch.start("collector", collector_command(collector, port), run.spans_log, run.collector_log)
         launch.start("tracewarden-demo", [str(demo), "--base-port", str(port)], run.demo_log, run.demo_log)
         command = [envoy, "-c", str(run.config), "--disable-hot-restart", "--concurrency", "2"]
         command += ["--log-level", "warning", "--component-log-level", "wasm:info"]
@@ -375,6 +389,13 @@ def up(arguments: argparse.Namespace, run: RunDirectory) -> int:
     return 0
 
 
+def collector_command(collector: Path, port: int) -> list[str]:
+    """Prints every span, and keeps none."""
+    command = [str(collector), "start", "--otlp-http-endpoint", f"{HOST}:{port + COLLECTOR_HTTP}"]
+    command += ["--otlp-grpc-endpoint", f"{HOST}:{port + COLLECTOR_GRPC}", "--exporter", "blackhole"]
+    return [*command, "--debug-log", "traces", "--debug-log-verbosity", "detailed"]
+
+
 def what_to_try(port: int, admin_port: int, run: RunDirectory) -> str:
     edge = f"http://{HOST}:{port}"
     return f"""\
@@ -383,6 +404,7 @@ def what_to_try(port: int, admin_port: int, run: RunDirectory) -> str:
   curl {edge}/mangler    # corrupts it on its way out
 
   make envoy-status   # what Tracewarden counted
+  make envoy-traces   # the spans of each request
   make envoy-down     # stops the mesh
 
   counters   http://{HOST}:{admin_port}{COUNTERS_PATH}
@@ -513,6 +535,86 @@ def status(arguments: argparse.Namespace, run: RunDirectory) -> int:
     return 0
 
 
+# --- traces ----------------------------------------------------------------------------------------------
+
+
+@dataclass
+class Span:
+    """A span as the collector prints it."""
+
+    service: str
+    fields: dict[str, str]
+
+    def number(self, field: str) -> int:
+        return int(self.fields.get(field, "0"))
+
+    def line(self) -> str:
+        fields = self.fields
+        kind = fields.get("Kind", "").removeprefix("SPAN_KIND_").lower()
+        what = fields.get("url.full") or fields.get("url.path", "")
+        milliseconds = (self.number("End time") - self.number("Start time")) / 1e6
+        status = fields.get("http.response.status_code", "-")
+        return f"{self.service} {kind}: {fields.get('Name', '')} {what} {status}, {milliseconds:.1f} ms"
+
+
+def parse_spans(log: str) -> list[Span]:
+    """The spans in a collector's log: lines of `name: value`, attributes as `-> name: Type(value)`."""
+    spans: list[Span] = []
+    service = "?"
+    for line in log.splitlines():
+        name, _, value = (part.strip() for part in line.strip().removeprefix("-> ").partition(":"))
+        if line.startswith("ResourceSpans #"):
+            fields: dict[str, str] = {}
+        elif name == "service.name":
+            service = inside(value)
+        elif line.startswith("Span #"):
+            fields = {}
+            spans.append(Span(service, fields))
+        elif spans and name:
+            fields[name] = inside(value)
+    return spans
+
+
+def inside(value: str) -> str:
+    """`200` of `Int(200)`."""
+    match = re.fullmatch(r"[A-Z]\w*\((.*)\)", value)
+    return match[1] if match else value
+
+
+def trees(spans: list[Span]) -> str:
+    by_trace: dict[str, list[Span]] = {}
+    for span in sorted(spans, key=lambda span: span.number("Start time")):
+        by_trace.setdefault(span.fields.get("Trace ID", "?"), []).append(span)
+    lines = []
+    for trace_id, members in by_trace.items():
+        ids = {span.fields.get("ID") for span in members}
+        lines.append(f"trace {trace_id}, {len(members)} spans")
+        for root in members:
+            if root.fields.get("Parent ID") not in ids:
+                lines += branch(root, members, 1)
+        lines.append("")
+    return "\n".join(lines)
+
+
+def branch(span: Span, members: list[Span], depth: int) -> list[str]:
+    lines = ["  " * depth + span.line()]
+    for child in members:
+        if child.fields.get("Parent ID") == span.fields.get("ID"):
+            lines += branch(child, members, depth + 1)
+    return lines
+
+
+def traces(_: argparse.Namespace, run: RunDirectory) -> int:
+    log = run.spans_log
+    spans = parse_spans(log.read_text(encoding="utf-8", errors="replace")) if log.is_file() else []
+    if not spans:
+        print("No span has arrived; spans take a second. `make envoy-up` starts the mesh.")
+        return EXIT_NOT_RUNNING
+    print(trees(spans))
+    return 0
+
+
+
 # --- command line ----------------------------------------------------------------------------------------
 
 
@@ -550,6 +652,10 @@ def parse_arguments() -> argparse.Namespace:
         help="the applications (default: target/release/tracewarden-demo)",
     )  # fmt: skip
     starting.add_argument(
+        "--collector", type=absolute, default=REPOSITORY / DEFAULT_COLLECTOR, metavar="FILE",
+        help=f"rotel, where spans go; without it they are dropped (default: {DEFAULT_COLLECTOR})",
+    )  # fmt: skip
+    starting.add_argument(
         "--port", type=port_number, default=os.environ.get("ENVOY_PORT") or DEFAULT_PORT, metavar="PORT",
         help=f"the first of {len(PORTS)} ports (default: $ENVOY_PORT, else {DEFAULT_PORT})",
     )  # fmt: skip
@@ -561,6 +667,11 @@ def parse_arguments() -> argparse.Namespace:
 
     stopping = commands.add_parser("down", parents=[common], help="stop the mesh")
     stopping.set_defaults(action=down)
+
+    showing = commands.add_parser(
+        "traces", parents=[common], help="show the traces whose spans have arrived at the collector, the last one last"
+    )
+    showing.set_defaults(action=traces)
 
     telling = commands.add_parser(
         "status", parents=[common],

@@ -7,7 +7,7 @@ FUZZ_JOBS ?= 2
 FUZZ_VERSION := 0.13.2
 FUZZ_HOME := target/fuzz
 FUZZ_TOOL := $(FUZZ_HOME)/cargo-fuzz-$(FUZZ_VERSION)/bin/cargo-fuzz
-FUZZ_TARGETS := traceparent tracestate ot config header_map server_timing formats request
+FUZZ_TARGETS := traceparent tracestate ot config header_map server_timing formats request spans
 # Octets of the longest input: a few times what the format allows.
 FUZZ_MAX_LEN := 2048
 fuzz-run-traceparent: FUZZ_MAX_LEN := 256

@@ -12,11 +12,14 @@ pub use environment::OnBadConfig;
 use crate::correlation::Correlation;
 use crate::egress::Egress;
 use crate::exclude::Exclude;
+use crate::export::Export;
 use crate::labels::labels;
 use crate::metrics::Direction;
 use crate::notice::LogFormat;
 use crate::propagation::Propagation;
-use crate::sampling::Sampler;
+use crate::resource::Service;
+use crate::sampling::{Parent, Sampler, Threshold};
+use crate::span::Spans;
 use crate::trust::Trust;
 
 /// A valid configuration.
@@ -52,6 +55,12 @@ pub struct Config {
     pub exclude: Exclude,
     /// What is done on the response.
     pub response: Response,
+    /// Where spans go; `None` is nowhere, and then none is made.
+    pub export: Option<Export>,
+    /// What spans tell.
+    pub spans: Spans,
+    /// What they are of.
+    pub service: Service,
     /// Whether the ids go into the stream's filter state, for Envoy's access log.
     pub filter_state: bool,
     /// How the filter's own log lines about a request begin.
@@ -101,7 +110,7 @@ labels! {
 labels! {
     /// What a continued context's parent-id becomes.
     pub enum ParentId {
-        /// `new` where this hop records a span, else `forward`; no span is recorded yet, so `forward`.
+        /// `new` where this hop records a span, else `forward`.
         Auto = "auto",
         /// What came in.
         Forward = "forward",
@@ -167,9 +176,49 @@ impl Config {
     /// The first variable of ours or field that is unknown, of the wrong type or out of range, with its value.
     pub fn load(json: &[u8], environment: impl Fn(&str) -> Option<String>) -> Result<Loaded, ConfigError> {
         let mut notices = Vec::new();
-        let defaults = environment::defaults(&environment, &mut notices)?;
-        let config = fields::read(json, defaults, &environment)?;
+        let mut config = environment::defaults(&environment, &mut notices)?;
+        let headers = environment::upload_headers(&environment, &mut notices);
+        fields::read(json, &mut config, headers, &environment)?;
         Ok(Loaded { config, notices })
+    }
+}
+
+impl Config {
+    /// Whether spans may be made of a trace that is sampled, or not.
+    pub(crate) const fn records(&self, sampled: bool) -> bool {
+        self.export.is_some() && (sampled || self.sampling.errors.is_some())
+    }
+}
+
+impl Default for Config {
+    /// What `{}` means in an empty environment.
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            mode: Mode::Enforce,
+            role: Role::Internal,
+            direction: None,
+            start: Start::Always,
+            trace_id_source: TraceIdSource::Random,
+            parent_id: ParentId::Auto,
+            propagation: Propagation::default(),
+            trust: Trust::default(),
+            sampling: Sampler::new(Parent::Respect, Threshold::ALWAYS),
+            correlation: None,
+            egress: Egress::default(),
+            limit_baggage: false,
+            exclude: Exclude::default(),
+            response: Response {
+                validate: true,
+                inject: vec![ResponseHeader::Traceparent],
+                when: When::Always,
+            },
+            export: None,
+            spans: Spans::default(),
+            service: Service::default(),
+            filter_state: false,
+            log_format: LogFormat::default(),
+        }
     }
 }
 

@@ -20,6 +20,14 @@ pub struct Correlation {
 type Entry = [u8; ENTRY];
 const ENTRY: usize = 16 + 8 + 1 + 8 + 16;
 
+impl Default for Correlation {
+    /// 65,536 slots, for a minute.
+    fn default() -> Self {
+        let number = |number: u32| NonZeroU32::MIN.saturating_add(number - 1);
+        Self { slots: number(65_536), ttl_seconds: number(60) }
+    }
+}
+
 impl Correlation {
     /// Remembers a context that the workload receives.
     pub(crate) fn remember(

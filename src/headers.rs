@@ -22,6 +22,7 @@ pub(crate) struct Lines<'a> {
 ///
 /// That form is the number of entries (`u32`, little-endian), for each entry the lengths of its name and value, then
 /// for each entry its name, a NUL, its value, a NUL. No octets at all are an empty map.
+#[inline]
 pub(crate) fn scan<'a, const N: usize>(
     serialized: &'a [u8],
     names: [&'a str; N],
@@ -62,6 +63,7 @@ struct Entries<'a> {
 impl<'a> Entries<'a> {
     const NONE: Self = Self { lengths: &[], octets: &[] };
 
+    #[inline]
     fn of(serialized: &'a [u8]) -> Result<Self, Malformed> {
         let Some((count, rest)) = serialized.split_first_chunk() else {
             return if serialized.is_empty() { Ok(Self::NONE) } else { Err(Malformed) };
@@ -71,6 +73,7 @@ impl<'a> Entries<'a> {
         Ok(Self { lengths: lengths.as_chunks().0, octets })
     }
 
+    #[inline]
     fn next(&mut self) -> Result<Option<Entry<'a>>, Malformed> {
         let Some(([n0, n1, n2, n3, v0, v1, v2, v3], rest)) = self.lengths.split_first() else {
             return Ok(None);
@@ -82,6 +85,7 @@ impl<'a> Entries<'a> {
     }
 
     /// Takes `length` octets and the NUL after them.
+    #[inline]
     fn take(&mut self, length: u32) -> Result<&'a [u8], Malformed> {
         let (text, rest) = self.octets.split_at_checked(length as usize).ok_or(Malformed)?;
         self.octets = rest.get(1..).ok_or(Malformed)?;
@@ -90,11 +94,13 @@ impl<'a> Entries<'a> {
 }
 
 impl<'a> Lines<'a> {
+    #[inline]
     const fn none(name: &'a str) -> Self {
         Self { name, first: None, after_first: Entries::NONE, repeated: false }
     }
 
     /// Notes a line, and where to look for more.
+    #[inline]
     fn add(&mut self, value: &'a [u8], after: Entries<'a>) {
         if self.first.is_none() {
             self.first = Some(value);
@@ -131,6 +137,7 @@ impl<'a> Lines<'a> {
 }
 
 /// Envoy hands names over in lower case; other hosts need not (rules TP-01, TS-01).
+#[inline]
 fn is_named(name: &[u8], wanted: &str) -> bool {
     name.len() == wanted.len() && name.eq_ignore_ascii_case(wanted.as_bytes())
 }

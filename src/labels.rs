@@ -5,6 +5,9 @@ pub(crate) trait Labelled: Copy + 'static {
     /// Every word, in order.
     const ALL: &'static [Self];
 
+    /// How they are written.
+    const LABELS: &'static [&'static str];
+
     /// The word as it is written.
     fn label(self) -> &'static str;
 
@@ -43,6 +46,7 @@ macro_rules! labels {
 
         impl $crate::labels::Labelled for $name {
             const ALL: &'static [Self] = Self::ALL;
+            const LABELS: &'static [&'static str] = &[$($label),+];
 
             fn label(self) -> &'static str {
                 self.label()

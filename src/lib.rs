@@ -8,6 +8,7 @@
 //! 4. A valid context goes on: as it came, or with a parent-id of this hop. A lost or corrupt one is replaced by a
 //!    new trace, which [`sampling`] decides about. `mode: observe` stops before this step.
 //! 5. On the response, [`pass`] compares what the upstream says of its trace with what it was sent.
+//! 6. At the end of the stream, [`span`] makes a span of a hop that is recorded, and [`export`] takes it to a collector.
 //!
 //! All of that is plain Rust that knows bytes and decisions: what it needs of the host comes through
 //! [`pass::Facts`], what it changes goes out through [`pass::Sink`]. Only `wasm`, which is compiled for the
@@ -33,16 +34,20 @@ pub mod config;
 pub mod correlation;
 pub mod egress;
 pub mod exclude;
+pub mod export;
 pub mod headers;
 mod labels;
 mod matching;
 pub mod metrics;
 pub mod notice;
+pub mod otlp;
 pub mod pass;
 pub mod propagation;
 mod request_id;
+pub mod resource;
 pub mod sampling;
 mod secret;
+pub mod span;
 pub mod trust;
 pub mod w3c;
 #[cfg(target_family = "wasm")]

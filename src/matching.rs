@@ -36,7 +36,7 @@ impl Pattern {
     }
 
     /// A path of other octets than text matches nothing, and neither does one that is longer than any that we look at.
-    fn holds(&self, path: &[u8]) -> bool {
+    pub(crate) fn holds(&self, path: &[u8]) -> bool {
         path.len() <= MAX_PATH && core::str::from_utf8(path).is_ok_and(|path| self.0.is_match(path))
     }
 }

@@ -4,6 +4,7 @@ use core::fmt;
 
 use crate::config::{Config, Mode, Role, Start, TraceIdSource};
 use crate::exclude::Exclude;
+use crate::export::{BatchResult, DropCause};
 use crate::labels::labels;
 use crate::propagation::{Format, FormatError};
 use crate::request_id::X_REQUEST_ID;
@@ -103,6 +104,24 @@ labels! {
         IncrementMetric = "increment_metric",
         /// Draws random octets.
         RandomGet = "random_get",
+        /// Sets a gauge, or adds to a histogram.
+        RecordMetric = "record_metric",
+        /// Asks for ticks.
+        SetTickPeriod = "set_tick_period_milliseconds",
+        /// Makes a request of the filter's own.
+        HttpCall = "http_call",
+        /// Makes a gRPC request of the filter's own.
+        GrpcCall = "grpc_call",
+    }
+}
+
+labels! {
+    /// A metric that is no counter.
+    pub enum Measure {
+        /// How many spans wait on all workers: a gauge.
+        QueuedSpans = "tracewarden_export_queue_spans",
+        /// How long collectors take to answer, in milliseconds: a histogram.
+        ExportDuration = "tracewarden_export_duration_ms",
     }
 }
 
@@ -171,6 +190,20 @@ pub enum Counter {
         /// The format whose context was not.
         other: Format,
     },
+    /// Spans that were made.
+    SpanRecorded,
+    /// Spans that arrived at the collector.
+    SpanExported,
+    /// Spans that did not.
+    SpanDropped {
+        /// Why.
+        cause: DropCause,
+    },
+    /// Attempts to send a batch of spans.
+    Batch {
+        /// What became of it.
+        result: BatchResult,
+    },
     /// Requests whose baggage was cut down to its bounds.
     BaggageLimited,
     /// Requests that passed because the configuration is bad.
@@ -187,6 +220,7 @@ impl Corruption {
     const REQUEST_ID: usize = 1;
     const COUNT: usize = Self::W3C + Self::REQUEST_ID + Format::ALL.len() * FormatError::ALL.len();
 
+    #[inline]
     const fn index(self) -> usize {
         match self {
             Self::TraceParent(reason) => reason as usize,
@@ -222,10 +256,13 @@ const AFTER_SAMPLED: usize = AFTER_REPAIRS + SAMPLED;
 const AFTER_RESPONSES: usize = AFTER_SAMPLED + RESPONSES;
 const AFTER_FORMATS: usize = AFTER_RESPONSES + Format::ALL.len();
 const AFTER_CONFLICTS: usize = AFTER_FORMATS + Format::ALL.len() * Format::ALL.len();
+const AFTER_DROPPED: usize = AFTER_CONFLICTS + DropCause::ALL.len();
+const AFTER_BATCHES: usize = AFTER_DROPPED + BatchResult::ALL.len();
+const ALONE: usize = 4;
 
 impl Counter {
     /// How many counters there are.
-    pub const COUNT: usize = AFTER_CONFLICTS + 2 + HostCall::ALL.len();
+    pub const COUNT: usize = AFTER_BATCHES + ALONE + HostCall::ALL.len();
 
     /// The counters that requests under this configuration reach sooner or later; not the reasons of corruption and
     /// the errors of the host, most of which a healthy mesh never sees.
@@ -263,6 +300,11 @@ impl Counter {
                 counters.extend(DecidedBy::ALL.iter().map(|&by| Self::Sampled { decision, by }));
             }
         }
+        if config.export.is_some() {
+            counters.extend([Self::SpanRecorded, Self::SpanExported]);
+            counters.extend(DropCause::ALL.iter().map(|&cause| Self::SpanDropped { cause }));
+            counters.extend(BatchResult::ALL.iter().map(|&result| Self::Batch { result }));
+        }
         if config.response.validate {
             counters.extend(Answer::ALL.iter().map(|&context| Self::Response { context }));
         }
@@ -292,9 +334,13 @@ impl Counter {
             Self::Conflict { used, other } => {
                 AFTER_FORMATS + used as usize * Format::ALL.len() + other as usize
             }
-            Self::Bypassed => AFTER_CONFLICTS,
-            Self::BaggageLimited => AFTER_CONFLICTS + 1,
-            Self::HostError { call } => AFTER_CONFLICTS + 2 + call as usize,
+            Self::SpanDropped { cause } => AFTER_CONFLICTS + cause as usize,
+            Self::Batch { result } => AFTER_DROPPED + result as usize,
+            Self::Bypassed => AFTER_BATCHES,
+            Self::BaggageLimited => AFTER_BATCHES + 1,
+            Self::SpanRecorded => AFTER_BATCHES + 2,
+            Self::SpanExported => AFTER_BATCHES + 3,
+            Self::HostError { call } => AFTER_BATCHES + ALONE + call as usize,
         }
     }
 }
@@ -351,6 +397,16 @@ impl fmt::Display for Counter {
                 label("used", used.label())?;
                 label("other", other.label())?;
                 "conflicts"
+            }
+            Self::SpanRecorded => "spans_recorded",
+            Self::SpanExported => "spans_exported",
+            Self::SpanDropped { cause } => {
+                label("cause", cause.label())?;
+                "spans_dropped"
+            }
+            Self::Batch { result } => {
+                label("result", result.label())?;
+                "export_batches"
             }
             Self::BaggageLimited => "baggage_limited",
             Self::Bypassed => "bypassed",

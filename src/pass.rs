@@ -1,6 +1,11 @@
 //! The way of a request and of its response: composes the stages and decides nothing itself.
 
-use rand::{CryptoRng, Rng};
+mod host;
+
+use rand::Rng;
+
+pub(crate) use host::ignore;
+pub use host::{Facts, Left, Refused, Sink};
 
 use crate::answer::{self, SERVER_TIMING, TRACERESPONSE};
 use crate::baggage::{self, BAGGAGE};
@@ -10,81 +15,24 @@ use crate::egress::Strip;
 use crate::headers::{Malformed, has};
 use crate::metrics::{Corruption, Counter, Direction, Repair, Verdict};
 use crate::notice::Notice;
+use crate::otlp::Span;
 use crate::propagation::{Carriers, Extracted, Settled, TraceContext};
 use crate::request_id;
-use crate::sampling::{RateLimit, Sampled};
+use crate::sampling::{DecidedBy, Sampled, SamplingDecision};
+use crate::span::{self, Ending, Hop, Origin};
 use crate::trust::{Admitted, Untrusted};
 use crate::w3c::{SpanId, TraceFlags, TraceId, TraceParent, server_timing_line};
 
-/// What the host knows; each is asked for only when a stage needs it.
-pub trait Facts {
-    /// The generator of ids.
-    type Rng: CryptoRng;
-
-    /// The direction of Envoy's listener.
-    fn direction(&mut self) -> Direction;
-    /// The generator of ids, or `None` if the host gave no seed for it.
-    fn rng(&mut self) -> Option<&mut Self::Rng>;
-    /// The URI in the certificate of the connection's peer.
-    fn peer_san(&mut self) -> Option<Vec<u8>>;
-    /// The address of the connection's peer.
-    fn peer_address(&mut self) -> Option<Vec<u8>>;
-    /// Nanoseconds since 1970, if the host tells.
-    fn now(&mut self) -> Option<u64>;
-    /// What was remembered under this key, in any worker.
-    fn recall(&mut self, key: &str) -> Option<Vec<u8>>;
-    /// Whether one more trace may be recorded under this rate.
-    fn within_rate(&mut self, limit: RateLimit) -> bool;
-    /// The first line of a header of the response.
-    ///
-    /// # Errors
-    /// The host refused.
-    fn response_header(&mut self, name: &str) -> Result<Option<Vec<u8>>, Refused>;
-    /// All headers of the response, serialized as the host hands them over.
-    ///
-    /// # Errors
-    /// The host refused.
-    fn response_headers(&mut self) -> Result<Vec<u8>, Refused>;
-}
-
-/// What a pass may change: the headers of its request or response, the counters, and what others learn of it.
-pub trait Sink {
-    /// Makes `value` the header's only line.
-    ///
-    /// # Errors
-    /// The host refused; the header is as it was.
-    fn set(&mut self, name: &str, value: &[u8]) -> Result<(), Refused>;
-    /// Appends a line to the header.
-    ///
-    /// # Errors
-    /// The host refused; the header is as it was.
-    fn add(&mut self, name: &str, value: &[u8]) -> Result<(), Refused>;
-    /// Removes all lines of the header.
-    ///
-    /// # Errors
-    /// The host refused; the header is as it was.
-    fn remove(&mut self, name: &str) -> Result<(), Refused>;
-    /// Counts one.
-    fn count(&mut self, counter: Counter);
-    /// Puts a value into the stream's filter state, for Envoy's access log.
-    fn publish(&mut self, key: &'static str, value: &[u8]);
-    /// Remembers a value for all workers.
-    fn remember(&mut self, key: &str, value: &[u8]);
-    /// Offers a line for Envoy's log.
-    fn notice(&mut self, notice: Notice);
-}
-
-/// The host refused a call, and the edge has counted it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Refused;
-
 /// What is remembered of a request until its stream ends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Stream {
     /// The upstream receives no context that we know of.
+    #[default]
     Untouched,
     /// The upstream receives this context.
     Traced(TraceParent),
+    /// The upstream receives this context, whose parent-id is a span of this hop.
+    Spanned(TraceParent, Box<Hop>),
 }
 
 /// Takes a request, its headers serialized as the host hands them over, through the stages.
@@ -113,8 +61,9 @@ pub fn request(
     if let Some(corruption) = corruption {
         sink.count(Counter::Corrupt { direction, corruption });
     }
-    let (sent, mended) = match config.mode {
-        Mode::Observe => (came, None),
+    let readable = if config.export.is_some() { came.or_else(|| settled.carriers.salvage()) } else { None };
+    let Done { sent, parent, mended } = match config.mode {
+        Mode::Observe => Done { sent: came, ..Done::NOTHING },
         Mode::Enforce => act(config, settled, facts, sink),
     };
     report(config, &Notice { verdict, direction, corruption, sent }, came, mended, sink);
@@ -123,7 +72,12 @@ pub fn request(
     {
         memory.remember(sent, headers, facts, sink);
     }
-    Ok(sent.map_or(Stream::Untouched, Stream::Traced))
+    let Some(sent) = sent else { return Ok(Stream::Untouched) };
+    let hop = match config.mode {
+        Mode::Observe => None,
+        Mode::Enforce => span::begin(config, direction, sent, Origin { parent, came: readable }, facts),
+    };
+    Ok(hop.map_or(Stream::Traced(sent), |hop| Stream::Spanned(sent, Box::new(hop))))
 }
 
 /// Counts a request that is none of our business; what an outsider put there does not go on all the same.
@@ -180,11 +134,18 @@ fn report(
 /// The headers are no header map; nothing was done.
 pub fn response(
     config: &Config,
-    stream: Stream,
+    stream: &mut Stream,
     facts: &mut impl Facts,
     sink: &mut impl Sink,
 ) -> Result<(), Malformed> {
-    let Stream::Traced(sent) = stream else { return Ok(()) };
+    if stream.is_left_out()
+        && let Ok(headers) = facts.response_headers()
+        && record_failure(config, stream, Ending::of_headers(&headers)?, facts, sink)
+        && config.filter_state
+    {
+        sink.publish(SAMPLED, b"true");
+    }
+    let Some(sent) = stream.sent() else { return Ok(()) };
     let Some(told) = answer::read(config, facts)? else { return Ok(()) };
     if config.response.validate {
         sink.count(Counter::Response { context: told.compare(sent) });
@@ -203,6 +164,63 @@ pub fn response(
         }
     }
     Ok(())
+}
+
+/// Makes the spans of a stream that has ended.
+///
+/// # Errors
+/// The headers are no header map; there are no spans.
+pub fn finish(
+    config: &Config,
+    mut stream: Stream,
+    facts: &mut impl Facts,
+    sink: &mut impl Sink,
+) -> Result<Vec<Span>, Malformed> {
+    if stream.is_left_out() {
+        let headers = facts.left(Left::Response).unwrap_or_default();
+        let ending = Ending::read(&headers, facts)?;
+        record_failure(config, &mut stream, ending, facts, sink);
+    }
+    match stream {
+        Stream::Spanned(sent, hop) if sent.flags.is_sampled() => hop.finish(config, sent, facts),
+        _ => Ok(Vec::new()),
+    }
+}
+
+impl Stream {
+    /// The context that the upstream receives.
+    #[must_use]
+    pub fn sent(&self) -> Option<TraceParent> {
+        match self {
+            Self::Untouched => None,
+            Self::Traced(sent) | Self::Spanned(sent, _) => Some(*sent),
+        }
+    }
+
+    /// Whether it has a span that will not be recorded, unless it fails.
+    const fn is_left_out(&self) -> bool {
+        matches!(self, Self::Spanned(sent, _) if !sent.flags.is_sampled())
+    }
+}
+
+/// Has the span of a failed request recorded, though its trace is not, as long as the rate of those allows it.
+fn record_failure(
+    config: &Config,
+    stream: &mut Stream,
+    ending: Ending,
+    facts: &mut impl Facts,
+    sink: &mut impl Sink,
+) -> bool {
+    if let (Stream::Spanned(sent, hop), Some(rate), true) =
+        (stream, config.sampling.errors, ending.is_failure())
+        && facts.within_error_rate(rate)
+    {
+        sent.flags = TraceFlags::of(true, sent.flags.is_random());
+        hop.record_late();
+        sink.count(Counter::Sampled { decision: SamplingDecision::Record, by: DecidedBy::Error });
+        return true;
+    }
+    false
 }
 
 /// What came in, in one word.
@@ -225,19 +243,27 @@ fn memory(config: &Config, carriers: &Carriers<'_>) -> Option<Correlation> {
     config.correlation.filter(|_| carriers.trusted && carriers.direction == Direction::Outbound)
 }
 
-/// Sends on what the context leads to, and tells which one the upstream receives and how it was mended.
-fn act(
-    config: &Config,
-    settled: Settled<'_>,
-    facts: &mut impl Facts,
-    sink: &mut impl Sink,
-) -> (Option<TraceParent>, Option<Repair>) {
+/// What became of a request's context.
+struct Done {
+    /// The context that the upstream receives.
+    sent: Option<TraceParent>,
+    /// The one that it continues.
+    parent: Option<TraceParent>,
+    mended: Option<Repair>,
+}
+
+impl Done {
+    const NOTHING: Self = Self { sent: None, parent: None, mended: None };
+}
+
+/// Sends on what the context leads to.
+fn act(config: &Config, settled: Settled<'_>, facts: &mut impl Facts, sink: &mut impl Sink) -> Done {
     let Settled { extracted, repaired, carriers } = settled;
     let kept_back = config.egress.strip(carriers.headers, carriers.direction);
     let done = match kept_back {
         Some(Strip::All) => {
             config.propagation.strip(carriers.headers, sink);
-            (None, None)
+            Done::NOTHING
         }
         _ => send(config, extracted, repaired, &carriers, facts, sink),
     };
@@ -255,19 +281,26 @@ fn send(
     carriers: &Carriers<'_>,
     facts: &mut impl Facts,
     sink: &mut impl Sink,
-) -> (Option<TraceParent>, Option<Repair>) {
+) -> Done {
+    let parent = extracted.parent();
     match config.trust.admit(extracted, carriers.trusted) {
         Admitted::Continue(context) => {
-            (proceed(config, carriers, context, facts, sink), repaired.then_some(Repair::Format))
+            let sent = proceed(config, carriers, context, facts, sink);
+            Done { sent, parent, mended: repaired.then_some(Repair::Format) }
         }
-        Admitted::Nothing => (config.propagation.send_root(carriers, None, sink), None),
+        Admitted::Nothing => {
+            Done { sent: config.propagation.send_root(carriers, None, sink), ..Done::NOTHING }
+        }
         Admitted::Start(decision) => {
             match memory(config, carriers).and_then(|memory| memory.of_request(carriers.headers, facts)) {
                 Some(received) => {
                     let sent = proceed(config, carriers, TraceContext::remembered(received), facts, sink);
-                    (sent, sent.map(|_| Repair::Correlation))
+                    Done { sent, parent: Some(received), mended: sent.map(|_| Repair::Correlation) }
                 }
-                None => start(config, carriers, decision, facts, sink).unzip(),
+                None => {
+                    let (sent, mended) = start(config, carriers, decision, facts, sink).unzip();
+                    Done { sent, parent: None, mended }
+                }
             }
         }
     }
@@ -285,7 +318,9 @@ fn proceed(
     let question = carriers.question(context.trace_id, context.sampled, context.ot(), randomness);
     let sampled = config.sampling.decide(&question, |limit| facts.within_rate(limit));
     let flag = context.sampled;
-    let of_this_hop = config.parent_id == ParentId::New || context.is_outdated_by(sampled);
+    let of_this_hop = config.parent_id == ParentId::New
+        || config.records(sampled.decision.is_record())
+        || context.is_outdated_by(sampled);
     let child = if of_this_hop || context.parent_id.is_none() {
         facts.rng().map(|rng| TraceParent {
             trace_id: context.trace_id,
@@ -365,6 +400,8 @@ fn count_sampled(sampled: Sampled, sink: &mut impl Sink) {
     sink.count(Counter::Sampled { decision: sampled.decision, by: sampled.by });
 }
 
+const SAMPLED: &str = "sampled";
+
 /// Puts what came in and what goes on where an access log can read it.
 fn publish(verdict: Verdict, came: Option<TraceParent>, sent: Option<TraceParent>, sink: &mut impl Sink) {
     sink.publish("trace_context", verdict.label().as_bytes());
@@ -379,9 +416,6 @@ fn publish(verdict: Verdict, came: Option<TraceParent>, sent: Option<TraceParent
     if let Some(sent) = sent {
         sink.publish("trace_id", &sent.trace_id.to_hex());
         sink.publish("span_id", &sent.parent_id.to_hex());
-        sink.publish("sampled", if sent.flags.is_sampled() { b"true" } else { b"false" });
+        sink.publish(SAMPLED, if sent.flags.is_sampled() { b"true" } else { b"false" });
     }
 }
-
-/// A refusal that changes nothing of what we believe to be on the wire; the edge has counted it.
-pub(crate) fn ignore(_: Result<(), Refused>) {}

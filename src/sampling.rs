@@ -38,6 +38,8 @@ labels! {
         Probability = "probability",
         /// The configured rate, which new traces have reached.
         RateLimit = "rate_limit",
+        /// The request failed.
+        Error = "error",
     }
 }
 
@@ -67,6 +69,8 @@ pub struct Sampler {
     pub(crate) force: Option<SecretHeader>,
     /// How many traces may be recorded that no parent asked for.
     pub rate: Option<RateLimit>,
+    /// Of how many failed requests whose traces are not recorded the spans of this hop are.
+    pub errors: Option<RateLimit>,
 }
 
 /// The probability of the requests that match.
@@ -133,7 +137,7 @@ impl Sampler {
     /// A sampler without rules, force header and rate.
     #[must_use]
     pub const fn new(parent: Parent, probability: Threshold) -> Self {
-        Self { parent, probability, rules: Vec::new(), force: None, rate: None }
+        Self { parent, probability, rules: Vec::new(), force: None, rate: None, errors: None }
     }
 
     /// Decides about one trace; `within_rate` is asked about a trace that this hop wants to record.

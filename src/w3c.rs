@@ -28,6 +28,7 @@ const HEX: [u8; 16] = *b"0123456789abcdef";
 const NOT_A_DIGIT: u8 = 0x10;
 
 /// The number that `N` (at most 16) lower-case hexadecimal digits spell, or `None` if one of them is no such digit.
+#[inline]
 pub(crate) fn decode<const N: usize>(digits: &[u8; N]) -> Option<u64> {
     const { assert!(N <= 16) };
     let mut value = 0;
@@ -42,6 +43,7 @@ pub(crate) fn decode<const N: usize>(digits: &[u8; N]) -> Option<u64> {
 }
 
 /// Writes the low `N` hexadecimal digits of `value`.
+#[inline]
 pub(crate) fn encode<const N: usize>(value: u64, out: &mut [u8; N]) {
     for (place, octet) in out.iter_mut().rev().enumerate() {
         #[expect(clippy::indexing_slicing, reason = "four bits cannot pass the end of 16 places")]
@@ -57,10 +59,12 @@ fn only_case_is_wrong(digits: &[u8]) -> bool {
 }
 
 /// Optional white space of RFC 9110: a space or a tab.
+#[inline]
 const fn is_ows(octet: &u8) -> bool {
     matches!(octet, b' ' | b'\t')
 }
 
+#[inline]
 fn trim_ows_start(mut text: &[u8]) -> &[u8] {
     while let [first, rest @ ..] = text
         && is_ows(first)
@@ -71,12 +75,14 @@ fn trim_ows_start(mut text: &[u8]) -> &[u8] {
 }
 
 /// What stands before and after the first such octet.
+#[inline]
 pub(crate) fn split_once(text: &[u8], separator: u8) -> Option<(&[u8], &[u8])> {
     let place = text.iter().position(|octet| *octet == separator)?;
     let (before, after) = text.split_at_checked(place)?;
     Some((before, after.get(1..)?))
 }
 
+#[inline]
 pub(crate) fn trim_ows(text: &[u8]) -> &[u8] {
     let mut text = trim_ows_start(text);
     while let [rest @ .., last] = text

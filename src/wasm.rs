@@ -1,40 +1,41 @@
 //! The edge: proxy-wasm's contexts, and what the core asks of the host.
 
+mod abi;
+mod callbacks;
 mod environment;
 mod host;
 mod logger;
 mod seam;
+mod uploads;
 mod vm;
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
-use proxy_wasm::traits::{Context, HttpContext, RootContext};
-use proxy_wasm::types::{Action, ContextType};
-
+use self::abi::MapType;
 use self::environment::Environment;
-use self::host::{Failed, HeaderMap};
+use self::host::Failed;
 use self::seam::{Changes, HostFacts};
+use self::uploads::Uploads;
 use crate::config::{Config, Loaded, OnBadConfig};
 use crate::headers::Malformed;
 use crate::metrics::{Counter, HostCall};
+use crate::otlp::Resource;
 use crate::pass::{self, Stream};
 use crate::sampling::TokenBucket;
 
-proxy_wasm::main! {{
-    logger::start();
-    proxy_wasm::set_root_context(|_| Box::new(Plugin { work: Work::Nothing }));
-}}
-
 /// One plugin of the VM, as Envoy's configuration names it.
+#[derive(Default)]
 struct Plugin {
-    work: Work,
+    work: RefCell<Work>,
+    uploads: Rc<Uploads>,
 }
 
 /// What a plugin does with its streams.
-#[derive(Clone)]
+#[derive(Clone, Default)]
 enum Work {
     /// Nothing: it has no configuration yet, or is switched off.
+    #[default]
     Nothing,
     /// Nothing but count, because its configuration is bad.
     Bypass,
@@ -42,19 +43,22 @@ enum Work {
     Filter(Rc<Filter>),
 }
 
-/// A plugin that works: its configuration, and what of its rate is left on this worker.
+/// A plugin that works: its configuration, what of its rates is left on this worker, and the spans that it exports.
 struct Filter {
     config: Config,
     bucket: Cell<TokenBucket>,
+    error_bucket: Cell<TokenBucket>,
+    resource: Resource,
+    uploads: Rc<Uploads>,
 }
 
-impl Context for Plugin {}
-
-impl RootContext for Plugin {
-    fn on_configure(&mut self, size: usize) -> bool {
-        match load(size) {
+impl Plugin {
+    /// Takes a configuration of that many octets, or refuses it.
+    fn configure(&self, size: usize) -> bool {
+        match load(size, &self.uploads) {
             Ok(work) => {
-                self.work = work;
+                self.begin_export(&work);
+                self.work.replace(work);
                 true
             }
             Err(problem) => {
@@ -64,17 +68,39 @@ impl RootContext for Plugin {
         }
     }
 
-    fn get_type(&self) -> Option<ContextType> {
-        Some(ContextType::HttpContext)
+    /// Asks for ticks where there is something to export, and gives up what waits where there no longer is.
+    fn begin_export(&self, work: &Work) {
+        match work {
+            Work::Filter(filter) if filter.config.export.is_some() => {
+                if let Err(failed) = host::set_tick_period(uploads::TICK_MS) {
+                    vm::report(failed);
+                }
+            }
+            Work::Filter(_) | Work::Bypass | Work::Nothing => self.uploads.abandon(),
+        }
     }
 
-    fn create_http_context(&self, _: u32) -> Option<Box<dyn HttpContext>> {
-        Some(Box::new(Http { work: self.work.clone(), stream: Stream::Untouched }))
+    /// Begins a stream, which keeps to the configuration of this moment.
+    fn stream(&self) -> Http {
+        Http { work: self.work.borrow().clone(), stream: Cell::default() }
+    }
+
+    fn tick(&self) {
+        let work = self.work.borrow().clone();
+        if let Work::Filter(filter) = work {
+            uploads::turn(&filter);
+        }
+    }
+}
+
+impl Drop for Plugin {
+    fn drop(&mut self) {
+        self.uploads.close();
     }
 }
 
 /// Reads the plugin's configuration and the VM's environment.
-fn load(size: usize) -> Result<Work, String> {
+fn load(size: usize, uploads: &Rc<Uploads>) -> Result<Work, String> {
     let environment = Environment::read();
     let variable = |name: &str| environment.get(name);
     let on_bad_config = OnBadConfig::load(variable).map_err(|error| error.to_string())?;
@@ -87,7 +113,7 @@ fn load(size: usize) -> Result<Work, String> {
             notices.iter().for_each(|notice| log::warn!("tracewarden: {notice}"));
             vm::define(Counter::expected(&config));
             Ok(if config.enabled {
-                Work::Filter(Rc::new(Filter { config, bucket: Cell::new(TokenBucket::FULL) }))
+                Work::Filter(Rc::new(Filter::new(config, uploads.clone())))
             } else {
                 Work::Nothing
             })
@@ -101,44 +127,69 @@ fn load(size: usize) -> Result<Work, String> {
     }
 }
 
+impl Filter {
+    fn new(config: Config, uploads: Rc<Uploads>) -> Self {
+        let resource = match config.export {
+            Some(_) => config.service.resource(|path| {
+                seam::property(path).map(|value| String::from_utf8_lossy(&value).into_owned())
+            }),
+            None => Resource::default(),
+        };
+        let full = || Cell::new(TokenBucket::FULL);
+        Self { config, bucket: full(), error_bucket: full(), resource, uploads }
+    }
+}
+
 /// A request and its response.
 struct Http {
     work: Work,
-    stream: Stream,
+    stream: Cell<Stream>,
 }
 
-impl Context for Http {}
-
-impl HttpContext for Http {
-    fn on_http_request_headers(&mut self, _: usize, _: bool) -> Action {
+impl Http {
+    fn request(&self) {
         match &self.work {
             Work::Nothing => {}
             Work::Bypass => vm::count(Counter::Bypassed),
             Work::Filter(filter) => match request(filter) {
-                Ok(stream) => self.stream = stream,
+                Ok(stream) => self.stream.set(stream),
                 Err(failed) => vm::report(failed),
             },
         }
-        Action::Continue
     }
 
-    fn on_http_response_headers(&mut self, _: usize, _: bool) -> Action {
-        if let Work::Filter(filter) = &self.work {
-            let config = &filter.config;
-            let (mut facts, mut changes) =
-                (HostFacts::new(filter), Changes { map: HeaderMap::Response, config });
-            if let Err(Malformed) = pass::response(config, self.stream, &mut facts, &mut changes) {
-                vm::report(MALFORMED);
-            }
+    fn response(&self) {
+        let Work::Filter(filter) = &self.work else { return };
+        let config = &filter.config;
+        let mut stream = self.stream.take();
+        let (mut facts, mut changes) =
+            (HostFacts::new(filter), Changes { map: MapType::ResponseHeaders, config });
+        if let Err(Malformed) = pass::response(config, &mut stream, &mut facts, &mut changes) {
+            vm::report(MALFORMED);
         }
-        Action::Continue
+        self.stream.set(stream);
+    }
+
+    /// Records the spans of the stream, which has ended.
+    fn finish(&self) {
+        let (Work::Filter(filter), stream @ Stream::Spanned(..)) = (&self.work, self.stream.take()) else {
+            return;
+        };
+        let config = &filter.config;
+        let Some(export) = &config.export else { return };
+        let (mut facts, mut changes) =
+            (HostFacts::new(filter), Changes { map: MapType::ResponseHeaders, config });
+        match pass::finish(config, stream, &mut facts, &mut changes) {
+            Ok(spans) => filter.uploads.take(spans, export),
+            Err(Malformed) => vm::report(MALFORMED),
+        }
     }
 }
 
 fn request(filter: &Filter) -> Result<Stream, Failed> {
-    let headers = host::headers(HeaderMap::Request)?;
+    let headers = host::headers(MapType::RequestHeaders)?;
     let config = &filter.config;
-    let (mut facts, mut changes) = (HostFacts::new(filter), Changes { map: HeaderMap::Request, config });
+    let (mut facts, mut changes) = (HostFacts::new(filter), Changes { map: MapType::RequestHeaders, config });
     pass::request(config, &headers, &mut facts, &mut changes).map_err(|Malformed| MALFORMED)
 }
 

@@ -9,6 +9,7 @@ use std::io;
 use std::path::Path;
 
 use serde_json::Value;
+use tracewarden_fuzz::generate;
 use tracewarden_fuzz::host::Headers;
 use tracewarden_fuzz::reading::Pair;
 use tracewarden_fuzz::scenario::Scenario;
@@ -43,6 +44,11 @@ const CONFIGS: &[&str] = &[
     "TRACE_SAMPLING_RATE=0.1\nTRACE_HEADER_NAME=B3\nENABLE_DISTRIBUTED_TRACING=FALSE\n{}",
     "OTEL_TRACES_SAMPLER=parentbased_traceidratio\nOTEL_TRACES_SAMPLER_ARG=0.5\nOTEL_PROPAGATORS=b3,baggage\n{}",
     "TRACEWARDEN_ON_BAD_CONFIG=bypass\nTRACE_LOG_FORMAT=%d\n{}",
+    r#"{"export":{"otlp":{"cluster":"otel","protocol":"grpc","timeout_ms":1}},"sampling":{"errors_per_second":5}}"#,
+    r#"{"export":{"zipkin":{"cluster":"z","authority":"z:9411","path":"/"},"queue":1,"batch":2,"delay_ms":3}}"#,
+    r#"{"export":{"otlp":{"cluster":"c"}},"parent_id":"forward"}"#,
+    r#"{"span":{"kind":"client","redact":["[0-9]+","("],"attributes":[{"name":"a","property":["b","c"]}]}}"#,
+    "OTEL_RESOURCE_ATTRIBUTES=a=b\nOTEL_EXPORTER_OTLP_HEADERS=k=%20v\n{\"export\":{\"otlp\":{\"cluster\":\"c\"}}}",
 ];
 
 const TIMINGS: &[&str] = &[
@@ -95,6 +101,18 @@ const HOSTS: &[(&str, &str)] = &[
     (r#"{"response":{"inject":["traceparent","traceresponse","server-timing"]}}"#, "inbound no-seed"),
 ];
 
+/// How many streams are drawn: their octets choose among what is nearly right, so that any will do.
+const STREAMS: u32 = 24;
+
+/// Streams with spans, in the text of a scenario.
+const REQUESTS: &[&str] = &[
+    "{\"export\":{\"otlp\":{\"cluster\":\"c\"}},\"span\":{\"kind\":\"server_and_client\",\"redact\":[\"(?s).*\"]}}\n\
+     inbound\n:method: GET\n:path: /cart?x\n:authority: shop:80\n:scheme: https\ntraceparent: CONTEXT\n\n:status: 200",
+    "{\"export\":{\"zipkin\":{\"cluster\":\"c\"}},\"sampling\":{\"probability\":0,\"parent\":\"ignore\",\"errors_per_second\":1}}\n\
+     outbound\n:method: POST\n:path: /shop.v1.Cart/Add\ncontent-type: application/grpc\ntraceparent: CONTEXT\n\n\
+     :status: 200\ngrpc-status: 14",
+];
+
 type Corpus = BTreeMap<(&'static str, String), Vec<u8>>;
 
 fn main() -> io::Result<()> {
@@ -104,13 +122,22 @@ fn main() -> io::Result<()> {
     for (place, vector) in vectors.iter().enumerate() {
         add_vector(&mut corpus, place, vector);
     }
-    let by_hand = [("ot", OT), ("config", CONFIGS), ("server_timing", TIMINGS), ("formats", FORMATS)];
+    let by_hand = [
+        ("ot", OT),
+        ("config", CONFIGS),
+        ("server_timing", TIMINGS),
+        ("formats", FORMATS),
+        ("request", REQUESTS),
+    ];
     for (target, texts) in by_hand {
         for (place, text) in texts.iter().enumerate() {
             let text = text.replace("CONTEXT", CONTEXT);
             let text = text.replace("SPAN", &CONTEXT[36..52]).replace("<TRACE>", &CONTEXT[3..35]);
             corpus.insert((target, format!("hand-{place:02}")), text.into_bytes());
         }
+    }
+    for place in 0..STREAMS {
+        corpus.insert(("spans", format!("drawn-{place:02}")), generate::random(place));
     }
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus");
     for ((target, name), text) in corpus {

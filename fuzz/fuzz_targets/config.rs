@@ -4,13 +4,15 @@
 use libfuzzer_sys::{fuzz_mutator, fuzz_target, fuzzer_mutate};
 use serde_json::Value;
 use tracewarden::config::{Config, OnBadConfig};
-use tracewarden_fuzz::{generate, schema, work};
+use tracewarden_fuzz::{generate, schema, setup, work};
 
 fuzz_target!(|data: &[u8]| {
     let (variables, json) = parts(data);
     let environment =
         |name: &str| variables.iter().find(|(other, _)| other == name).map(|(_, value)| value.clone());
-    let loaded = work::bounded(8 * data.len(), || Config::load(json, environment));
+    let value: Value = serde_json::from_slice(json.trim_ascii()).unwrap_or_default();
+    let size = 8 * data.len() + work::OF_PATTERN * setup::patterns(&value);
+    let loaded = work::bounded(size, || Config::load(json, environment));
     let expected = schema::accepts(json, environment).filter(|_| !loaded.as_ref().is_err_and(only_we_refuse));
     if let Some(expected) = expected {
         assert_eq!(loaded.is_ok(), expected, "{loaded:?}");
@@ -25,7 +27,8 @@ fuzz_target!(|data: &[u8]| {
         assert!(line.len() <= 16 * data.len() + 400, "a bounded line");
     }
     if let Ok(loaded) = loaded {
-        says(&loaded.config, &serde_json::from_slice(json.trim_ascii()).unwrap_or_default());
+        says(&loaded.config, &value);
+        exports(&loaded.config, &value);
     }
 });
 
@@ -65,6 +68,48 @@ fn says(config: &Config, json: &Value) {
     }
     if let Some(probability) = json.pointer("/sampling/probability").and_then(Value::as_f64) {
         is_kept(config, probability);
+    }
+}
+
+/// Holds the fields about spans against the JSON.
+fn exports(config: &Config, json: &Value) {
+    let text = |place: &str| json.pointer(place).and_then(Value::as_str);
+    assert_eq!(text("/span/kind").unwrap_or("auto"), config.spans.kind.label());
+    let attributes = json.pointer("/span/attributes").and_then(Value::as_array).map_or(0, Vec::len);
+    assert_eq!(config.spans.attributes.len(), attributes);
+    assert!(text("/service/name").is_none() || config.service.name.as_deref() == text("/service/name"));
+    let excludes = json.get("exclude").and_then(Value::as_array).map(|list| !list.is_empty());
+    let is_default = config.exclude == Config::default().exclude;
+    assert_eq!(excludes.unwrap_or(config.export.is_some()), !is_default, "uploads and probes are left alone");
+    let Some(export) = &config.export else {
+        assert_eq!(json.get("export"), None);
+        return;
+    };
+    let is_otlp = json.pointer("/export/otlp").is_some();
+    let collector = if is_otlp { "/export/otlp" } else { "/export/zipkin" };
+    let of_collector = |field: &str| text(&format!("{collector}/{field}"));
+    let (protocol, path) = match (is_otlp, of_collector("protocol")) {
+        (false, _) => ("zipkin", "/api/v2/spans"),
+        (true, Some("grpc")) => ("grpc", ""),
+        (true, _) => ("http/protobuf", "/v1/traces"),
+    };
+    assert_eq!(export.protocol.label(), protocol);
+    assert_eq!(of_collector("cluster"), Some(export.cluster.as_str()));
+    assert_eq!(of_collector("authority").unwrap_or(&export.cluster), export.authority);
+    assert_eq!(of_collector("path").unwrap_or(path), export.path);
+    let number = |place: &str| json.pointer(place).and_then(Value::as_u64);
+    for (place, default, read) in [
+        (format!("{collector}/timeout_ms"), 10_000, export.timeout_ms),
+        ("/export/queue".to_owned(), 2_048, export.queue),
+        ("/export/batch".to_owned(), 512, export.batch),
+        ("/export/delay_ms".to_owned(), 5_000, export.delay_ms),
+    ] {
+        assert_eq!(number(&place).unwrap_or(default), u64::from(read.get()), "{place}");
+    }
+    assert!(is_otlp || export.headers.is_empty(), "the headers are those of OTLP");
+    for (name, value) in &export.headers {
+        assert!(!name.is_empty() && name.bytes().all(|octet| octet.is_ascii_graphic() && octet != b':'));
+        assert!(!value.contains(|sign: char| !sign.is_ascii() || sign.is_ascii_control()), "{value:?}");
     }
 }
 

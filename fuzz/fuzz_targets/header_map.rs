@@ -26,5 +26,6 @@ fuzz_target!(|map: &[u8]| {
     let sent = TraceParent::parse(CONTEXT).expect("it is valid");
     known.response = map.to_vec();
     let mut wire = Wire::new(Headers::default(), Vec::new());
-    response::check(&SETUP.config, stream.unwrap_or(Stream::Traced(sent)), &mut known, &mut wire);
+    let mut stream = stream.unwrap_or(Stream::Traced(sent));
+    response::check(&SETUP.config, &mut stream, &mut known, &mut wire);
 });

@@ -1,12 +1,13 @@
-//! A request and its response, whole: any headers, any valid configuration, and a host that may refuse.
+//! A request, its response and its spans, whole: any headers, any valid configuration, and a host that may refuse.
 #![no_main]
 
 use libfuzzer_sys::{fuzz_mutator, fuzz_target, fuzzer_mutate};
 use tracewarden::metrics::Direction;
+use tracewarden::pass::Left;
 use tracewarden_fuzz::host::{Known, Wire};
 use tracewarden_fuzz::scenario::Scenario;
 use tracewarden_fuzz::setup::Setup;
-use tracewarden_fuzz::{generate, request, response};
+use tracewarden_fuzz::{generate, request, response, spans};
 
 fuzz_target!(|data: &[u8]| {
     let scenario = Scenario::parse(data);
@@ -17,10 +18,13 @@ fuzz_target!(|data: &[u8]| {
     if setup.config.correlation.is_some() {
         remember(&setup, &map, &mut known);
     }
-    let stream = request::check(&setup, &map, &mut known, &mut wire).expect("the map is whole");
+    let mut stream = request::check(&setup, &map, &mut known, &mut wire).expect("the map is whole");
+    known.left.push((Left::Request, wire.headers.serialized()));
     known.response = scenario.response.serialized();
     let mut wire = scenario.wire(scenario.response.clone());
-    response::check(&setup.config, stream, &mut known, &mut wire);
+    response::check(&setup.config, &mut stream, &mut known, &mut wire);
+    known.left.push((Left::Response, wire.headers.serialized()));
+    spans::check(&setup, stream, &mut known);
 });
 
 /// Lets the same request come in before, so that there is something to recall.

@@ -25,5 +25,5 @@ fuzz_target!(|data: &[u8]| {
     let mut known = Known::new(Direction::Inbound, true);
     known.response = headers.serialized();
     let mut wire = Wire::new(headers, Vec::new());
-    response::check(&SETUP.config, Stream::Traced(sent), &mut known, &mut wire);
+    response::check(&SETUP.config, &mut Stream::Traced(sent), &mut known, &mut wire);
 });

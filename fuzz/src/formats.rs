@@ -31,7 +31,7 @@ pub const FORMATS: &[(&str, &[&str])] = &[
 ///
 /// # Panics
 /// A rule does not hold.
-pub fn check(setup: &Setup, before: &Headers, wire: &Wire, stream: Stream) {
+pub fn check(setup: &Setup, before: &Headers, wire: &Wire, stream: &Stream) {
     let verdicts = wire.counted.iter().filter_map(|one| match one {
         Counter::Request { context, .. } => Some(*context),
         _ => None,
@@ -45,7 +45,7 @@ pub fn check(setup: &Setup, before: &Headers, wire: &Wire, stream: Stream) {
     let ours = names(setup);
     assert_eq!(wire.headers.others(&ours), before.others(&ours), "other headers are none of our business");
     if verdict == Verdict::Excluded {
-        assert_eq!(stream, Stream::Untouched);
+        assert_eq!(*stream, Stream::Untouched);
         assert!(wire.changes.iter().all(|change| change.verb == Verb::Remove), "nothing is written");
     }
     is_on_the_wire(setup, wire, stream);
@@ -63,27 +63,27 @@ fn names(setup: &Setup) -> Vec<&str> {
 }
 
 /// W3C's headers, where they are written, and those that go in any case.
-fn is_on_the_wire(setup: &Setup, wire: &Wire, stream: Stream) {
+fn is_on_the_wire(setup: &Setup, wire: &Wire, stream: &Stream) {
     let propagation = &setup.config.propagation;
     let writes = propagation.inject.iter().any(|format| format.label() == "tracecontext");
     let wrote = |name: &str| wire.changes_of(name).any(|change| change.verb == Verb::Set && !change.refused);
     let lines = wire.headers.lines(&propagation.header);
     let is_removed = propagation.remove.contains(&propagation.header);
-    match stream {
-        Stream::Traced(context) if writes && !is_removed && !wire.refused_any() => {
+    match stream.sent() {
+        Some(context) if writes && !is_removed && !wire.refused_any() => {
             assert_eq!(lines.len(), 1, "one line");
             let written = context.to_bytes();
             assert_eq!(reading::traceparent(lines[0]).as_deref(), Some(&written[..]), "the stream knows");
         }
-        Stream::Traced(_) => {}
-        Stream::Untouched => assert!(!wrote(&propagation.header) || is_removed, "the stream knows"),
+        Some(_) => {}
+        None => assert!(!wrote(&propagation.header) || is_removed, "the stream knows"),
     }
     if wrote(TRACESTATE) {
         assert!(reading::tracestate(&wire.headers.lines(TRACESTATE)).is_some(), "what goes out is valid");
     }
     for name in &propagation.remove {
         let is_left = !wire.headers.lines(name).is_empty();
-        let verdict_is_excluded = stream == Stream::Untouched;
+        let verdict_is_excluded = *stream == Stream::Untouched;
         assert!(
             !is_left || wrote(name) || verdict_is_excluded || wire.refused(Verb::Remove, name),
             "{name} goes"
@@ -92,11 +92,11 @@ fn is_on_the_wire(setup: &Setup, wire: &Wire, stream: Stream) {
 }
 
 /// Nothing that came from somebody who is not trusted goes on, but what is written over.
-fn is_kept_out(setup: &Setup, before: &Headers, wire: &Wire, stream: Stream) {
+fn is_kept_out(setup: &Setup, before: &Headers, wire: &Wire, stream: &Stream) {
     let propagation = &setup.config.propagation;
     let wrote = |name: &str| wire.changes_of(name).any(|change| change.verb == Verb::Set);
     let written = |label: &str| {
-        stream != Stream::Untouched && propagation.inject.iter().any(|format| format.label() == label)
+        *stream != Stream::Untouched && propagation.inject.iter().any(|format| format.label() == label)
     };
     for (label, headers) in FORMATS.iter().filter(|(label, _)| !written(label)) {
         for name in *headers {
@@ -109,7 +109,7 @@ fn is_kept_out(setup: &Setup, before: &Headers, wire: &Wire, stream: Stream) {
     }
     let keeps_baggage = setup.json("/trust/baggage").and_then(Value::as_bool).unwrap_or(false);
     assert!(keeps_baggage || wire.headers.lines("baggage").is_empty(), "baggage stays out");
-    if let Stream::Traced(context) = stream {
+    if let Some(context) = stream.sent() {
         let members = reading::tracestate(&wire.headers.lines(TRACESTATE)).unwrap_or_default();
         let ot = reading::value_of(&members, b"ot").and_then(reading::ot).unwrap_or_default();
         assert!(reading::value_of(&ot, b"rv").is_none(), "an outsider does not choose the randomness");

@@ -1,12 +1,15 @@
-//! Makes headers and configurations that are nearly right, and mutates the texts that inputs are written in.
+//! Makes headers, configurations and whole streams that are nearly right, and mutates the texts that inputs are written
+//! in.
 
 mod config;
+mod spans;
 
 use arbitrary::{Arbitrary, Result, Unstructured};
 use rand::rngs::ChaCha12Rng;
 use rand::{Rng, SeedableRng};
 
 pub use config::config;
+pub use spans::Story;
 
 use crate::host::Headers;
 use crate::reading::Pair;
@@ -63,7 +66,9 @@ pub fn scenario(text: &[u8], seed: u32) -> Vec<u8> {
     scenario.print()
 }
 
-fn random(seed: u32) -> Vec<u8> {
+/// Octets to choose by.
+#[must_use]
+pub fn random(seed: u32) -> Vec<u8> {
     let mut octets = vec![0; 2048];
     ChaCha12Rng::seed_from_u64(seed.into()).fill_bytes(&mut octets);
     octets

@@ -4,7 +4,7 @@ use rand::SeedableRng;
 use rand::rngs::ChaCha12Rng;
 use tracewarden::metrics::{Counter, Direction};
 use tracewarden::notice::Notice;
-use tracewarden::pass::{Facts, Refused, Sink};
+use tracewarden::pass::{Facts, Left, Refused, Sink};
 use tracewarden::sampling::RateLimit;
 
 use crate::reading::{self, Pair};
@@ -23,7 +23,7 @@ pub struct Known {
     pub peer_san: Option<Vec<u8>>,
     /// The peer's address.
     pub peer_address: Option<Vec<u8>>,
-    /// Whether the rate is not reached yet.
+    /// Whether neither rate is reached yet.
     pub is_within_rate: bool,
     /// The time.
     pub now: Option<u64>,
@@ -33,6 +33,10 @@ pub struct Known {
     pub garbage: Option<Vec<u8>>,
     /// The response's headers, serialized.
     pub response: Vec<u8>,
+    /// What is left of a stream that has ended, serialized; the host refuses what is not there.
+    pub left: Vec<(Left, Vec<u8>)>,
+    /// What it knows of the stream besides, each with its path's parts joined by NUL.
+    pub properties: Vec<(&'static str, Vec<u8>)>,
     /// Whether the host refuses to hand over headers of the response.
     pub is_silent: bool,
     /// How many calls were made.
@@ -128,6 +132,8 @@ impl Known {
             memory: Vec::new(),
             garbage: None,
             response: Vec::new(),
+            left: Vec::new(),
+            properties: Vec::new(),
             is_silent: false,
             asked: 0,
         }
@@ -166,6 +172,20 @@ impl Facts for Known {
 
     fn within_rate(&mut self, _: RateLimit) -> bool {
         self.is_within_rate
+    }
+
+    fn within_error_rate(&mut self, _: RateLimit) -> bool {
+        self.is_within_rate
+    }
+
+    fn property(&mut self, path: &str) -> Option<Vec<u8>> {
+        let found = self.properties.iter().find(|(other, _)| *other == path);
+        found.map(|(_, value)| value.clone())
+    }
+
+    fn left(&mut self, map: Left) -> Result<Vec<u8>, Refused> {
+        let found = self.left.iter().find(|(other, _)| *other == map);
+        found.map(|(_, headers)| headers.clone()).filter(|_| !self.is_silent).ok_or(Refused)
     }
 
     fn response_header(&mut self, name: &str) -> Result<Option<Vec<u8>>, Refused> {

@@ -4,6 +4,7 @@
 //! - [`host`] is a host that records every call, and refuses those that it is told to refuse.
 //! - [`request`] and [`response`] run a pass, and hold what it did against what the rules say.
 //! - [`formats`] has what holds of a request where other formats and distrust come into play.
+//! - [`spans`] and [`uploads`] end a stream, and take its spans to a collector.
 //! - [`setup`] is a configuration with its JSON; [`schema`] says which JSON is one.
 //! - [`scenario`] is the text that a request's input is written in, so that a reproducer can be read.
 //! - [`generate`] makes and mutates such texts; [`work`] counts what a pass allocates.
@@ -17,4 +18,6 @@ pub mod response;
 pub mod scenario;
 pub mod schema;
 pub mod setup;
+pub mod spans;
+pub mod uploads;
 pub mod work;

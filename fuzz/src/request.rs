@@ -33,27 +33,29 @@ struct Expected<'a> {
 pub fn check(setup: &Setup, map: &[u8], known: &mut Known, wire: &mut Wire) -> Option<Stream> {
     let before = reading::header_map(map).map(Headers);
     wire.headers = before.clone().unwrap_or_default();
-    let stream = work::bounded(map.len(), || pass::request(&setup.config, map, known, wire));
+    let stream = work::bounded(map.len() + setup.work(), || pass::request(&setup.config, map, known, wire));
     let Some(before) = before else {
         assert!(stream.is_err() && wire.is_untouched(), "what is no map is left alone");
         return None;
     };
     let stream = stream.expect("the map is whole");
+    let begins_span = matches!(stream, Stream::Spanned(..));
+    assert!(!begins_span || setup.config.export.is_some() && setup.config.mode == Mode::Enforce);
     if !setup.is_plain() {
-        formats::check(setup, &before, wire, stream);
+        formats::check(setup, &before, wire, &stream);
         return Some(stream);
     }
     let expected = Expected::of(setup, before);
     is_bounded(known, wire);
-    expected.is_counted(known, wire, stream);
-    expected.is_told(wire, stream);
+    expected.is_counted(known, wire, &stream);
+    expected.is_told(wire, &stream);
     let acts = setup.config.mode == Mode::Enforce && expected.verdict != Verdict::Excluded;
     if acts {
-        expected.is_on_the_wire(known, wire, stream);
+        expected.is_on_the_wire(known, wire, &stream);
     } else {
         assert!(wire.changes.is_empty(), "nothing is changed");
         let came = if expected.verdict == Verdict::Excluded { None } else { expected.came };
-        assert_eq!(written(stream), came);
+        assert_eq!(written(&stream), came);
     }
     Some(stream)
 }
@@ -67,11 +69,8 @@ fn is_bounded(known: &Known, wire: &Wire) {
 }
 
 /// The context that the upstream receives, as it must be written.
-fn written(stream: Stream) -> Option<Vec<u8>> {
-    match stream {
-        Stream::Untouched => None,
-        Stream::Traced(context) => Some(context.to_bytes().to_vec()),
-    }
+fn written(stream: &Stream) -> Option<Vec<u8>> {
+    stream.sent().map(|context| context.to_bytes().to_vec())
 }
 
 impl<'a> Expected<'a> {
@@ -93,7 +92,7 @@ impl<'a> Expected<'a> {
     }
 
     /// The counters: one verdict, the reason if there is one, the repair, the decision.
-    fn is_counted(&self, known: &Known, wire: &Wire, stream: Stream) {
+    fn is_counted(&self, known: &Known, wire: &Wire, stream: &Stream) {
         let Config { role, mode, direction, start, .. } = self.setup.config;
         let direction = direction.unwrap_or(known.direction);
         let counted = |test: &dyn Fn(&Counter) -> bool| wire.counted.iter().filter(|one| test(one)).count();
@@ -116,7 +115,7 @@ impl<'a> Expected<'a> {
             "{:?}",
             wire.counted
         );
-        let enforced = mode == Mode::Enforce && stream != Stream::Untouched;
+        let enforced = mode == Mode::Enforce && *stream != Stream::Untouched;
         let was_repaired = enforced && matches!(self.verdict, Verdict::Corrupt | Verdict::Lost);
         assert!(!was_repaired || start == Start::Always);
         let repair = Counter::Repair { direction, by: Repair::New };
@@ -132,12 +131,12 @@ impl<'a> Expected<'a> {
     }
 
     /// What goes to the access log and to the log.
-    fn is_told(&self, wire: &Wire, stream: Stream) {
+    fn is_told(&self, wire: &Wire, stream: &Stream) {
         let mut published: Vec<(&str, Vec<u8>)> = Vec::new();
         if self.setup.config.filter_state && self.verdict != Verdict::Excluded {
             published.push(("trace_context", self.verdict.label().into()));
             published.extend(self.came.iter().map(|came| ("parent_id", came[36..52].to_vec())));
-            if let (Some(sent), Stream::Traced(parsed)) = (written(stream), stream) {
+            if let (Some(sent), Some(parsed)) = (written(stream), stream.sent()) {
                 published.push(("trace_id", sent[3..35].to_vec()));
                 published.push(("span_id", sent[36..52].to_vec()));
                 published.push(("sampled", parsed.flags.is_sampled().to_string().into_bytes()));
@@ -148,21 +147,21 @@ impl<'a> Expected<'a> {
         let noticed = bad_state || matches!(self.verdict, Verdict::Lost | Verdict::Corrupt);
         assert_eq!(wire.notices.len(), usize::from(noticed));
         for notice in &wire.notices {
-            assert_eq!(notice.sent.map_or(Stream::Untouched, Stream::Traced), stream);
+            assert_eq!(notice.sent, stream.sent());
             assert!(!notice.line(&LogFormat::default(), None, 0).contains(char::is_control), "one line");
         }
     }
 
     /// What the upstream receives after an enforcing pass.
-    fn is_on_the_wire(&self, known: &Known, wire: &Wire, stream: Stream) {
+    fn is_on_the_wire(&self, known: &Known, wire: &Wire, stream: &Stream) {
         let header = self.setup.config.propagation.header.as_str();
         let after = &wire.headers;
         let ours = [header, TRACESTATE];
         assert_eq!(after.others(&ours), self.before.others(&ours), "other headers are none of our business");
         assert!(wire.changes.iter().all(|change| ours.contains(&change.name.as_str())));
         let lines = after.lines(header);
-        match stream {
-            Stream::Traced(context) => {
+        match stream.sent() {
+            Some(context) => {
                 assert_eq!(lines.len(), 1, "one line");
                 assert_eq!(
                     reading::traceparent(lines[0]),
@@ -172,7 +171,7 @@ impl<'a> Expected<'a> {
                 self.is_state_on_the_wire(known, wire, context);
                 self.is_context(known, wire, context);
             }
-            Stream::Untouched => {
+            None => {
                 assert!(self.came.is_none(), "a valid context goes on");
                 let may_start = self.setup.config.start == Start::Always && known.rng.is_some();
                 assert!(!may_start || wire.refused(Verb::Set, header), "a trace starts");

@@ -6,6 +6,7 @@ use tracewarden::pass::{self, Stream};
 
 use crate::host::{Headers, Known, Verb, Wire};
 use crate::reading::{self, Timing};
+use crate::spans;
 use crate::work;
 
 const TRACERESPONSE: &str = "traceresponse";
@@ -15,28 +16,33 @@ const SERVER_TIMING: &str = "server-timing";
 ///
 /// # Panics
 /// A rule does not hold.
-pub fn check(config: &Config, stream: Stream, known: &mut Known, wire: &mut Wire) {
+pub fn check(config: &Config, stream: &mut Stream, known: &mut Known, wire: &mut Wire) {
     known.asked = 0;
     let before = reading::header_map(&known.response).map(Headers);
     wire.headers = before.clone().unwrap_or_default();
     let size = known.response.len();
+    let is_left_out = spans::is_left_out(stream);
     let done = work::bounded(16 * size, || pass::response(config, stream, known, wire));
-    let Stream::Traced(sent) = stream else {
+    let Some(sent) = stream.sent() else {
         assert!(done.is_ok() && wire.is_untouched() && known.asked == 0, "nothing is known, nothing is said");
         return;
     };
-    assert!(known.asked <= 1 && wire.changes.len() <= 3, "{:?}", wire.changes);
+    assert!(known.asked <= 1 + usize::from(is_left_out), "{} questions", known.asked);
+    assert!(wire.changes.len() <= 3, "{:?}", wire.changes);
     let reads_all = config.response.inject.iter().any(|header| *header != ResponseHeader::Traceparent);
     if known.is_silent && (reads_all || config.response.validate) {
         assert!(done.is_ok() && wire.is_untouched(), "what is not known is not said");
         return;
     }
-    if before.is_none() && reads_all {
+    if before.is_none() && (reads_all || is_left_out) {
         assert!(done.is_err() && wire.is_untouched(), "what is no map is left alone");
         return;
     }
     assert!(done.is_ok());
     let before = before.unwrap_or_default();
+    if is_left_out {
+        is_recorded_late(config, &before, sent.flags.is_sampled(), known, wire);
+    }
     is_compared(config, &before, reads_all, &sent.to_bytes(), wire);
     let injects = config.response.when == When::Always || sent.flags.is_sampled();
     if config.mode == Mode::Enforce && injects {
@@ -44,6 +50,17 @@ pub fn check(config: &Config, stream: Stream, known: &mut Known, wire: &mut Wire
     } else {
         assert!(wire.changes.is_empty(), "nothing is changed");
     }
+}
+
+/// A failed request whose trace is not recorded: its own spans are, if the rate allows it, and all is as if they had
+/// been from the beginning.
+fn is_recorded_late(config: &Config, before: &Headers, sampled: bool, known: &Known, wire: &mut Wire) {
+    let records = known.is_within_rate && !known.is_silent && spans::fails(before, &Headers::default());
+    assert_eq!(sampled, records && config.sampling.errors.is_some());
+    let decided = wire.counted.extract_if(.., |one| matches!(one, Counter::Sampled { .. })).count();
+    assert_eq!(decided, usize::from(sampled), "it is counted");
+    let told = if sampled && config.filter_state { vec![("sampled", b"true".to_vec())] } else { vec![] };
+    assert_eq!(wire.published, told, "the access log learns of it");
 }
 
 /// The comparison of what the upstream tells with what it was sent, and that it alone is counted.

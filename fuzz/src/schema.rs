@@ -1,6 +1,6 @@
 //! What a configuration may say, as a table, beside the way in which Tracewarden reads it.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 use crate::formats;
 
@@ -40,13 +40,20 @@ enum Kind {
     Header,
     Names,
     Count,
+    Pattern,
     Object(Fields),
+    /// An object whose fields must also agree.
+    Agreeing(Fields, Agreement),
+    List(&'static Kind),
+    /// An object with any names.
+    Map(&'static Kind),
     Rules(Fields),
     /// What depends on the environment, or on another field.
     Unjudged,
 }
 
 type Fields = &'static [(&'static str, Kind)];
+type Agreement = fn(&Map<String, Value>) -> bool;
 
 /// Where on a response the context can stand.
 pub(crate) const HEADERS: &[&str] = &["traceparent", "traceresponse", "server-timing"];
@@ -71,13 +78,47 @@ const RULE: Fields = &[
     ("host", ANY),
     ("path", ANY),
     ("path_prefix", ANY),
+    ("path_regex", Kind::Pattern),
     ("method", ANY),
     ("user_agent_prefix", ANY),
     ("grpc_service", ANY),
     ("header", Kind::Unjudged),
     ("direction", DIRECTIONS),
 ];
-const ROOT: Kind = Kind::Object(&[
+const COLLECTOR: Fields = &[
+    ("cluster", Kind::Text(is_graphic)),
+    ("authority", Kind::Text(is_graphic)),
+    ("path", Kind::Text(is_path)),
+    ("timeout_ms", Kind::Count),
+    ("protocol", Kind::Word(&["http/protobuf", "grpc"])),
+];
+/// Zipkin is spoken in one way only.
+const ZIPKIN: Fields = COLLECTOR.split_at(4).0;
+const ATTRIBUTE: Fields = &[
+    ("name", Kind::Text(|name| !name.is_empty())),
+    ("value", ANY),
+    ("environment", ANY),
+    ("request_header", Kind::Text(is_header_name)),
+    ("response_header", Kind::Text(is_header_name)),
+    ("property", Kind::List(&ANY)),
+];
+const EXPORT: Kind = Kind::Agreeing(
+    &[
+        ("otlp", Kind::Agreeing(COLLECTOR, is_reached)),
+        ("zipkin", Kind::Agreeing(ZIPKIN, is_reached)),
+        ("queue", Kind::Count),
+        ("batch", Kind::Count),
+        ("delay_ms", Kind::Count),
+    ],
+    |export| export.contains_key("otlp") != export.contains_key("zipkin"),
+);
+const ROOT: Kind = Kind::Agreeing(ROOT_FIELDS, |root| {
+    let exports = root.contains_key("export");
+    let records_errors =
+        root.get("sampling").and_then(|sampling| sampling.get("errors_per_second")).is_some();
+    if exports { root.get("parent_id").is_none_or(|word| word != "forward") } else { !records_errors }
+});
+const ROOT_FIELDS: Fields = &[
     ("enabled", Kind::Bool),
     ("mode", Kind::Word(&["enforce", "observe"])),
     ("role", Kind::Word(&["edge", "internal"])),
@@ -95,6 +136,7 @@ const ROOT: Kind = Kind::Object(&[
             ("rules", Kind::Unjudged),
             ("force", Kind::Unjudged),
             ("max_traces_per_second_per_worker", Kind::Count),
+            ("errors_per_second", Kind::Count),
         ]),
     ),
     (
@@ -127,7 +169,17 @@ const ROOT: Kind = Kind::Object(&[
     ),
     ("access_log", Kind::Object(&[("filter_state", Kind::Bool)])),
     ("log", Kind::Object(&[("format", Kind::Text(is_format))])),
-]);
+    ("export", EXPORT),
+    (
+        "span",
+        Kind::Object(&[
+            ("kind", Kind::Word(&["auto", "server", "client", "server_and_client"])),
+            ("attributes", Kind::List(&Kind::Agreeing(ATTRIBUTE, has_one_source))),
+            ("redact", Kind::List(&Kind::Pattern)),
+        ]),
+    ),
+    ("service", Kind::Object(&[("name", ANY), ("attributes", Kind::Map(&ANY))])),
+];
 
 fn matches(value: &Value, kind: Kind) -> Option<bool> {
     let is_word = |value: &Value, words: &[&str]| value.as_str().is_some_and(|text| words.contains(&text));
@@ -152,7 +204,17 @@ fn matches(value: &Value, kind: Kind) -> Option<bool> {
             Value::Number(number) => is_probability(number.as_str()),
             _ => Some(false),
         },
-        Kind::Object(fields) => {
+        Kind::Pattern => value.as_str().map_or(Some(false), is_pattern),
+        Kind::Agreeing(_, agree) if !value.as_object().is_some_and(agree) => Some(false),
+        Kind::List(kind) => {
+            let Some(list) = list else { return Some(false) };
+            all(list.iter().map(|value| matches(value, *kind)))
+        }
+        Kind::Map(kind) => {
+            let Some(object) = value.as_object() else { return Some(false) };
+            all(object.values().map(|value| matches(value, *kind)))
+        }
+        Kind::Object(fields) | Kind::Agreeing(fields, _) => {
             let Some(object) = value.as_object() else { return Some(false) };
             all(object.iter().map(|(name, value)| {
                 let field = fields.iter().find(|(field, _)| field == name);
@@ -206,13 +268,42 @@ fn is_probability(text: &str) -> Option<bool> {
 fn is_own_header(name: &str) -> Option<bool> {
     let mut others = formats::FORMATS.iter().flat_map(|(_, headers)| headers.iter().copied());
     let is_other = |other: &str| other.eq_ignore_ascii_case(name);
-    let is_known = ["baggage", "server-timing", "traceresponse"].into_iter().any(is_other);
+    if is_other("tracestate") {
+        return Some(false);
+    }
+    let is_known = ["baggage", "server-timing", "traceresponse", "x-request-id"].into_iter().any(is_other);
     if is_known || others.any(is_other) { None } else { Some(is_header_name(name)) }
 }
 
 fn is_header_name(name: &str) -> bool {
     let is_token = |octet: u8| octet.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&octet);
-    (1..=128).contains(&name.len()) && name.bytes().all(is_token) && !name.eq_ignore_ascii_case("tracestate")
+    (1..=128).contains(&name.len()) && name.bytes().all(is_token)
+}
+
+/// Whether a collector is named, at a path only where one can be chosen.
+fn is_reached(collector: &Map<String, Value>) -> bool {
+    let is_grpc = collector.get("protocol").is_some_and(|word| word == "grpc");
+    collector.contains_key("cluster") && !(is_grpc && collector.contains_key("path"))
+}
+
+/// Whether an attribute has a name, and its value from one place.
+fn has_one_source(attribute: &Map<String, Value>) -> bool {
+    let is_source = |field: &&String| *field != "name";
+    attribute.contains_key("name") && attribute.keys().filter(is_source).count() == 1
+}
+
+fn is_graphic(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|octet| octet.is_ascii_graphic())
+}
+
+fn is_path(text: &str) -> bool {
+    is_graphic(text) && text.starts_with('/')
+}
+
+/// Whether a text is a regular expression, of those that have no signs in them.
+fn is_pattern(text: &str) -> Option<bool> {
+    let is_plain = |octet: u8| octet.is_ascii_alphanumeric() || octet == b'/';
+    (text.len() < 100 && text.bytes().all(is_plain)).then_some(true)
 }
 
 /// Whether every percent sign begins a field or another percent sign.

@@ -4,6 +4,7 @@ use serde_json::Value;
 use tracewarden::config::Config;
 
 use crate::host::Headers;
+use crate::work;
 
 /// A configuration that Tracewarden accepts, and its JSON.
 pub struct Setup {
@@ -54,6 +55,12 @@ impl Setup {
             && rules.all(|rule| is_made_of(Some(rule), &conditions))
     }
 
+    /// What its regular expressions count for among the octets of an input.
+    #[must_use]
+    pub fn work(&self) -> usize {
+        work::OF_PATTERN * patterns(&self.json)
+    }
+
     /// Whether no sender is trusted at all.
     #[must_use]
     pub fn trusts_nobody(&self) -> bool {
@@ -85,5 +92,20 @@ impl Setup {
                 && says("user_agent_prefix", &|text| user_agent.starts_with(text))
                 && says("method", &|text| text == method)
         })
+    }
+}
+
+/// How many regular expressions there are in a configuration.
+#[must_use]
+pub fn patterns(value: &Value) -> usize {
+    let of_field = |(name, value): (&String, &Value)| match (name.as_str(), value) {
+        ("path_regex", Value::String(_)) => 1,
+        ("redact", Value::Array(list)) => list.len(),
+        _ => patterns(value),
+    };
+    match value {
+        Value::Array(list) => list.iter().map(patterns).sum(),
+        Value::Object(fields) => fields.iter().map(of_field).sum(),
+        _ => 0,
     }
 }

@@ -22,6 +22,9 @@ unsafe impl GlobalAlloc for Counting {
     }
 }
 
+/// What a regular expression counts for among the octets of an input: it may take 64 KiB, and as much again to run.
+pub const OF_PATTERN: usize = 32 << 10;
+
 /// Runs `pass` on an input of so many octets, and fails if it allocates more than a small multiple of them.
 ///
 /// # Panics

@@ -1,21 +1,14 @@
 //! What environment variables say, for fields that the JSON leaves out.
 
-use super::ConfigError;
+use super::{Config, ConfigError};
 use crate::labels::{Labelled, labels};
 use crate::notice::LogFormat;
 use crate::propagation::{Format, Propagation};
+use crate::resource::Service;
 use crate::sampling::{Parent, Sampler, Threshold};
 
 /// Answers with the value of a variable.
 pub(super) type Environment<'a> = &'a dyn Fn(&str) -> Option<String>;
-
-/// The fields that an environment variable can set.
-pub(super) struct Defaults {
-    pub(super) enabled: bool,
-    pub(super) propagation: Propagation,
-    pub(super) sampling: Sampler,
-    pub(super) log_format: LogFormat,
-}
 
 labels! {
     /// What becomes of a configuration that is not valid: `TRACEWARDEN_ON_BAD_CONFIG`.
@@ -40,28 +33,34 @@ impl OnBadConfig {
     }
 }
 
-/// Reads our own variables, a bad value of which is refused, and OpenTelemetry's, a bad value of which counts as unset
-/// and is noted ([OpenTelemetry, environment variables](https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/)).
+/// The defaults, as our own variables say, a bad value of which is refused, and OpenTelemetry's, a bad value of which
+/// counts as unset and is noted
+/// ([OpenTelemetry, environment variables](https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/)).
 pub(super) fn defaults(
-    environment: impl Fn(&str) -> Option<String>,
+    environment: Environment<'_>,
     notices: &mut Vec<String>,
-) -> Result<Defaults, ConfigError> {
+) -> Result<Config, ConfigError> {
     // OpenTelemetry: an empty value counts as unset.
     let variable = |name: &str| environment(name).filter(|value| !value.is_empty());
-    let mut sampling = sampler(variable, notices);
+    let mut config = Config {
+        sampling: sampler(variable, notices),
+        propagation: propagation(variable, notices),
+        service: service(variable, notices),
+        ..Config::default()
+    };
+    if let Some(enabled) = ours(variable, "ENABLE_DISTRIBUTED_TRACING", parse_bool)? {
+        config.enabled = enabled;
+    }
     if let Some(rate) = ours(variable, "TRACE_SAMPLING_RATE", parse_probability)? {
-        sampling.probability = rate;
+        config.sampling.probability = rate;
     }
-    let mut propagation = propagation(variable, notices);
     if let Some(header) = ours(variable, "TRACE_HEADER_NAME", parse_traceparent_name)? {
-        propagation.header = header;
+        config.propagation.header = header;
     }
-    Ok(Defaults {
-        enabled: ours(variable, "ENABLE_DISTRIBUTED_TRACING", parse_bool)?.unwrap_or(true),
-        propagation,
-        sampling,
-        log_format: ours(variable, "TRACE_LOG_FORMAT", LogFormat::parse)?.unwrap_or_default(),
-    })
+    if let Some(format) = ours(variable, "TRACE_LOG_FORMAT", LogFormat::parse)? {
+        config.log_format = format;
+    }
+    Ok(config)
 }
 
 fn ours<T>(
@@ -124,6 +123,72 @@ fn propagation(variable: impl Fn(&str) -> Option<String>, notices: &mut Vec<Stri
         propagation.extract = formats;
     }
     propagation
+}
+
+/// `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES`.
+fn service(variable: impl Fn(&str) -> Option<String>, notices: &mut Vec<String>) -> Service {
+    let mut attributes = pairs(&variable, "OTEL_RESOURCE_ATTRIBUTES", notices);
+    let named = attributes.iter().position(|(name, _)| name == "service.name");
+    let named = named.map(|place| attributes.remove(place).1);
+    Service { name: variable("OTEL_SERVICE_NAME").or(named), attributes }
+}
+
+/// `OTEL_EXPORTER_OTLP_TRACES_HEADERS`, else `OTEL_EXPORTER_OTLP_HEADERS`, without what cannot be sent as a header.
+pub(super) fn upload_headers(
+    environment: Environment<'_>,
+    notices: &mut Vec<String>,
+) -> Vec<(String, String)> {
+    let mut headers = pairs(environment, "OTEL_EXPORTER_OTLP_TRACES_HEADERS", notices);
+    if headers.is_empty() {
+        headers = pairs(environment, "OTEL_EXPORTER_OTLP_HEADERS", notices);
+    }
+    headers.retain_mut(|(name, value)| match parse_header_name(name) {
+        Ok(lower) if value.bytes().all(|octet| octet == b' ' || octet.is_ascii_graphic()) => {
+            *name = lower;
+            true
+        }
+        _ => false,
+    });
+    headers
+}
+
+/// The pairs in a variable; its value may be a secret, so a note does not show it.
+fn pairs(
+    variable: impl Fn(&str) -> Option<String>,
+    name: &str,
+    notices: &mut Vec<String>,
+) -> Vec<(String, String)> {
+    let list = variable(name).unwrap_or_default();
+    parse_pairs(&list).unwrap_or_else(|| {
+        notices.push(format!("{name}: it is no list of name=value, and counts as unset"));
+        Vec::new()
+    })
+}
+
+/// `name=value` pairs with commas between them, percent-encoded, as W3C's baggage has them.
+fn parse_pairs(list: &str) -> Option<Vec<(String, String)>> {
+    let pair = |pair: &str| {
+        let (name, value) = pair.split_once('=')?;
+        Some((percent_decoded(name.trim())?, percent_decoded(value.trim())?))
+    };
+    list.split(',').filter(|piece| !piece.trim().is_empty()).map(pair).collect()
+}
+
+fn percent_decoded(text: &str) -> Option<String> {
+    let mut octets = Vec::new();
+    let mut rest = text.as_bytes();
+    while let Some((octet, after)) = rest.split_first() {
+        rest = after;
+        if *octet != b'%' {
+            octets.push(*octet);
+            continue;
+        }
+        let (digits, after) = rest.split_first_chunk::<2>()?;
+        let octet = crate::w3c::decode(&digits.map(|digit| digit.to_ascii_lowercase()))?;
+        octets.push(u8::try_from(octet).ok()?);
+        rest = after;
+    }
+    String::from_utf8(octets).ok()
 }
 
 fn parse_bool(text: &str) -> Result<bool, String> {

@@ -1,12 +1,10 @@
-//! Each field of the JSON: its name, its type, its default.
+//! Each field of the JSON: its name, its type, and its place in the configuration, which holds the default before.
 
-use core::num::NonZeroU32;
+mod spans;
 
-use super::environment::{Defaults, Environment, parse_header_name, parse_traceparent_name};
+use super::environment::{Environment, parse_header_name, parse_traceparent_name};
 use super::json::{Node, Object};
-use super::{
-    Config, ConfigError, Mode, ParentId, Response, ResponseHeader, Role, Start, TraceIdSource, When,
-};
+use super::{Config, ConfigError, ParentId};
 use crate::correlation::Correlation;
 use crate::egress::{Egress, Strip};
 use crate::exclude::Exclude;
@@ -14,10 +12,12 @@ use crate::labels::{Labelled, labels};
 use crate::matching::{HeaderMatch, Match, Pattern};
 use crate::metrics::Direction;
 use crate::notice::LogFormat;
-use crate::propagation::{Format, Propagation};
-use crate::sampling::{RateLimit, Rule, Sampler};
+use crate::propagation::Format;
+use crate::sampling::{RateLimit, Rule, Sampler, Threshold};
 use crate::secret::SecretHeader;
 use crate::trust::{Cidr, Peer, Trust};
+
+type Done = Result<(), ConfigError>;
 
 labels! {
     enum RawDirection {
@@ -27,55 +27,69 @@ labels! {
     }
 }
 
-/// Reads the configuration, with what the JSON leaves out taken from the defaults.
+/// Reads the JSON over a configuration that holds the defaults; `headers` are those of uploads.
 pub(super) fn read(
     json: &[u8],
-    defaults: Defaults,
+    config: &mut Config,
+    headers: Vec<(String, String)>,
     environment: Environment<'_>,
-) -> Result<Config, ConfigError> {
+) -> Done {
     let mut root = Node::document(json)?.object()?;
-    let config = Config {
-        enabled: root.take("enabled", Node::boolean)?.unwrap_or(defaults.enabled),
-        mode: root.take("mode", Node::word)?.unwrap_or(Mode::Enforce),
-        role: root.take("role", Node::word)?.unwrap_or(Role::Internal),
-        direction: root.take("direction", direction)?.flatten(),
-        start: root.take("start", Node::word)?.unwrap_or(Start::Always),
-        trace_id_source: root.take("trace_id_source", Node::word)?.unwrap_or(TraceIdSource::Random),
-        parent_id: root.take("parent_id", Node::word)?.unwrap_or(ParentId::Auto),
-        propagation: Propagation {
-            header: root
-                .take("header", |node| node.text(parse_traceparent_name))?
-                .unwrap_or(defaults.propagation.header.clone()),
-            ..root
-                .take("propagation", |node| propagation(node, &defaults.propagation))?
-                .unwrap_or(defaults.propagation)
-        },
-        sampling: root
-            .take("sampling", |node| sampling(node, &defaults.sampling, environment))?
-            .unwrap_or(defaults.sampling),
-        trust: root.take("trust", |node| trust(node, environment))?.unwrap_or_default(),
-        correlation: root.take("correlation", correlation)?,
-        egress: root.take("egress", egress)?.unwrap_or_default(),
-        limit_baggage: root.take("baggage", baggage)?.unwrap_or(false),
-        exclude: root.take("exclude", exclude)?.unwrap_or_default(),
-        response: root.take("response", response)?.unwrap_or_default(),
-        filter_state: root.take("access_log", access_log)?.unwrap_or(false),
-        log_format: root.take("log", log)?.flatten().unwrap_or(defaults.log_format),
-    };
+    root.read("enabled", &mut config.enabled, Node::boolean)?;
+    root.read("mode", &mut config.mode, Node::word)?;
+    root.read("role", &mut config.role, Node::word)?;
+    root.read("direction", &mut config.direction, direction)?;
+    root.read("start", &mut config.start, Node::word)?;
+    root.read("trace_id_source", &mut config.trace_id_source, Node::word)?;
+    root.read("parent_id", &mut config.parent_id, Node::word)?;
+    root.read("header", &mut config.propagation.header, |node| node.text(parse_traceparent_name))?;
+    root.within("propagation", |fields| {
+        fields.read("extract", &mut config.propagation.extract, words)?;
+        fields.read("inject", &mut config.propagation.inject, written_formats)?;
+        fields.read("remove", &mut config.propagation.remove, header_names)
+    })?;
+    root.within("sampling", |fields| sampling(fields, &mut config.sampling, environment))?;
+    root.read("trust", &mut config.trust, |node| trust(node, environment))?;
+    root.read_some("correlation", &mut config.correlation, correlation)?;
+    root.read("egress", &mut config.egress, egress)?;
+    root.within("baggage", |fields| fields.read("limit", &mut config.limit_baggage, Node::boolean))?;
+    root.within("response", |fields| {
+        fields.read("validate", &mut config.response.validate, Node::boolean)?;
+        fields.read("inject", &mut config.response.inject, words)?;
+        fields.read("when", &mut config.response.when, Node::word)
+    })?;
+    root.within("access_log", |fields| fields.read("filter_state", &mut config.filter_state, Node::boolean))?;
+    root.within("log", |fields| {
+        fields.read("format", &mut config.log_format, |node| node.text(LogFormat::parse))
+    })?;
+    root.read_some("export", &mut config.export, |node| spans::export(node, headers))?;
+    root.within("span", |fields| spans::spans(fields, &mut config.spans, environment))?;
+    root.within("service", |fields| spans::service(fields, &mut config.service))?;
+    config.exclude = Exclude::of(config.export.is_some());
+    root.read("exclude", &mut config.exclude, exclude)?;
     root.finish()?;
-    Ok(config)
+    agree(config)
 }
 
-fn propagation(node: Node, defaults: &Propagation) -> Result<Propagation, ConfigError> {
-    let defaults = defaults.clone();
-    within(node, |fields| {
-        Ok(Propagation {
-            header: defaults.header,
-            extract: fields.take("extract", words)?.unwrap_or(defaults.extract),
-            inject: fields.take("inject", written_formats)?.unwrap_or(defaults.inject),
-            remove: fields.take("remove", header_names)?.unwrap_or(defaults.remove),
-        })
-    })
+/// Refuses what each field allows, but not all together.
+fn agree(config: &Config) -> Done {
+    let (place, problem) = if config.export.is_some() && config.parent_id == ParentId::Forward {
+        ("parent_id", "\"forward\" leaves no parent-id for the spans that export sends: use \"auto\"")
+    } else if config.export.is_none() && config.sampling.errors.is_some() {
+        ("sampling.errors_per_second", "without export there are no spans to record")
+    } else {
+        return Ok(());
+    };
+    Err(ConfigError { place: place.to_owned(), problem: problem.to_owned() })
+}
+
+/// A list, each of whose items is read alike.
+fn each<T>(node: Node, mut read: impl FnMut(Node) -> Result<T, ConfigError>) -> Result<Vec<T>, ConfigError> {
+    let mut all = Vec::new();
+    for node in node.list()? {
+        all.push(read(node)?);
+    }
+    Ok(all)
 }
 
 /// A list of words; one that stands there twice counts once.
@@ -101,34 +115,32 @@ fn written_formats(node: Node) -> Result<Vec<Format>, ConfigError> {
     words(node)
 }
 
+fn header_name(node: Node) -> Result<String, ConfigError> {
+    node.text(parse_header_name)
+}
+
 fn header_names(node: Node) -> Result<Vec<String>, ConfigError> {
-    node.list()?.into_iter().map(|node| node.text(parse_header_name)).collect()
+    each(node, header_name)
 }
 
-fn sampling(node: Node, defaults: &Sampler, environment: Environment<'_>) -> Result<Sampler, ConfigError> {
-    within(node, |fields| {
-        Ok(Sampler {
-            probability: fields.take("probability", Node::probability)?.unwrap_or(defaults.probability),
-            parent: fields.take("parent", Node::word)?.unwrap_or(defaults.parent),
-            rules: fields.take("rules", sampling_rules)?.unwrap_or_default(),
-            force: fields.take("force", |node| secret_header(node, environment))?,
-            rate: fields.take("max_traces_per_second_per_worker", rate)?,
-        })
-    })
-}
-
-fn sampling_rules(node: Node) -> Result<Vec<Rule>, ConfigError> {
-    node.list()?.into_iter().map(sampling_rule).collect()
+fn sampling(fields: &mut Object, sampler: &mut Sampler, environment: Environment<'_>) -> Done {
+    fields.read("probability", &mut sampler.probability, Node::probability)?;
+    fields.read("parent", &mut sampler.parent, Node::word)?;
+    fields.read("rules", &mut sampler.rules, |node| each(node, sampling_rule))?;
+    fields.read_some("force", &mut sampler.force, |node| secret_header(node, environment))?;
+    fields.read_some("max_traces_per_second_per_worker", &mut sampler.rate, rate)?;
+    fields.read_some("errors_per_second", &mut sampler.errors, rate)
 }
 
 fn sampling_rule(node: Node) -> Result<Rule, ConfigError> {
     let incomplete = node.refused("a rule has both a match and a probability".to_owned());
-    within(node, |fields| {
-        let (when, probability) =
-            (fields.take("match", conditions)?, fields.take("probability", Node::probability)?);
-        let (Some(when), Some(probability)) = (when, probability) else { return Err(incomplete) };
-        Ok(Rule { when, probability })
-    })
+    let (mut when, mut probability): (_, Option<Threshold>) = (None, None);
+    node.fields(|fields| {
+        fields.read_some("match", &mut when, conditions)?;
+        fields.read_some("probability", &mut probability, Node::probability)
+    })?;
+    let (Some(when), Some(probability)) = (when, probability) else { return Err(incomplete) };
+    Ok(Rule { when, probability })
 }
 
 fn rate(node: Node) -> Result<RateLimit, ConfigError> {
@@ -138,44 +150,46 @@ fn rate(node: Node) -> Result<RateLimit, ConfigError> {
 /// A header, and the environment variable that holds its secret.
 fn secret_header(node: Node, environment: Environment<'_>) -> Result<SecretHeader, ConfigError> {
     let incomplete = node.refused("there must be both a header and a value_env".to_owned());
-    within(node, |fields| {
-        let header = fields.take("header", |node| node.text(parse_header_name))?;
-        let secret = fields.take("value_env", |node| {
+    let (mut header, mut secret) = (None, None);
+    node.fields(|fields| {
+        fields.read_some("header", &mut header, header_name)?;
+        fields.read_some("value_env", &mut secret, |node| {
             node.text(|name| match environment(name).filter(|value| !value.is_empty()) {
                 Some(value) => Ok(value),
                 None => Err(format!("the environment has no variable {name:?}, or an empty one")),
             })
-        })?;
-        let (Some(header), Some(secret)) = (header, secret) else { return Err(incomplete) };
-        Ok(SecretHeader::new(header, &secret))
-    })
+        })
+    })?;
+    let (Some(header), Some(secret)) = (header, secret) else { return Err(incomplete) };
+    Ok(SecretHeader::new(header, &secret))
 }
 
 /// What a request must be like; at least one condition.
 fn conditions(node: Node) -> Result<Match, ConfigError> {
     let empty = node.refused("without a condition every request would match".to_owned());
-    let conditions = within(node, |fields| {
-        Ok(Match {
-            host: fields.take("host", Node::string)?,
-            path: fields.take("path", Node::string)?,
-            path_prefix: fields.take("path_prefix", Node::string)?,
-            path_regex: fields.take("path_regex", |node| node.text(Pattern::parse))?,
-            method: fields.take("method", Node::string)?,
-            user_agent_prefix: fields.take("user_agent_prefix", Node::string)?,
-            grpc_service: fields.take("grpc_service", Node::string)?,
-            header: fields.take("header", header_match)?,
-            direction: fields.take("direction", direction)?.flatten(),
-        })
+    let mut conditions = Match::default();
+    node.fields(|fields| {
+        fields.read_some("host", &mut conditions.host, Node::string)?;
+        fields.read_some("path", &mut conditions.path, Node::string)?;
+        fields.read_some("path_prefix", &mut conditions.path_prefix, Node::string)?;
+        fields.read_some("path_regex", &mut conditions.path_regex, |node| node.text(Pattern::parse))?;
+        fields.read_some("method", &mut conditions.method, Node::string)?;
+        fields.read_some("user_agent_prefix", &mut conditions.user_agent_prefix, Node::string)?;
+        fields.read_some("grpc_service", &mut conditions.grpc_service, Node::string)?;
+        fields.read_some("header", &mut conditions.header, header_match)?;
+        fields.read("direction", &mut conditions.direction, direction)
     })?;
     if conditions == Match::default() { Err(empty) } else { Ok(conditions) }
 }
 
 fn header_match(node: Node) -> Result<HeaderMatch, ConfigError> {
     let nameless = node.refused("there must be a name".to_owned());
-    within(node, |fields| {
-        let name = fields.take("name", |node| node.text(parse_header_name))?.ok_or(nameless)?;
-        Ok(HeaderMatch { name, value: fields.take("value", Node::string)? })
-    })
+    let (mut name, mut value) = (None, None);
+    node.fields(|fields| {
+        fields.read_some("name", &mut name, header_name)?;
+        fields.read_some("value", &mut value, Node::string)
+    })?;
+    Ok(HeaderMatch { name: name.ok_or(nameless)?, value })
 }
 
 fn direction(node: Node) -> Result<Option<Direction>, ConfigError> {
@@ -187,29 +201,26 @@ fn direction(node: Node) -> Result<Option<Direction>, ConfigError> {
 }
 
 fn egress(node: Node) -> Result<Egress, ConfigError> {
-    node.list()?.into_iter().map(egress_entry).collect::<Result<_, _>>().map(Egress)
+    each(node, egress_entry).map(Egress)
 }
 
 fn egress_entry(node: Node) -> Result<(Match, Strip), ConfigError> {
     let incomplete = node.refused("an entry has both a match and what to strip".to_owned());
-    within(node, |fields| match (fields.take("match", conditions)?, fields.take("strip", Node::word)?) {
-        (Some(hosts), Some(strip)) => Ok((hosts, strip)),
-        _ => Err(incomplete),
-    })
-}
-
-fn baggage(node: Node) -> Result<bool, ConfigError> {
-    within(node, |fields| Ok(fields.take("limit", Node::boolean)?.unwrap_or(false)))
+    let (mut hosts, mut strip) = (None, None);
+    node.fields(|fields| {
+        fields.read_some("match", &mut hosts, conditions)?;
+        fields.read_some("strip", &mut strip, Node::word)
+    })?;
+    hosts.zip(strip).ok_or(incomplete)
 }
 
 fn correlation(node: Node) -> Result<Correlation, ConfigError> {
-    let (slots, ttl_seconds) = (NonZeroU32::MIN.saturating_add(65_535), NonZeroU32::MIN.saturating_add(59));
-    within(node, |fields| {
-        Ok(Correlation {
-            slots: fields.take("slots", Node::whole_number)?.unwrap_or(slots),
-            ttl_seconds: fields.take("ttl_seconds", Node::whole_number)?.unwrap_or(ttl_seconds),
-        })
-    })
+    let mut correlation = Correlation::default();
+    node.fields(|fields| {
+        fields.read("slots", &mut correlation.slots, Node::whole_number)?;
+        fields.read("ttl_seconds", &mut correlation.ttl_seconds, Node::whole_number)
+    })?;
+    Ok(correlation)
 }
 
 labels! {
@@ -223,37 +234,33 @@ fn trust(node: Node, environment: Environment<'_>) -> Result<Trust, ConfigError>
     let idle = node.refused(
         "without \"default\": \"untrusted\" everyone is trusted, and the list says nothing".to_owned(),
     );
-    let defaults = Trust::default();
-    within(node, |fields| {
-        let default = fields.take("default", Node::word)?.unwrap_or(TrustDefault::Trusted);
-        let trusted = fields.take("trusted", |node| trusted_peers(node, environment))?.unwrap_or_default();
-        Ok(Trust {
-            trusted: match default {
-                TrustDefault::Untrusted => Some(trusted),
-                TrustDefault::Trusted if trusted.is_empty() => None,
-                TrustDefault::Trusted => return Err(idle),
-            },
-            untrusted: fields.take("untrusted", Node::word)?.unwrap_or(defaults.untrusted),
-            baggage: fields.take("baggage", Node::boolean)?.unwrap_or(defaults.baggage),
-        })
-    })
-}
-
-fn trusted_peers(node: Node, environment: Environment<'_>) -> Result<Vec<Peer>, ConfigError> {
-    node.list()?.into_iter().map(|node| trusted_peer(node, environment)).collect()
+    let (mut trust, mut default, mut trusted) = (Trust::default(), TrustDefault::Trusted, Vec::new());
+    node.fields(|fields| {
+        fields.read("default", &mut default, Node::word)?;
+        fields.read("trusted", &mut trusted, |node| each(node, |node| trusted_peer(node, environment)))?;
+        fields.read("untrusted", &mut trust.untrusted, Node::word)?;
+        fields.read("baggage", &mut trust.baggage, Node::boolean)
+    })?;
+    match default {
+        TrustDefault::Untrusted => trust.trusted = Some(trusted),
+        TrustDefault::Trusted if trusted.is_empty() => {}
+        TrustDefault::Trusted => return Err(idle),
+    }
+    Ok(trust)
 }
 
 /// One of `{"san"}`, `{"cidr"}`, and `{"header", "value_env"}`.
 fn trusted_peer(node: Node, environment: Environment<'_>) -> Result<Peer, ConfigError> {
     let other = node.clone();
     let unclear = node.refused("there must be a san, a cidr, or a header with its value_env".to_owned());
+    let (mut san, mut cidr) = (None, None);
     let mut object = node.object()?;
-    let san = object.take("san", |node| {
+    object.read_some("san", &mut san, |node| {
         node.text(
             |text| if text.is_empty() { Err("\"\" matches nobody".to_owned()) } else { Ok(text.to_owned()) },
         )
     })?;
-    let cidr = object.take("cidr", |node| {
+    object.read_some("cidr", &mut cidr, |node| {
         node.text(|text| {
             Cidr::parse(text)
                 .ok_or_else(|| format!("{text:?} is not a range of addresses, such as \"10.0.0.0/8\""))
@@ -268,38 +275,5 @@ fn trusted_peer(node: Node, environment: Environment<'_>) -> Result<Peer, Config
 }
 
 fn exclude(node: Node) -> Result<Exclude, ConfigError> {
-    node.list()?.into_iter().map(conditions).collect::<Result<_, _>>().map(Exclude)
-}
-
-fn response(node: Node) -> Result<Response, ConfigError> {
-    let defaults = Response::default();
-    within(node, |fields| {
-        Ok(Response {
-            validate: fields.take("validate", Node::boolean)?.unwrap_or(defaults.validate),
-            inject: fields.take("inject", words)?.unwrap_or(defaults.inject),
-            when: fields.take("when", Node::word)?.unwrap_or(defaults.when),
-        })
-    })
-}
-
-fn access_log(node: Node) -> Result<bool, ConfigError> {
-    within(node, |fields| Ok(fields.take("filter_state", Node::boolean)?.unwrap_or(false)))
-}
-
-fn log(node: Node) -> Result<Option<LogFormat>, ConfigError> {
-    within(node, |fields| fields.take("format", |node| node.text(LogFormat::parse)))
-}
-
-/// Reads an object's fields, and refuses those that nobody asked for.
-fn within<T>(node: Node, read: impl FnOnce(&mut Object) -> Result<T, ConfigError>) -> Result<T, ConfigError> {
-    let mut object = node.object()?;
-    let value = read(&mut object)?;
-    object.finish()?;
-    Ok(value)
-}
-
-impl Default for Response {
-    fn default() -> Self {
-        Self { validate: true, inject: vec![ResponseHeader::Traceparent], when: When::Always }
-    }
+    each(node, conditions).map(Exclude)
 }

@@ -38,11 +38,31 @@ impl Node {
         }
     }
 
+    /// Reads an object's fields, and refuses those that nobody asked for.
+    pub(super) fn fields(
+        self,
+        read: impl FnOnce(&mut Object) -> Result<(), ConfigError>,
+    ) -> Result<(), ConfigError> {
+        let mut object = self.object()?;
+        read(&mut object)?;
+        object.finish()
+    }
+
     pub(super) fn list(self) -> Result<Vec<Self>, ConfigError> {
         let Value::List(values) = self.value else { return Err(self.is_not("a list")) };
         let path = self.path;
         let places = values.into_iter().enumerate();
         Ok(places.map(|(place, value)| Self { path: format!("{path}[{place}]"), value }).collect())
+    }
+
+    /// The fields of an object whose names are anyone's.
+    pub(super) fn entries(self) -> Result<Vec<(String, Self)>, ConfigError> {
+        let Object { path, fields, .. } = self.object()?;
+        let place = |name: &str| format!("{path}.{}", name.escape_debug());
+        Ok(fields
+            .into_iter()
+            .map(|(name, value)| (name.clone(), Self { path: place(&name), value }))
+            .collect())
     }
 
     pub(super) fn boolean(self) -> Result<bool, ConfigError> {
@@ -54,10 +74,19 @@ impl Node {
 
     /// Reads one of an enum's labels.
     pub(super) fn word<T: Labelled>(self) -> Result<T, ConfigError> {
-        let found = if let Value::Text(text) = &self.value { T::of_label(text) } else { None };
+        let place = self.place_among(T::LABELS)?;
+        T::ALL.get(place).copied().ok_or_else(|| self.is_not("known"))
+    }
+
+    // Apart from `word`, of which there is one for every enum.
+    fn place_among(&self, words: &[&str]) -> Result<usize, ConfigError> {
+        let found = match &self.value {
+            Value::Text(text) => words.iter().position(|word| word == text),
+            _ => None,
+        };
         found.ok_or_else(|| {
-            let labels: Vec<String> = T::ALL.iter().map(|word| format!("{:?}", word.label())).collect();
-            self.is_not(&format!("one of {}", labels.join(", ")))
+            let words: Vec<String> = words.iter().map(|word| format!("{word:?}")).collect();
+            self.is_not(&format!("one of {}", words.join(", ")))
         })
     }
 
@@ -102,16 +131,45 @@ impl Node {
 }
 
 impl Object {
-    /// Takes a field and reads it, if it is there.
-    pub(super) fn take<T>(
+    /// Reads a field into its place, if it is there.
+    pub(super) fn read<T>(
         &mut self,
         name: &'static str,
+        place: &mut T,
         read: impl FnOnce(Node) -> Result<T, ConfigError>,
-    ) -> Result<Option<T>, ConfigError> {
-        self.field(name).map(read).transpose()
+    ) -> Result<(), ConfigError> {
+        if let Some(node) = self.field(name) {
+            *place = read(node)?;
+        }
+        Ok(())
     }
 
-    // Apart from `take`, of which there is one for every type that is read.
+    /// The same for what is nothing by default.
+    pub(super) fn read_some<T>(
+        &mut self,
+        name: &'static str,
+        place: &mut Option<T>,
+        read: impl FnOnce(Node) -> Result<T, ConfigError>,
+    ) -> Result<(), ConfigError> {
+        if let Some(node) = self.field(name) {
+            *place = Some(read(node)?);
+        }
+        Ok(())
+    }
+
+    /// Reads the fields of the object that a field is, if it is there.
+    pub(super) fn within(
+        &mut self,
+        name: &'static str,
+        read: impl FnOnce(&mut Self) -> Result<(), ConfigError>,
+    ) -> Result<(), ConfigError> {
+        match self.field(name) {
+            Some(node) => node.fields(read),
+            None => Ok(()),
+        }
+    }
+
+    // Apart from `read`, of which there is one for every type that is read.
     fn field(&mut self, name: &'static str) -> Option<Node> {
         self.known.push(name);
         let place = self.fields.iter().position(|(known, _)| known == name)?;

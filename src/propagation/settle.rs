@@ -3,7 +3,7 @@ use crate::headers::{Lines, Malformed, TRACESTATE, scan};
 use crate::metrics::{Corruption, Counter, Direction};
 use crate::pass::Sink;
 use crate::sampling::{OtState, Question};
-use crate::w3c::TraceId;
+use crate::w3c::{TraceId, TraceParent};
 
 /// What the headers of a request say about its trace, all formats considered.
 pub(crate) struct Settled<'a> {
@@ -35,6 +35,11 @@ impl<'a> Carriers<'a> {
         randomness: Option<u64>,
     ) -> Question<'a> {
         Question { trace_id, flag, ot, randomness, headers: self.headers, direction: self.direction }
+    }
+
+    /// The ids in a `traceparent` that is invalid for another reason.
+    pub(crate) fn salvage(&self) -> Option<TraceParent> {
+        self.traceparent.first().and_then(TraceParent::salvage)
     }
 }
 

@@ -81,21 +81,18 @@ fn fixed_point(decimal: &str) -> Option<Option<u64>> {
         None => (decimal, 0),
     };
     let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-    let digits = whole.bytes().chain(fraction.bytes());
-    if number.len() > MAX_LEN
-        || !digits.clone().all(|digit| digit.is_ascii_digit())
-        || digits.clone().count() == 0
-    {
+    let digits = [whole, fraction].concat();
+    if number.len() > MAX_LEN || digits.is_empty() || !digits.bytes().all(|digit| digit.is_ascii_digit()) {
         return None;
     }
     // 19 digits are more than 2^56 can tell apart.
-    let significant = digits.clone().skip_while(|digit| *digit == b'0');
-    let read = significant.clone().take(19);
-    let mantissa = read.clone().fold(0, |value, digit| value * 10 + u128::from(digit - b'0'));
-    if mantissa == 0 {
+    let significant = digits.trim_start_matches('0');
+    let read = significant.get(..19).unwrap_or(significant);
+    if read.is_empty() {
         return Some(None);
     }
-    let cut = significant.count() - read.count();
+    let mantissa = u128::from(read.parse::<u64>().ok()?);
+    let cut = significant.len() - read.len();
     let power =
         exponent.checked_add(i32::try_from(cut).ok()?)?.checked_sub(i32::try_from(fraction.len()).ok()?)?;
     let scaled = mantissa << 56;

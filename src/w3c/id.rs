@@ -46,6 +46,7 @@ impl TraceId {
     }
 
     /// Draws an id whose 16 octets are all random (rule TP-42).
+    #[inline]
     pub fn random(rng: &mut impl CryptoRng) -> Self {
         loop {
             let drawn = u128::from(rng.next_u64()) << 64 | u128::from(rng.next_u64());
@@ -65,6 +66,7 @@ impl TraceId {
 
     /// Its 32 lower-case hexadecimal digits.
     #[must_use]
+    #[inline]
     pub fn to_hex(self) -> [u8; 32] {
         let mut digits = [0; 32];
         let value = self.0.get();

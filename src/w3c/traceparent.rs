@@ -56,6 +56,15 @@ impl TraceParent {
     /// The length of a version `00` value in octets.
     pub const LEN: usize = 55;
 
+    /// The ids in a value that is invalid for another reason, for a span to be linked to; nothing may go on with them.
+    pub(crate) fn salvage(value: &[u8]) -> Option<Self> {
+        let begin = value.get(..2 * Self::LEN).unwrap_or(value).to_ascii_lowercase();
+        let mut pieces = begin.split(|octet| *octet == b'-').skip(1);
+        let trace_id = TraceId::parse(pieces.next()?.try_into().ok()?).ok()?;
+        let parent_id = SpanId::parse(pieces.next()?.first_chunk()?).ok()?;
+        Some(Self { trace_id, parent_id, flags: TraceFlags::of(false, false) })
+    }
+
     /// Reads a header value, with white space around it ignored (TP-04).
     ///
     /// Each step takes one production of the grammar and hands on what is left:
@@ -66,6 +75,7 @@ impl TraceParent {
     ///
     /// # Errors
     /// The first reason why the value is invalid; the caller must then restart the trace.
+    #[inline]
     pub fn parse(value: &[u8]) -> Result<Self, TraceParentError> {
         let (version, rest) = version(trim_ows_start(value))?;
         let (trace_id, rest) = field(rest)?;
@@ -82,6 +92,7 @@ impl TraceParent {
 
     /// The header value, version `00`.
     #[must_use]
+    #[inline]
     pub fn to_bytes(self) -> [u8; Self::LEN] {
         let mut out = *b"00-________________________________-________________-__";
         out[3..35].copy_from_slice(&self.trace_id.to_hex());
@@ -92,6 +103,7 @@ impl TraceParent {
 }
 
 /// Takes the version and the `-` after it.
+#[inline]
 fn version(value: &[u8]) -> Result<(u8, &[u8]), TraceParentError> {
     match value {
         [] => Err(TraceParentError::Empty),
@@ -105,6 +117,7 @@ fn version(value: &[u8]) -> Result<(u8, &[u8]), TraceParentError> {
 }
 
 /// Takes `N` octets and the `-` after them.
+#[inline]
 fn field<const N: usize>(input: &[u8]) -> Result<(&[u8; N], &[u8]), TraceParentError> {
     match input.split_first_chunk() {
         Some((field, [b'-', rest @ ..])) => Ok((field, rest)),
@@ -114,6 +127,7 @@ fn field<const N: usize>(input: &[u8]) -> Result<(&[u8; N], &[u8]), TraceParentE
 }
 
 /// Looks at what follows the flags.
+#[inline]
 fn end(version: u8, rest: &[u8]) -> Result<(), TraceParentError> {
     match rest {
         [] => Ok(()),
@@ -162,6 +176,11 @@ impl TraceFlags {
     #[must_use]
     pub const fn is_random(self) -> bool {
         self.0 & Self::RANDOM != 0
+    }
+
+    /// Them as an octet.
+    pub(crate) const fn octet(self) -> u8 {
+        self.0
     }
 
     fn to_hex(self) -> [u8; 2] {

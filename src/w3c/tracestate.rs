@@ -58,6 +58,7 @@ impl<'a> TraceState<'a> {
         Ok(list)
     }
 
+    #[inline]
     fn read_member(&mut self, text: &'a [u8]) -> Result<(), TraceStateError> {
         let trimmed = trim_ows(text);
         self.verbatim &= trimmed.len() == text.len() && !trimmed.is_empty();
@@ -174,6 +175,7 @@ impl<'a> Member<'a> {
     }
 }
 
+#[inline]
 fn check_key(key: &[u8]) -> Result<(), TraceStateError> {
     let starts_well = matches!(key, [b'a'..=b'z' | b'0'..=b'9', ..]);
     if key.len() > Member::MAX_LEN {
@@ -185,6 +187,7 @@ fn check_key(key: &[u8]) -> Result<(), TraceStateError> {
     }
 }
 
+#[inline]
 fn check_value(value: &[u8]) -> Result<(), TraceStateError> {
     match value.len() {
         0 => Err(TraceStateError::ValueEmpty),
@@ -194,10 +197,12 @@ fn check_value(value: &[u8]) -> Result<(), TraceStateError> {
     }
 }
 
+#[inline]
 const fn is_key_octet(octet: &u8) -> bool {
     matches!(octet, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-' | b'*' | b'/' | b'@')
 }
 
+#[inline]
 const fn is_value_octet(octet: &u8) -> bool {
     matches!(octet, b' '..=b'~') && !matches!(octet, b',' | b'=')
 }

@@ -7,6 +7,7 @@ use core::fmt;
 use core::num::NonZeroU32;
 use core::ptr::{null_mut, slice_from_raw_parts_mut};
 
+use super::abi::{BufferType, MapType, MetricType};
 use crate::metrics::HostCall;
 
 /// A host call answered an error, or answered what it may not.
@@ -17,20 +18,10 @@ pub(super) struct Failed {
     pub(super) status: u32,
 }
 
-/// Which headers a call is about.
-#[derive(Clone, Copy, Debug)]
-#[repr(u32)]
-pub(super) enum HeaderMap {
-    Request = 0,
-    Response = 2,
-}
-
 pub(super) const OK: u32 = 0;
 const NOT_FOUND: u32 = 1;
-const PLUGIN_CONFIGURATION: u32 = 7;
 /// How many variables, and how many octets of them, a host may have; more are a mistake of its.
 const MAX_ENVIRONMENT: usize = 1 << 24;
-const COUNTER: u32 = 0;
 
 mod imports {
     #[link(wasm_import_module = "env")]
@@ -95,6 +86,34 @@ mod imports {
         pub(super) fn proxy_get_current_time_nanoseconds(time: *mut u64) -> u32;
         pub(super) fn proxy_define_metric(kind: u32, name: *const u8, size: usize, id: *mut u32) -> u32;
         pub(super) fn proxy_increment_metric(id: u32, offset: i64) -> u32;
+        pub(super) fn proxy_record_metric(id: u32, value: u64) -> u32;
+        pub(super) fn proxy_set_tick_period_milliseconds(period: u32) -> u32;
+        pub(super) fn proxy_http_call(
+            cluster: *const u8,
+            cluster_size: usize,
+            headers: *const u8,
+            headers_size: usize,
+            body: *const u8,
+            body_size: usize,
+            trailers: *const u8,
+            trailers_size: usize,
+            timeout_ms: u32,
+            token: *mut u32,
+        ) -> u32;
+        pub(super) fn proxy_grpc_call(
+            service: *const u8,
+            service_size: usize,
+            service_name: *const u8,
+            service_name_size: usize,
+            method: *const u8,
+            method_size: usize,
+            metadata: *const u8,
+            metadata_size: usize,
+            message: *const u8,
+            message_size: usize,
+            timeout_ms: u32,
+            token: *mut u32,
+        ) -> u32;
     }
 
     #[link(wasm_import_module = "wasi_snapshot_preview1")]
@@ -120,32 +139,36 @@ pub(super) fn log(level: log::Level, message: &str) {
 
 /// The first `size` octets of the plugin's configuration.
 pub(super) fn plugin_configuration(size: usize) -> Result<Vec<u8>, Failed> {
-    let bytes = returned(HostCall::GetBuffer, |data, to_size| {
-        // SAFETY: both pointers are to live locals of `returned`.
-        unsafe { imports::proxy_get_buffer_bytes(PLUGIN_CONFIGURATION, 0, size, data, to_size) }
-    })?;
-    match bytes {
+    match buffer(BufferType::PluginConfiguration, size)? {
         Some(bytes) if bytes.len() == size => Ok(bytes),
         Some(_) => Err(Failed { call: HostCall::GetBuffer, status: OK }),
         None => Err(Failed { call: HostCall::GetBuffer, status: NOT_FOUND }),
     }
 }
 
-/// All headers, serialized as `crate::headers` reads them.
-pub(super) fn headers(map: HeaderMap) -> Result<Vec<u8>, Failed> {
-    let bytes = returned(HostCall::GetHeaders, |data, size| {
-        // SAFETY: both pointers are to live locals of `returned`.
-        unsafe { imports::proxy_get_header_map_pairs(map as u32, data, size) }
-    })?;
-    match bytes {
+/// All headers of a map that there must be, serialized as `crate::headers` reads them.
+pub(super) fn headers(map: MapType) -> Result<Vec<u8>, Failed> {
+    match pairs(map)? {
         Some(bytes) if !bytes.is_empty() => Ok(bytes),
         Some(_) => Err(Failed { call: HostCall::GetHeaders, status: OK }),
         None => Err(Failed { call: HostCall::GetHeaders, status: NOT_FOUND }),
     }
 }
 
+/// The same of a map that there need not be.
+pub(super) fn headers_if_any(map: MapType) -> Result<Vec<u8>, Failed> {
+    pairs(map).map(Option::unwrap_or_default)
+}
+
+fn pairs(map: MapType) -> Result<Option<Vec<u8>>, Failed> {
+    returned(HostCall::GetHeaders, |data, size| {
+        // SAFETY: both pointers are to live locals of `returned`.
+        unsafe { imports::proxy_get_header_map_pairs(map as u32, data, size) }
+    })
+}
+
 /// The first line of a header, if there is one.
-pub(super) fn header(map: HeaderMap, name: &str) -> Result<Option<Vec<u8>>, Failed> {
+pub(super) fn header(map: MapType, name: &str) -> Result<Option<Vec<u8>>, Failed> {
     returned(HostCall::GetHeader, |data, size| {
         // SAFETY: the name is a slice that outlives the call, the rest are live locals of `returned`.
         unsafe { imports::proxy_get_header_map_value(map as u32, name.as_ptr(), name.len(), data, size) }
@@ -153,7 +176,7 @@ pub(super) fn header(map: HeaderMap, name: &str) -> Result<Option<Vec<u8>>, Fail
 }
 
 /// Makes `value` the header's only line.
-pub(super) fn replace_header(map: HeaderMap, name: &str, value: &[u8]) -> Result<(), Failed> {
+pub(super) fn replace_header(map: MapType, name: &str, value: &[u8]) -> Result<(), Failed> {
     // SAFETY: the pointers and lengths are those of slices that outlive the call.
     done(HostCall::ReplaceHeader, unsafe {
         imports::proxy_replace_header_map_value(
@@ -167,7 +190,7 @@ pub(super) fn replace_header(map: HeaderMap, name: &str, value: &[u8]) -> Result
 }
 
 /// Appends a line to a header.
-pub(super) fn add_header(map: HeaderMap, name: &str, value: &[u8]) -> Result<(), Failed> {
+pub(super) fn add_header(map: MapType, name: &str, value: &[u8]) -> Result<(), Failed> {
     // SAFETY: the pointers and lengths are those of slices that outlive the call.
     done(HostCall::AddHeader, unsafe {
         imports::proxy_add_header_map_value(
@@ -181,7 +204,7 @@ pub(super) fn add_header(map: HeaderMap, name: &str, value: &[u8]) -> Result<(),
 }
 
 /// Removes all lines of a header.
-pub(super) fn remove_header(map: HeaderMap, name: &str) -> Result<(), Failed> {
+pub(super) fn remove_header(map: MapType, name: &str) -> Result<(), Failed> {
     // SAFETY: the pointer and the length are those of a slice that outlives the call.
     done(HostCall::RemoveHeader, unsafe {
         imports::proxy_remove_header_map_value(map as u32, name.as_ptr(), name.len())
@@ -246,19 +269,108 @@ pub(super) fn environment() -> Result<Vec<u8>, Failed> {
     Ok(octets)
 }
 
-/// Defines a counter; every call makes a new id, even for a name that has one.
-pub(super) fn define_counter(name: &str) -> Result<NonZeroU32, Failed> {
+/// Defines a metric; every call makes a new id, even for a name that has one.
+pub(super) fn define_metric(kind: MetricType, name: &str) -> Result<NonZeroU32, Failed> {
     let mut id = 0;
     // SAFETY: the name is a slice that outlives the call, and `id` is live.
-    let status = unsafe { imports::proxy_define_metric(COUNTER, name.as_ptr(), name.len(), &raw mut id) };
+    let status = unsafe { imports::proxy_define_metric(kind as u32, name.as_ptr(), name.len(), &raw mut id) };
     done(HostCall::DefineMetric, status)?;
     NonZeroU32::new(id).ok_or(Failed { call: HostCall::DefineMetric, status })
 }
 
-/// Adds one to a counter.
-pub(super) fn increment(counter: NonZeroU32) -> Result<(), Failed> {
+/// Adds to a counter or a gauge.
+pub(super) fn increment(metric: NonZeroU32, by: i64) -> Result<(), Failed> {
     // SAFETY: the call takes numbers only.
-    done(HostCall::IncrementMetric, unsafe { imports::proxy_increment_metric(counter.get(), 1) })
+    done(HostCall::IncrementMetric, unsafe { imports::proxy_increment_metric(metric.get(), by) })
+}
+
+/// Adds a value to a histogram.
+pub(super) fn record(histogram: NonZeroU32, value: u64) -> Result<(), Failed> {
+    // SAFETY: the call takes numbers only.
+    done(HostCall::RecordMetric, unsafe { imports::proxy_record_metric(histogram.get(), value) })
+}
+
+/// Asks for a tick of the plugin in every period; 0 ends them.
+pub(super) fn set_tick_period(milliseconds: u32) -> Result<(), Failed> {
+    // SAFETY: the call takes a number only.
+    done(HostCall::SetTickPeriod, unsafe { imports::proxy_set_tick_period_milliseconds(milliseconds) })
+}
+
+/// Sends a request to a cluster; the answer comes under the token.
+pub(super) fn http_call(
+    cluster: &str,
+    headers: &[(&str, &str)],
+    body: &[u8],
+    timeout_ms: u32,
+) -> Result<u32, Failed> {
+    let (headers, trailers, mut token) = (serialized(headers), serialized(&[]), 0);
+    // SAFETY: the pointers and lengths are those of slices that outlive the call, and `token` is live.
+    done(HostCall::HttpCall, unsafe {
+        imports::proxy_http_call(
+            cluster.as_ptr(),
+            cluster.len(),
+            headers.as_ptr(),
+            headers.len(),
+            body.as_ptr(),
+            body.len(),
+            trailers.as_ptr(),
+            trailers.len(),
+            timeout_ms,
+            &raw mut token,
+        )
+    })
+    .map(|()| token)
+}
+
+/// Calls a gRPC method of a service that Envoy's `GrpcService` describes; the answer comes under the token.
+pub(super) fn grpc_call(
+    service: &[u8],
+    (name, method): (&str, &str),
+    metadata: &[(&str, &str)],
+    message: &[u8],
+    timeout_ms: u32,
+) -> Result<u32, Failed> {
+    let (metadata, mut token) = (serialized(metadata), 0);
+    // SAFETY: the pointers and lengths are those of slices that outlive the call, and `token` is live.
+    done(HostCall::GrpcCall, unsafe {
+        imports::proxy_grpc_call(
+            service.as_ptr(),
+            service.len(),
+            name.as_ptr(),
+            name.len(),
+            method.as_ptr(),
+            method.len(),
+            metadata.as_ptr(),
+            metadata.len(),
+            message.as_ptr(),
+            message.len(),
+            timeout_ms,
+            &raw mut token,
+        )
+    })
+    .map(|()| token)
+}
+
+/// At most the first `size` octets of a buffer.
+pub(super) fn buffer(buffer: BufferType, size: usize) -> Result<Option<Vec<u8>>, Failed> {
+    returned(HostCall::GetBuffer, |data, to_size| {
+        // SAFETY: both pointers are to live locals of `returned`.
+        unsafe { imports::proxy_get_buffer_bytes(buffer as u32, 0, size, data, to_size) }
+    })
+}
+
+/// A header map, as `crate::headers` reads them.
+fn serialized(headers: &[(&str, &str)]) -> Vec<u8> {
+    let number = |n: usize| (n as u32).to_le_bytes();
+    let mut octets = number(headers.len()).to_vec();
+    for (name, value) in headers {
+        octets.extend(number(name.len()));
+        octets.extend(number(value.len()));
+    }
+    for (name, value) in headers {
+        octets.extend([name.as_bytes(), b"\0", value.as_bytes(), b"\0"].concat());
+    }
+    octets
 }
 
 /// Octets from the host's cryptographic generator.
@@ -271,11 +383,13 @@ pub(super) fn random<const N: usize>() -> Result<[u8; N], Failed> {
     if octets == [0; N] { Err(Failed { call: HostCall::RandomGet, status: OK }) } else { Ok(octets) }
 }
 
+#[inline]
 const fn done(call: HostCall, status: u32) -> Result<(), Failed> {
     if status == OK { Ok(()) } else { Err(Failed { call, status }) }
 }
 
 /// Makes a call that returns a buffer, and takes the buffer into our hands once.
+#[inline]
 fn returned(
     call: HostCall,
     make: impl FnOnce(*mut *mut u8, *mut usize) -> u32,

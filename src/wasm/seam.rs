@@ -1,19 +1,22 @@
 //! The core's [`Facts`] and [`Sink`], answered by the host.
 
+use core::cell::Cell;
+
 use rand::rngs::ChaCha12Rng;
 
-use super::host::{self, Failed, HeaderMap};
+use super::abi::MapType;
+use super::host::{self, Failed};
 use super::{Filter, vm};
 use crate::config::Config;
 use crate::metrics::{Counter, Direction, HostCall};
 use crate::notice::Notice;
-use crate::pass::{Facts, Refused, Sink};
-use crate::sampling::RateLimit;
+use crate::pass::{Facts, Left, Refused, Sink};
+use crate::sampling::{RateLimit, TokenBucket};
 
 /// What the host knows of the stream whose callback runs.
 pub(super) struct HostFacts<'a> {
     filter: &'a Filter,
-    rng: Option<ChaCha12Rng>,
+    rng: Option<Box<ChaCha12Rng>>,
 }
 
 impl<'a> HostFacts<'a> {
@@ -24,7 +27,7 @@ impl<'a> HostFacts<'a> {
 
 /// Changes to one header map of the stream whose callback runs.
 pub(super) struct Changes<'a> {
-    pub(super) map: HeaderMap,
+    pub(super) map: MapType,
     pub(super) config: &'a Config,
 }
 
@@ -45,7 +48,7 @@ impl Facts for HostFacts<'_> {
         if self.rng.is_none() {
             self.rng = vm::take_rng();
         }
-        self.rng.as_mut()
+        self.rng.as_deref_mut()
     }
 
     fn peer_san(&mut self) -> Option<Vec<u8>> {
@@ -65,19 +68,42 @@ impl Facts for HostFacts<'_> {
     }
 
     fn within_rate(&mut self, limit: RateLimit) -> bool {
-        let Some(now) = self.now() else { return false };
-        let mut bucket = self.filter.bucket.get();
-        let allowed = bucket.take(limit, now);
-        self.filter.bucket.set(bucket);
-        allowed
+        self.take(&self.filter.bucket, limit)
+    }
+
+    fn within_error_rate(&mut self, limit: RateLimit) -> bool {
+        self.take(&self.filter.error_bucket, limit)
+    }
+
+    fn property(&mut self, path: &str) -> Option<Vec<u8>> {
+        property(path)
+    }
+
+    fn left(&mut self, map: Left) -> Result<Vec<u8>, Refused> {
+        let map = match map {
+            Left::Request => MapType::RequestHeaders,
+            Left::Response => MapType::ResponseHeaders,
+            Left::ResponseTrailers => MapType::ResponseTrailers,
+        };
+        host::headers_if_any(map).map_err(refused)
     }
 
     fn response_headers(&mut self) -> Result<Vec<u8>, Refused> {
-        host::headers(HeaderMap::Response).map_err(refused)
+        host::headers(MapType::ResponseHeaders).map_err(refused)
     }
 
     fn response_header(&mut self, name: &str) -> Result<Option<Vec<u8>>, Refused> {
-        host::header(HeaderMap::Response, name).map_err(refused)
+        host::header(MapType::ResponseHeaders, name).map_err(refused)
+    }
+}
+
+impl HostFacts<'_> {
+    fn take(&self, bucket: &Cell<TokenBucket>, limit: RateLimit) -> bool {
+        let Some(now) = asked(host::now().map(Some)) else { return false };
+        let mut left = bucket.get();
+        let allowed = left.take(limit, now);
+        bucket.set(left);
+        allowed
     }
 }
 
@@ -161,7 +187,7 @@ const PEER_SAN: &str = "connection\0uri_san_peer_certificate";
 const PEER_ADDRESS: &str = "source\0address";
 
 /// A property that the host has, and that is not empty.
-fn property(path: &str) -> Option<Vec<u8>> {
+pub(super) fn property(path: &str) -> Option<Vec<u8>> {
     asked(host::property(path)).filter(|value| !value.is_empty())
 }
 

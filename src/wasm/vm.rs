@@ -7,13 +7,16 @@ use core::num::NonZeroU32;
 use rand::SeedableRng;
 use rand::rngs::ChaCha12Rng;
 
+use super::abi::MetricType;
 use super::host::{self, Failed};
-use crate::metrics::{Counter, HostCall};
+use crate::metrics::{Counter, HostCall, Measure};
 use crate::notice::Throttle;
 
 struct Vm {
     counters: [Cell<Option<NonZeroU32>>; Counter::COUNT],
-    rng: Cell<Option<ManuallyDrop<ChaCha12Rng>>>,
+    measures: [Cell<Option<NonZeroU32>>; Measure::ALL.len()],
+    /// Boxed, because it is lent and returned on every request.
+    rng: Cell<Option<ManuallyDrop<Box<ChaCha12Rng>>>>,
     said: [Cell<bool>; HostCall::ALL.len()],
     notices: Cell<Throttle>,
 }
@@ -22,6 +25,7 @@ thread_local! {
     static VM: Vm = const {
         Vm {
             counters: [const { Cell::new(None) }; Counter::COUNT],
+            measures: [const { Cell::new(None) }; Measure::ALL.len()],
             rng: Cell::new(None),
             said: [const { Cell::new(false) }; HostCall::ALL.len()],
             notices: Cell::new(Throttle::NEW),
@@ -44,15 +48,51 @@ pub(super) fn define(counters: Vec<Counter>) {
 
 /// Adds one to a counter.
 pub(super) fn count(counter: Counter) {
-    if let Err(failed) = id(counter).and_then(host::increment) {
+    count_many(counter, 1);
+}
+
+/// Adds to a counter.
+#[inline]
+pub(super) fn count_many(counter: Counter, number: u64) {
+    let number = i64::try_from(number).unwrap_or(i64::MAX);
+    if let Err(failed) = id(counter).and_then(|id| host::increment(id, number)) {
         report(failed);
     }
+}
+
+/// Adds to the number of spans that wait.
+pub(super) fn add_queued(difference: i64) {
+    let added =
+        measure(Measure::QueuedSpans, MetricType::Gauge).and_then(|id| host::increment(id, difference));
+    if let Err(failed) = added {
+        report(failed);
+    }
+}
+
+/// Notes how long a collector took.
+pub(super) fn record_export(milliseconds: u64) {
+    let recorded =
+        measure(Measure::ExportDuration, MetricType::Histogram).and_then(|id| host::record(id, milliseconds));
+    if let Err(failed) = recorded {
+        report(failed);
+    }
+}
+
+fn measure(measure: Measure, kind: MetricType) -> Result<NonZeroU32, Failed> {
+    #[expect(clippy::indexing_slicing, reason = "the index of a measure is below their number")]
+    VM.with(|vm| {
+        let known = &vm.measures[measure as usize];
+        if known.get().is_none() {
+            known.set(Some(host::define_metric(kind, measure.label())?));
+        }
+        known.get().ok_or(Failed { call: HostCall::DefineMetric, status: host::OK })
+    })
 }
 
 /// Counts an error of the host, and logs the first of each call.
 pub(super) fn report(failed: Failed) {
     // If even this counter fails, the log line is all that is left to do.
-    let _ = id(Counter::HostError { call: failed.call }).and_then(host::increment);
+    let _ = id(Counter::HostError { call: failed.call }).and_then(|id| host::increment(id, 1));
     #[expect(clippy::indexing_slicing, reason = "the index of a call is below their number")]
     let said = VM.with(|vm| vm.said[failed.call as usize].replace(true));
     if !said {
@@ -76,6 +116,7 @@ pub(super) fn may_log_notice() -> Option<u64> {
     }
 }
 
+#[inline]
 fn id(counter: Counter) -> Result<NonZeroU32, Failed> {
     #[expect(clippy::indexing_slicing, reason = "the index of a counter is below their number")]
     let known = VM.with(|vm| vm.counters[counter.index()].get());
@@ -87,25 +128,25 @@ fn id(counter: Counter) -> Result<NonZeroU32, Failed> {
 
 #[cold]
 fn define_one(counter: Counter) -> Result<NonZeroU32, Failed> {
-    let id = host::define_counter(&counter.to_string())?;
+    let id = host::define_metric(MetricType::Counter, &counter.to_string())?;
     #[expect(clippy::indexing_slicing, reason = "the index of a counter is below their number")]
     VM.with(|vm| vm.counters[counter.index()].set(Some(id)));
     Ok(id)
 }
 
 /// Lends the VM's generator; [`return_rng`] takes it back.
-pub(super) fn take_rng() -> Option<ChaCha12Rng> {
+pub(super) fn take_rng() -> Option<Box<ChaCha12Rng>> {
     VM.with(|vm| vm.rng.take()).map(ManuallyDrop::into_inner).or_else(seed)
 }
 
-pub(super) fn return_rng(rng: ChaCha12Rng) {
+pub(super) fn return_rng(rng: Box<ChaCha12Rng>) {
     VM.with(|vm| vm.rng.set(Some(ManuallyDrop::new(rng))));
 }
 
 #[cold]
-fn seed() -> Option<ChaCha12Rng> {
+fn seed() -> Option<Box<ChaCha12Rng>> {
     match host::random() {
-        Ok(seed) => Some(ChaCha12Rng::from_seed(seed)),
+        Ok(seed) => Some(Box::new(ChaCha12Rng::from_seed(seed))),
         Err(failed) => {
             report(failed);
             None

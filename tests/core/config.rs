@@ -130,6 +130,56 @@ fn a_refusal_names_the_path_the_bound_and_the_value() {
             r#"sampling.rules[0].match.path_regex: "/a)|(?:/b" is no regular expression: "#,
         ),
         (r#"{"mode": "observe", "mode": "enforce"}"#, "the configuration: another name is due"),
+        (r#"{"export": {}}"#, "export: there must be either otlp or zipkin"),
+        (
+            r#"{"export": {"otlp": {"cluster": "a"}, "zipkin": {"cluster": "b"}}}"#,
+            "export: there must be either otlp or zipkin",
+        ),
+        (r#"{"export": {"otlp": {}}}"#, "export.otlp: there must be a cluster"),
+        (r#"{"export": {"otlp": {"cluster": "a b"}}}"#, r#"export.otlp.cluster: "a b" is not a name"#),
+        (
+            r#"{"export": {"otlp": {"cluster": "a", "protocol": "http/json"}}}"#,
+            r#"export.otlp.protocol: "http/json" is not one of "http/protobuf", "grpc""#,
+        ),
+        (
+            r#"{"export": {"otlp": {"cluster": "a", "protocol": "grpc", "path": "/x"}}}"#,
+            "export.otlp.path: there is no such field",
+        ),
+        (
+            r#"{"export": {"zipkin": {"cluster": "a", "path": "x"}}}"#,
+            r#"export.zipkin.path: "x" does not begin with /"#,
+        ),
+        (
+            r#"{"export": {"zipkin": {"cluster": "a", "protocol": "grpc"}}}"#,
+            "export.zipkin.protocol: there is no",
+        ),
+        (
+            r#"{"export": {"otlp": {"cluster": "a"}, "queue": 0}}"#,
+            "export.queue: 0 is not a whole number from 1 to 1000000",
+        ),
+        (
+            r#"{"export": {"otlp": {"cluster": "a"}}, "parent_id": "forward"}"#,
+            r#"parent_id: "forward" leaves no parent-id for the spans that export sends: use "auto""#,
+        ),
+        (
+            r#"{"sampling": {"errors_per_second": 1}}"#,
+            "sampling.errors_per_second: without export there are no spans to record",
+        ),
+        (r#"{"span": {"kind": "producer"}}"#, r#"span.kind: "producer" is not one of "auto", "server""#),
+        (
+            r#"{"span": {"attributes": [{"name": "a"}]}}"#,
+            "span.attributes[0]: there must be a name, and one of",
+        ),
+        (
+            r#"{"span": {"attributes": [{"name": "a", "value": "b", "environment": "c"}]}}"#,
+            "span.attributes[0]: there must be a name, and one of",
+        ),
+        (
+            r#"{"span": {"attributes": [{"name": "a", "property": "b"}]}}"#,
+            r#"span.attributes[0].property: "b" is not a list"#,
+        ),
+        (r#"{"span": {"redact": ["("]}}"#, r#"span.redact[0]: "(" is no regular expression"#),
+        (r#"{"service": {"attributes": {"a": 1}}}"#, "service.attributes.a: 1 is not a text"),
     ];
     for (json, begin) in rows {
         let message = load(json).expect_err(json).to_string();
@@ -219,6 +269,49 @@ fn a_bad_variable_of_opentelemetrys_counts_as_unset_and_is_noted() {
         assert!(notices[0].starts_with(begin), "{notices:?}");
     }
     assert!(load_with("", &[("OTEL_PROPAGATORS", "tracecontext, baggage")]).unwrap().notices.is_empty());
+}
+
+#[test]
+fn opentelemetrys_resource_is_the_default_of_the_service() {
+    let variables = [
+        ("OTEL_SERVICE_NAME", "cart"),
+        ("OTEL_RESOURCE_ATTRIBUTES", "service.name=other, a=b%20c ,d=%C3%A9"),
+    ];
+    let Loaded { config, notices } = load_with("", &variables).unwrap();
+    let pairs = |pairs: &[(&str, &str)]| -> Vec<(String, String)> {
+        pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    };
+    assert_eq!((config.service.name.as_deref(), notices.len()), (Some("cart"), 0));
+    assert_eq!(config.service.attributes, pairs(&[("a", "b c"), ("d", "é")]));
+    let json = r#"{"service": {"name": "edge", "attributes": {"a": "z"}}}"#;
+    let stated = load_with(json, &variables).unwrap().config.service;
+    assert_eq!(stated.name.as_deref(), Some("edge"));
+    assert_eq!(stated.attributes, pairs(&[("d", "é"), ("a", "z")]));
+    let [_, attributes] = variables;
+    assert_eq!(load_with("", &[attributes]).unwrap().config.service.name.as_deref(), Some("other"));
+    for bad in ["secret", "a=%zz", "a=%e9", "a=%2"] {
+        let Loaded { config, notices } = load_with("", &[("OTEL_RESOURCE_ATTRIBUTES", bad)]).unwrap();
+        assert!(config.service.attributes.is_empty(), "{bad}");
+        assert_eq!(notices.len(), 1, "{bad}");
+        assert!(
+            notices[0].starts_with("OTEL_RESOURCE_ATTRIBUTES: ") && !notices[0].contains(bad),
+            "{notices:?}"
+        );
+    }
+}
+
+#[test]
+fn uploads_have_the_headers_of_the_environment() {
+    const OTLP: &str = r#"{"export": {"otlp": {"cluster": "a"}}}"#;
+    let headers = |json: &str, variables: &[(&str, &str)]| {
+        load_with(json, variables).unwrap().config.export.expect("it exports").headers
+    };
+    let general = ("OTEL_EXPORTER_OTLP_HEADERS", "Api-Key=s%3Decret,b=2");
+    let of_traces = ("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "c=3");
+    let key = ("api-key".to_owned(), "s=ecret".to_owned());
+    assert_eq!(headers(OTLP, &[general]), [key, ("b".to_owned(), "2".to_owned())]);
+    assert_eq!(headers(OTLP, &[general, of_traces]), [("c".to_owned(), "3".to_owned())]);
+    assert!(headers(r#"{"export": {"zipkin": {"cluster": "a"}}}"#, &[general]).is_empty(), "not OTLP");
 }
 
 #[test]

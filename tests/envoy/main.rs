@@ -2,15 +2,18 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "a test may fail")]
 
 mod correlation;
+mod export;
 mod hostile;
 mod ids;
 mod mesh;
 mod mixed;
+mod otlp;
 mod protocols;
 mod refused;
 mod reload;
 mod replies;
 mod routing;
+mod spans;
 mod support;
 #[path = "../data/vectors.rs"]
 mod vector_data;

@@ -2,6 +2,7 @@
 
 pub(crate) mod bootstrap;
 pub(crate) mod client;
+pub(crate) mod collector;
 pub(crate) mod envoy;
 pub(crate) mod http1;
 pub(crate) mod http2;
@@ -41,6 +42,17 @@ pub(crate) fn demo_binary() -> PathBuf {
         in_repository("target/release/tracewarden-demo"),
         "run `cargo build --release -p tracewarden-demo`",
     )
+}
+
+/// A file of the collector's virtual environment.
+pub(crate) fn collector_file(name: &str) -> PathBuf {
+    require(in_repository(".venv/collector").join(name), "run `make test`")
+}
+
+/// A port on loopback that is free now.
+pub(crate) fn free_port() -> u16 {
+    let listener = std::net::TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    listener.local_addr().expect("an address").port()
 }
 
 pub(crate) fn in_repository(path: &str) -> PathBuf {

@@ -3,6 +3,7 @@
 
 mod correlation;
 mod egress;
+mod export;
 mod faults;
 mod formats;
 mod lifetime;
@@ -11,6 +12,7 @@ mod notices;
 mod policy;
 mod prices;
 mod scenarios;
+mod spans;
 mod support;
 mod trust;
 #[path = "../data/vectors.rs"]

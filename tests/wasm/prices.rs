@@ -50,6 +50,9 @@ const EXCLUDE_OTHERS: &str =
 const FILTER_STATE: &str = r#"{"direction": "inbound", "access_log": {"filter_state": true}}"#;
 const EVERY_FORM: &str =
     r#"{"direction": "inbound", "response": {"inject": ["traceparent", "traceresponse", "server-timing"]}}"#;
+const EXPORT: &str = r#"{"direction": "inbound", "export": {"otlp": {"cluster": "collector"}}}"#;
+const EXPORT_PAIR: &str =
+    r#"{"direction": "inbound", "role": "edge", "export": {"otlp": {"cluster": "collector"}}}"#;
 const SILENT: &str = r#"{"direction": "inbound", "response": {"validate": false, "inject": []}}"#;
 
 #[rustfmt::skip]
@@ -78,6 +81,9 @@ const SCENARIOS: &[Scenario] = &[
     Scenario { name: "response of another trace", config: FORWARD, request: MATCHES, response: &[("traceparent", OTHER)] },
     Scenario { name: "response in every form", config: EVERY_FORM, request: MATCHES, response: &[] },
     Scenario { name: "response left alone", config: SILENT, request: MATCHES, response: MATCHES },
+    Scenario { name: "span recorded", config: EXPORT, request: TRACED, response: &[] },
+    Scenario { name: "pair of spans recorded", config: EXPORT_PAIR, request: &[], response: &[] },
+    Scenario { name: "exports, not sampled", config: EXPORT, request: &[("traceparent", UNSAMPLED)], response: &[] },
     Scenario { name: "switched off", config: r#"{"enabled": false}"#, request: MATCHES, response: MATCHES },
 ];
 
@@ -128,9 +134,12 @@ fn table(seed: u64) -> String {
          # Written by UPDATE_PRICES=1 cargo test -p tracewarden --test wasm prices\n",
     );
     for (place, scenario) in SCENARIOS.iter().enumerate() {
-        let passes = ["create", "request", "response", "delete"].into_iter().zip(scenario.prices(seed));
-        // The first and the last callback are the same everywhere.
-        for (pass, (fuel, calls)) in passes.filter(|(pass, _)| place == 0 || pass.starts_with("re")) {
+        let passes =
+            ["create", "request", "response", "log", "delete"].into_iter().zip(scenario.prices(seed));
+        // Without a span, the first callback and the last two are the same everywhere.
+        let differs =
+            |pass: &str| pass.starts_with("re") || pass == "log" && scenario.config.contains("export");
+        for (pass, (fuel, calls)) in passes.filter(|(pass, _)| place == 0 || differs(pass)) {
             let line = format!("{:<36}{pass:<9}{fuel:>7}  {}", scenario.name, calls.join(", "));
             writeln!(table, "{}", line.trim_end()).expect("a string takes any text");
         }
@@ -140,7 +149,7 @@ fn table(seed: u64) -> String {
 
 impl Scenario {
     /// The fuel and the host calls of each callback.
-    fn prices(&self, seed: u64) -> [(u64, Vec<String>); 4] {
+    fn prices(&self, seed: u64) -> [(u64, Vec<String>); 5] {
         let mut host = Host::new();
         host.seed(seed);
         host.set_property(&["xds", "listener_direction"], 1_u64.to_le_bytes());
@@ -148,24 +157,26 @@ impl Scenario {
         let mut vm = Vm::with(&MODULE, host).expect("the module starts");
         let root = vm.root(self.config.as_bytes()).expect("no trap").expect(self.config);
         let [request, response] = [(REQUEST, self.request), (RESPONSE, self.response)].map(lines);
-        let mut sums = [0; 4];
-        let mut calls: Option<[Vec<String>; 4]> = None;
+        let mut sums = [0; 5];
+        let mut calls: Option<[Vec<String>; 5]> = None;
         for number in 0..WARM_UP + MEASURED {
             let stream = vm.stream(root).expect("no trap");
-            let mut now = [take(&mut vm), (0, vec![]), (0, vec![]), (0, vec![])];
-            let [_, asked, answered, deleted] = &mut now;
+            let mut now = [take(&mut vm), (0, vec![]), (0, vec![]), (0, vec![]), (0, vec![])];
+            let [_, asked, answered, logged, deleted] = &mut now;
             vm.request(stream, request.clone()).expect("no trap");
             *asked = take(&mut vm);
             vm.response(stream, response.clone()).expect("no trap");
             *answered = take(&mut vm);
-            vm.finish(stream).expect("no trap");
+            vm.log(stream).expect("no trap");
+            *logged = take(&mut vm);
+            vm.delete(stream).expect("no trap");
             *deleted = take(&mut vm);
             if number < WARM_UP {
                 continue;
             }
             let (fuel, made): (Vec<u64>, Vec<Vec<String>>) = now.into_iter().unzip();
             sums.iter_mut().zip(fuel).for_each(|(sum, fuel)| *sum += fuel);
-            let made: [Vec<String>; 4] = made.try_into().expect("four callbacks");
+            let made: [Vec<String>; 5] = made.try_into().expect("five callbacks");
             assert_eq!(*calls.get_or_insert(made.clone()), made, "{}: the calls of every stream", self.name);
         }
         let mut calls = calls.expect("streams were measured").into_iter();

@@ -10,7 +10,7 @@ use rand::rngs::ChaCha12Rng;
 use tracewarden::config::Config;
 use tracewarden::metrics::{Counter, Direction};
 use tracewarden::notice::Notice;
-use tracewarden::pass::{self, Facts, Refused, Sink, Stream};
+use tracewarden::pass::{self, Facts, Left, Refused, Sink, Stream};
 use tracewarden::sampling::{RateLimit, TokenBucket};
 
 /// A header line: a name, and a value of any octets.
@@ -93,7 +93,7 @@ impl<'a> Scenario<'a> {
         };
         let mut sink = Recorder { headers: with_bystanders(self.request), ..Recorder::default() };
         let serialized = sink.headers.to_bytes();
-        let stream = match config.enabled {
+        let mut stream = match config.enabled {
             true => pass::request(&config, &serialized, &mut facts, &mut sink).expect("the map is whole"),
             false => Stream::Untouched,
         };
@@ -101,7 +101,7 @@ impl<'a> Scenario<'a> {
         let response = self.response.map(|lines| {
             facts.response = with_bystanders(lines);
             sink.headers = facts.response.clone();
-            pass::response(&config, stream, &mut facts, &mut sink).expect("the map is whole");
+            pass::response(&config, &mut stream, &mut facts, &mut sink).expect("the map is whole");
             sink.headers.clone()
         });
         let counters = sink.counters.iter().map(|(name, count)| short(name, *count)).collect();
@@ -240,6 +240,18 @@ impl Facts for Native {
 
     fn within_rate(&mut self, limit: RateLimit) -> bool {
         self.bucket.take(limit, 0)
+    }
+
+    fn within_error_rate(&mut self, limit: RateLimit) -> bool {
+        self.bucket.take(limit, 0)
+    }
+
+    fn property(&mut self, _: &str) -> Option<Vec<u8>> {
+        None
+    }
+
+    fn left(&mut self, _: Left) -> Result<Vec<u8>, Refused> {
+        Ok(Vec::new())
     }
 
     fn response_header(&mut self, name: &str) -> Result<Option<Vec<u8>>, Refused> {

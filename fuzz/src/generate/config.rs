@@ -19,7 +19,26 @@ const RULES: &[(&str, &[&str])] = &[
     ("path_prefix", &["/", "/h", "/cart?"]),
     ("user_agent_prefix", &["kube-probe/", ""]),
     ("method", &["GET", "get"]),
+    ("path_regex", PATTERNS),
 ];
+const PATTERNS: &[&str] = &["[0-9]+", "cart", "", "(?s).*", "a{500}", "(", "a|)", "\\pL", "(?x)#"];
+/// Where spans go, each as the name of a protocol and a collector's fields.
+const COLLECTORS: &[(&str, &[(&str, &[&str])])] = &[
+    ("otlp", &[("path", &["/v1/traces", "/", "v1", "/\u{e9}", ""]), ("protocol", &["http/protobuf"])]),
+    ("otlp", &[("protocol", &["grpc", "http/json"])]),
+    ("zipkin", &[("path", &["/api/v2/spans", ""])]),
+    ("zipkin", &[("protocol", &["grpc"])]),
+];
+const COLLECTOR: &[(&str, &[&str])] =
+    &[("cluster", &["outbound|4318||otel", "a b", ""]), ("authority", &["otel:4318", "", "\u{7f}"])];
+/// Places that the value of an attribute is from; no two of the names are equal.
+const ATTRIBUTES: &[(&str, &str, &[&str])] = &[
+    ("team", "value", &["checkout", "", "\u{0}\u{e9}"]),
+    ("pod", "environment", &["OTEL_SERVICE_NAME", "NOBODY", ""]),
+    ("tenant", "request_header", &["User-Agent", "x-tenant", "a b", "tracestate"]),
+    ("cache", "response_header", &["server-timing", ":status", ""]),
+];
+const NUMBERS: &[i64] = &[1, 2, 512, 1_000_000, 0, 1_000_001, -1];
 const LOG_FORMATS: &[&str] = &["[%(trace_id)s]", "%(span_id)s %%", "%", "%d", "a\nb"];
 const VARIABLES: &[(&str, &[&str])] = &[
     ("ENABLE_DISTRIBUTED_TRACING", &["true", "FALSE", "no", ""]),
@@ -33,6 +52,10 @@ const VARIABLES: &[(&str, &[&str])] = &[
     ),
     ("OTEL_TRACES_SAMPLER_ARG", &["0.25", "x\u{85}"]),
     ("OTEL_PROPAGATORS", &["tracecontext,baggage", "b3, ,x\u{7}"]),
+    ("OTEL_SERVICE_NAME", &["cart", "\u{1b}"]),
+    ("OTEL_RESOURCE_ATTRIBUTES", &["service.name=cart,a=%62", "a=%ff", "a=1,,b=2", "x\r", "=%"]),
+    ("OTEL_EXPORTER_OTLP_HEADERS", &["Api-Key=a%20b, x = 1 ", "a b=1,c=%0a", ","]),
+    ("OTEL_EXPORTER_OTLP_TRACES_HEADERS", &["api-key=secret", "%", "a=%c3%a9"]),
 ];
 
 /// Makes a configuration, with the text's own JSON or another, and an environment.
@@ -103,6 +126,9 @@ pub(super) fn object(source: Source<'_, '_>) -> Result<Value> {
         if let Ok(number) = serde_json::from_str(source.choose(PROBABILITIES)?) {
             sampling.insert("probability".to_owned(), number);
         }
+        if source.ratio(1, 4)? {
+            sampling.insert("errors_per_second".to_owned(), json!(source.choose(NUMBERS)?));
+        }
         root.insert("sampling".to_owned(), sampling.into());
     }
     if source.ratio(1, 6)? {
@@ -125,7 +151,66 @@ pub(super) fn object(source: Source<'_, '_>) -> Result<Value> {
     if source.ratio(1, 8)? {
         root.insert("log".to_owned(), json!({ "format": source.choose(LOG_FORMATS)? }));
     }
+    if source.ratio(1, 3)? {
+        root.insert("export".to_owned(), export(source)?);
+    }
+    if source.ratio(1, 6)? {
+        root.insert("span".to_owned(), span(source)?);
+    }
+    if source.ratio(1, 8)? {
+        root.insert(
+            "service".to_owned(),
+            json!({ "name": "cart", "attributes": { "a": source.choose(LOG_FORMATS)? } }),
+        );
+    }
     Ok(root.into())
+}
+
+/// A collector that can mostly be reached, seldom two of them.
+fn export(source: Source<'_, '_>) -> Result<Value> {
+    let mut export = numbers(&["queue", "batch", "delay_ms"], source)?;
+    loop {
+        let (name, fields) = source.choose(COLLECTORS)?;
+        let mut collector = numbers(&["timeout_ms"], source)?;
+        collector.insert("cluster".to_owned(), json!("otel"));
+        collector.extend(words(COLLECTOR, (1, 6), source)?);
+        collector.extend(words(fields, (1, 2), source)?);
+        export.insert((*name).to_owned(), collector.into());
+        if !source.ratio(1, 16)? {
+            return Ok(export.into());
+        }
+    }
+}
+
+fn numbers(names: &[&str], source: Source<'_, '_>) -> Result<Map<String, Value>> {
+    let mut object = Map::new();
+    for name in names {
+        if source.ratio(1, 4)? {
+            let numbers = if source.ratio(1, 6)? { NUMBERS } else { &NUMBERS[..4] };
+            object.insert((*name).to_owned(), json!(source.choose(numbers)?));
+        }
+    }
+    Ok(object)
+}
+
+fn span(source: Source<'_, '_>) -> Result<Value> {
+    let kinds = [("kind", &["auto", "server", "client", "server_and_client"][..])];
+    let mut span = words(&kinds, (3, 4), source)?;
+    let mut attributes = Vec::new();
+    for (name, from, values) in ATTRIBUTES {
+        if source.ratio(1, 2)? {
+            attributes.push(json!({ "name": name, *from: source.choose(values)? }));
+        }
+    }
+    if source.ratio(1, 4)? {
+        attributes.push(json!({ "name": "cluster", "property": ["xds", "cluster_name"] }));
+    }
+    span.insert("attributes".to_owned(), attributes.into());
+    if source.ratio(1, 2)? {
+        let patterns = [*source.choose(PATTERNS)?, *source.choose(PATTERNS)?];
+        span.insert("redact".to_owned(), json!(patterns[..source.int_in_range(0..=2)?]));
+    }
+    Ok(span.into())
 }
 
 fn formats(known: &[&'static str], source: Source<'_, '_>) -> Result<Vec<&'static str>> {

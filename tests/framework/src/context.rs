@@ -4,9 +4,11 @@ use std::collections::BTreeMap;
 
 use crate::{HeaderMap, Status};
 
-/// The numbers of the two header maps this host has.
+/// The numbers of the header maps this host has.
 const REQUEST: u32 = 0;
 const RESPONSE: u32 = 2;
+const RESPONSE_TRAILERS: u32 = 3;
+const ANSWER: u32 = 6;
 const LAST_MAP: u32 = 7;
 
 /// Which callback of the stream is under way, and so which headers are open.
@@ -30,6 +32,10 @@ pub(crate) struct Context {
     pub(crate) pass: Pass,
     pub(crate) request: Option<HeaderMap>,
     pub(crate) response: Option<HeaderMap>,
+    pub(crate) response_trailers: Option<HeaderMap>,
+    /// The answer to a call of a root, while its callback is under way: headers, if it is of HTTP, and the body.
+    pub(crate) answer: Option<HeaderMap>,
+    pub(crate) answer_body: Vec<u8>,
     pub(crate) filter_state: BTreeMap<String, Vec<u8>>,
     /// `proxy_on_done` asked for time.
     pub(crate) lingers: bool,
@@ -49,6 +55,8 @@ impl Context {
         match (map, self.pass) {
             (REQUEST, Pass::Request | Pass::Log) => Ok(self.request.as_ref()),
             (RESPONSE, Pass::Response | Pass::Log) => Ok(self.response.as_ref()),
+            (RESPONSE_TRAILERS, Pass::Log) => Ok(self.response_trailers.as_ref()),
+            (ANSWER, _) => Ok(self.answer.as_ref()),
             (0..=LAST_MAP, _) => Ok(None),
             _ => Err(Status::BadArgument),
         }

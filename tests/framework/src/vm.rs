@@ -93,6 +93,43 @@ impl Vm {
         self.host().contexts.get(&root.0).map_or(0, |context| context.tick_period_ms)
     }
 
+    /// Answers an HTTP call of the plugin; without headers no answer came.
+    pub fn answer_http(
+        &mut self,
+        root: RootId,
+        token: u32,
+        headers: impl Into<HeaderMap>,
+        body: &[u8],
+    ) -> Result<(), Trap> {
+        let headers = headers.into();
+        let lines = u32::try_from(headers.len()).unwrap_or(u32::MAX);
+        let context = self.context(root.0, "proxy_on_http_call_response")?;
+        context.answer = Some(headers);
+        context.answer_body = body.to_vec();
+        let parameters = (root.0, token, lines, size(body), 0);
+        self.call::<_, ()>(root.0, "proxy_on_http_call_response", parameters)?;
+        self.close_answer(root)
+    }
+
+    /// Answers a gRPC call of the plugin with a message.
+    pub fn answer_grpc(&mut self, root: RootId, token: u32, message: &[u8]) -> Result<(), Trap> {
+        self.context(root.0, "proxy_on_grpc_receive")?.answer_body = message.to_vec();
+        self.call::<_, ()>(root.0, "proxy_on_grpc_receive", (root.0, token, size(message)))?;
+        self.close_answer(root)
+    }
+
+    /// Ends a gRPC call of the plugin with a status and no message.
+    pub fn end_grpc(&mut self, root: RootId, token: u32, status: u32) -> Result<(), Trap> {
+        self.call::<_, ()>(root.0, "proxy_on_grpc_close", (root.0, token, status)).map(drop)
+    }
+
+    /// Calls `proxy_on_delete` for a plugin, whose streams have ended, and forgets it.
+    pub fn delete_root(&mut self, root: RootId) -> Result<(), Trap> {
+        self.call::<_, ()>(root.0, "proxy_on_delete", root.0)?;
+        self.host_mut().contexts.remove(&root.0);
+        Ok(())
+    }
+
     /// Opens a stream.
     pub fn stream(&mut self, root: RootId) -> Result<StreamId, Trap> {
         self.create(Context::stream(root.0)).map(StreamId)
@@ -168,6 +205,13 @@ impl Vm {
         }
     }
 
+    /// Sets the trailers of the response, which `proxy_on_log` sees.
+    pub fn set_response_trailers(&mut self, stream: StreamId, trailers: impl Into<HeaderMap>) {
+        if let Some(context) = self.host_mut().contexts.get_mut(&stream.0) {
+            context.response_trailers = Some(trailers.into());
+        }
+    }
+
     /// What `proxy_set_property` wrote to the stream's filter state under that key, such as `wasm.trace_id`.
     pub fn filter_state(&self, stream: StreamId, key: &str) -> Option<&[u8]> {
         self.host().contexts.get(&stream.0)?.filter_state.get(key).map(Vec::as_slice)
@@ -191,6 +235,13 @@ impl Vm {
     /// The size of the guest's linear memory.
     pub fn memory_bytes(&self) -> usize {
         self.memory.map_or(0, |memory| memory.data_size(&self.store))
+    }
+
+    fn close_answer(&mut self, root: RootId) -> Result<(), Trap> {
+        let context = self.context(root.0, "(answer)")?;
+        context.answer = None;
+        context.answer_body = Vec::new();
+        Ok(())
     }
 
     fn create(&mut self, context: Context) -> Result<u32, Trap> {

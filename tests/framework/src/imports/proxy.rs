@@ -5,6 +5,8 @@ use wasmtime::{Caller, Linker};
 use crate::guest::{Guest, Slot};
 use crate::{Call, GrpcCall, HeaderMap, Host, HttpCall, LogLevel, Status};
 
+const HTTP_ANSWER: u32 = 4;
+const GRPC_ANSWER: u32 = 5;
 const VM_CONFIGURATION: u32 = 6;
 const PLUGIN_CONFIGURATION: u32 = 7;
 
@@ -30,6 +32,7 @@ pub(super) fn link(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
         let bytes = match buffer {
             VM_CONFIGURATION => guest.host().vm_configuration.clone(),
             PLUGIN_CONFIGURATION => guest.host().root().configuration.clone(),
+            HTTP_ANSWER | GRPC_ANSWER => guest.host().context().answer_body.clone(),
             _ => return Err(Status::NotFound.into()),
         };
         start.checked_add(limit).ok_or(Status::BadArgument)?;

@@ -1,0 +1,154 @@
+//! The span of a hop: begun when its request has got a parent-id of this hop, finished when its stream ends.
+
+mod attributes;
+mod ending;
+
+pub use attributes::{Attribute, Source, Spans};
+pub(crate) use ending::Ending;
+
+use self::attributes::{Known, clip};
+use crate::config::{Config, Role};
+use crate::headers::{Malformed, TRACESTATE, first};
+use crate::labels::labels;
+use crate::metrics::Direction;
+use crate::otlp::{Link, Span, SpanKind, Status, StatusCode};
+use crate::pass::{Facts, Left};
+use crate::w3c::{SpanId, TraceId, TraceParent};
+
+labels! {
+    /// Which spans a hop has.
+    pub enum Kind {
+        /// By role and direction: a server inbound, a client outbound, both at the edge.
+        Auto = "auto",
+        /// One that serves the request.
+        Server = "server",
+        /// One that makes the request.
+        Client = "client",
+        /// One that serves it, and one below that makes it, as service graphs need of a gateway.
+        ServerAndClient = "server_and_client",
+    }
+}
+
+/// What is remembered of a hop, of which there will be a span if its trace is recorded when its stream ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hop {
+    sides: Sides,
+    parent: Option<SpanId>,
+    /// The context that another took the place of.
+    link: Option<TraceParent>,
+    began: u64,
+    /// Whether it is recorded only because it failed.
+    late: bool,
+}
+
+/// The spans of a hop; the parent-id that goes upstream is the last one's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Sides {
+    Server,
+    Client,
+    /// The server's id is not the one that goes upstream.
+    Both(SpanId),
+}
+
+/// Where a hop's context is from.
+#[derive(Clone, Copy)]
+pub(crate) struct Origin {
+    /// The context that it continues.
+    pub(crate) parent: Option<TraceParent>,
+    /// The context that came, as far as it can be read.
+    pub(crate) came: Option<TraceParent>,
+}
+
+/// The octet of the trace flags stands below these bits of a span's flags.
+const PARENT_IS_KNOWN: u32 = 0x100;
+const PARENT_IS_REMOTE: u32 = 0x200;
+
+/// Begins a hop that sends this context upstream, unless its spans will not be recorded, or its parent-id is another's.
+pub(crate) fn begin(
+    config: &Config,
+    direction: Direction,
+    sent: TraceParent,
+    origin: Origin,
+    facts: &mut impl Facts,
+) -> Option<Hop> {
+    let of_another = origin.parent.is_some_and(|parent| parent.parent_id == sent.parent_id);
+    if !config.records(sent.flags.is_sampled()) || of_another {
+        return None;
+    }
+    let began = facts.now()?;
+    let sides = match (config.spans.kind, config.role, direction) {
+        (Kind::Server, ..) | (Kind::Auto, Role::Internal, Direction::Inbound) => Sides::Server,
+        (Kind::Client, ..) | (Kind::Auto, Role::Internal, Direction::Outbound) => Sides::Client,
+        (Kind::ServerAndClient, ..) | (Kind::Auto, ..) => Sides::Both(SpanId::random(facts.rng()?)),
+    };
+    Some(Hop {
+        sides,
+        parent: origin.parent.map(|parent| parent.parent_id),
+        link: origin.came.filter(|came| came.trace_id != sent.trace_id),
+        began,
+        late: false,
+    })
+}
+
+impl Hop {
+    /// Has it recorded because it failed, though its trace is not.
+    pub(crate) const fn record_late(&mut self) {
+        self.late = true;
+    }
+
+    /// Makes its spans, when its stream has ended. Everything in them is read here, from what the host still knows.
+    pub(crate) fn finish(
+        &self,
+        config: &Config,
+        sent: TraceParent,
+        facts: &mut impl Facts,
+    ) -> Result<Vec<Span>, Malformed> {
+        let Some(ended) = facts.now() else { return Ok(Vec::new()) };
+        let Ok(request) = facts.left(Left::Request) else { return Ok(Vec::new()) };
+        let (serves, calls) = (self.sides != Sides::Client, self.sides != Sides::Server);
+        let known = Known::read(&config.spans, &request, serves, calls, facts)?;
+        let state = first(&request, TRACESTATE).filter(|_| !self.late).unwrap_or_default();
+        let name = known.name(&config.spans)?;
+        let span =
+            |kind: SpanKind, id: SpanId, parent: Option<SpanId>, remote: bool| -> Result<Span, Malformed> {
+                Ok(Span {
+                    trace_id: octets_of(sent.trace_id),
+                    span_id: id.number().to_be_bytes().to_vec(),
+                    trace_state: clip(state),
+                    parent_span_id: parent.map(|id| id.number().to_be_bytes().to_vec()).unwrap_or_default(),
+                    flags: u32::from(sent.flags.octet())
+                        | PARENT_IS_KNOWN
+                        | if remote { PARENT_IS_REMOTE } else { 0 },
+                    name: name.clone(),
+                    kind: kind.into(),
+                    start_time_unix_nano: self.began,
+                    end_time_unix_nano: ended.max(self.began),
+                    attributes: known.attributes(kind, &config.spans)?,
+                    links: self.links(remote || parent.is_none()),
+                    status: known.ending.is_error(kind).then_some(Status { code: StatusCode::Error.into() }),
+                })
+            };
+        let remote = self.parent.is_some();
+        match self.sides {
+            Sides::Server => Ok(vec![span(SpanKind::Server, sent.parent_id, self.parent, remote)?]),
+            Sides::Client => Ok(vec![span(SpanKind::Client, sent.parent_id, self.parent, remote)?]),
+            Sides::Both(server) => Ok(vec![
+                span(SpanKind::Server, server, self.parent, remote)?,
+                span(SpanKind::Client, sent.parent_id, Some(server), false)?,
+            ]),
+        }
+    }
+
+    /// The link of the hop's first span.
+    fn links(&self, is_first: bool) -> Vec<Link> {
+        let link = self.link.filter(|_| is_first).map(|context| Link {
+            trace_id: octets_of(context.trace_id),
+            span_id: context.parent_id.number().to_be_bytes().to_vec(),
+        });
+        link.into_iter().collect()
+    }
+}
+
+fn octets_of(id: TraceId) -> Vec<u8> {
+    [id.high().to_be_bytes(), id.low().to_be_bytes()].concat()
+}
