@@ -29,7 +29,8 @@ pub(crate) struct Pattern(Regex);
 
 impl Pattern {
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        let build = |text: &str| RegexBuilder::new(text).size_limit(MAX_PATTERN).build();
+        let build =
+            |text: &str| RegexBuilder::new(text).dot_matches_new_line(true).size_limit(MAX_PATTERN).build();
         // Alone first: parentheses that only the frame around them completes would leave it.
         let whole = build(text).and_then(|_| build(&format!("^(?:{text})$")));
         whole.map(Self).map_err(|error| format!("{text:?} is no regular expression: {error}"))

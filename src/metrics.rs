@@ -122,8 +122,15 @@ labels! {
         QueuedSpans = "tracewarden_export_queue_spans",
         /// How long collectors take to answer, in milliseconds: a histogram.
         ExportDuration = "tracewarden_export_duration_ms",
+        /// How long the pass of a request takes, in nanoseconds, one in [`TIMED_PASSES`]: a histogram.
+        RequestPass = "pass=.=request;.;tracewarden_pass_duration_ns",
+        /// The same of a response.
+        ResponsePass = "pass=.=response;.;tracewarden_pass_duration_ns",
     }
 }
+
+/// Of how many passes one is timed. The number is odd, because requests and responses may take turns.
+pub const TIMED_PASSES: u32 = 63;
 
 /// A header that was invalid, and why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

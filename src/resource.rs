@@ -39,7 +39,11 @@ impl Service {
             KeyValue::text("telemetry.sdk.language", "rust"),
             KeyValue::text("telemetry.sdk.version", env!("CARGO_PKG_VERSION")),
         ];
-        attributes.extend(self.attributes.iter().map(|(key, value)| KeyValue::text(key, value)));
+        // Each name once, and what is stated counts.
+        for (key, value) in &self.attributes {
+            attributes.retain(|attribute| attribute.key != *key);
+            attributes.push(KeyValue::text(key, value));
+        }
         for (key, path) in OF_NODE {
             if !attributes.iter().any(|attribute| attribute.key == *key)
                 && let Some(value) = property(path).filter(|value| !value.is_empty())

@@ -107,14 +107,14 @@ impl Hop {
         let Ok(request) = facts.left(Left::Request) else { return Ok(Vec::new()) };
         let (serves, calls) = (self.sides != Sides::Client, self.sides != Sides::Server);
         let known = Known::read(&config.spans, &request, serves, calls, facts)?;
-        let state = first(&request, TRACESTATE).filter(|_| !self.late).unwrap_or_default();
+        let state = first(&request, TRACESTATE).filter(|_| !self.late).map(whole_members).unwrap_or_default();
         let name = known.name(&config.spans)?;
         let span =
             |kind: SpanKind, id: SpanId, parent: Option<SpanId>, remote: bool| -> Result<Span, Malformed> {
                 Ok(Span {
                     trace_id: octets_of(sent.trace_id),
                     span_id: id.number().to_be_bytes().to_vec(),
-                    trace_state: clip(state),
+                    trace_state: state.clone(),
                     parent_span_id: parent.map(|id| id.number().to_be_bytes().to_vec()).unwrap_or_default(),
                     flags: u32::from(sent.flags.octet())
                         | PARENT_IS_KNOWN
@@ -147,6 +147,15 @@ impl Hop {
         });
         link.into_iter().collect()
     }
+}
+
+/// As many members of a `tracestate`, from the left, as an attribute has room for.
+fn whole_members(state: &[u8]) -> String {
+    let text = clip(state);
+    if text.len() == state.len() {
+        return text;
+    }
+    text.rsplit_once(',').map_or_else(String::new, |(whole, _)| whole.to_owned())
 }
 
 fn octets_of(id: TraceId) -> Vec<u8> {

@@ -19,7 +19,7 @@ use self::seam::{Changes, HostFacts};
 use self::uploads::Uploads;
 use crate::config::{Config, Loaded, OnBadConfig};
 use crate::headers::Malformed;
-use crate::metrics::{Counter, HostCall};
+use crate::metrics::{Counter, HostCall, Measure};
 use crate::otlp::Resource;
 use crate::pass::{self, Stream};
 use crate::sampling::TokenBucket;
@@ -151,7 +151,7 @@ impl Http {
         match &self.work {
             Work::Nothing => {}
             Work::Bypass => vm::count(Counter::Bypassed),
-            Work::Filter(filter) => match request(filter) {
+            Work::Filter(filter) => match vm::timed(Measure::RequestPass, || request(filter)) {
                 Ok(stream) => self.stream.set(stream),
                 Err(failed) => vm::report(failed),
             },
@@ -164,7 +164,10 @@ impl Http {
         let mut stream = self.stream.take();
         let (mut facts, mut changes) =
             (HostFacts::new(filter), Changes { map: MapType::ResponseHeaders, config });
-        if let Err(Malformed) = pass::response(config, &mut stream, &mut facts, &mut changes) {
+        let passed = vm::timed(Measure::ResponsePass, || {
+            pass::response(config, &mut stream, &mut facts, &mut changes)
+        });
+        if let Err(Malformed) = passed {
             vm::report(MALFORMED);
         }
         self.stream.set(stream);

@@ -113,6 +113,9 @@ const EXPORT: Kind = Kind::Agreeing(
     |export| export.contains_key("otlp") != export.contains_key("zipkin"),
 );
 const ROOT: Kind = Kind::Agreeing(ROOT_FIELDS, |root| {
+    if !names_once(root) {
+        return false;
+    }
     let exports = root.contains_key("export");
     let records_errors =
         root.get("sampling").and_then(|sampling| sampling.get("errors_per_second")).is_some();
@@ -287,6 +290,15 @@ fn is_reached(collector: &Map<String, Value>) -> bool {
 }
 
 /// Whether an attribute has a name, and its value from one place.
+/// Whether the attributes of spans have distinct names, and those of the service are not its name.
+fn names_once(root: &Map<String, Value>) -> bool {
+    let of_service = root.get("service").and_then(|service| service.get("attributes")?.get("service.name"));
+    let list = root.get("span").and_then(|span| span.get("attributes")?.as_array());
+    let names: Vec<&Value> =
+        list.into_iter().flatten().filter_map(|attribute| attribute.get("name")).collect();
+    of_service.is_none() && names.iter().enumerate().all(|(place, name)| !names[..place].contains(name))
+}
+
 fn has_one_source(attribute: &Map<String, Value>) -> bool {
     let is_source = |field: &&String| *field != "name";
     attribute.contains_key("name") && attribute.keys().filter(is_source).count() == 1

@@ -128,8 +128,10 @@ fn propagation(variable: impl Fn(&str) -> Option<String>, notices: &mut Vec<Stri
 /// `OTEL_SERVICE_NAME` and `OTEL_RESOURCE_ATTRIBUTES`.
 fn service(variable: impl Fn(&str) -> Option<String>, notices: &mut Vec<String>) -> Service {
     let mut attributes = pairs(&variable, "OTEL_RESOURCE_ATTRIBUTES", notices);
-    let named = attributes.iter().position(|(name, _)| name == "service.name");
-    let named = named.map(|place| attributes.remove(place).1);
+    let mut named = None;
+    while let Some(place) = attributes.iter().position(|(name, _)| name == "service.name") {
+        named = Some(attributes.remove(place).1);
+    }
     Service { name: variable("OTEL_SERVICE_NAME").or(named), attributes }
 }
 

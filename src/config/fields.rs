@@ -65,7 +65,9 @@ pub(super) fn read(
     root.read_some("export", &mut config.export, |node| spans::export(node, headers))?;
     root.within("span", |fields| spans::spans(fields, &mut config.spans, environment))?;
     root.within("service", |fields| spans::service(fields, &mut config.service))?;
-    config.exclude = Exclude::of(config.export.is_some());
+    if config.export.is_some() {
+        config.exclude = exclude(Node::document(EXCLUDE_WITH_EXPORT)?)?;
+    }
     root.read("exclude", &mut config.exclude, exclude)?;
     root.finish()?;
     agree(config)
@@ -273,6 +275,16 @@ fn trusted_peer(node: Node, environment: Environment<'_>) -> Result<Peer, Config
         (Some(_), Some(_)) => Err(unclear),
     }
 }
+
+/// What is left alone where spans are exported: uploads of spans on their way through, probes of gRPC, and a browser's
+/// question before a request (CORS).
+const EXCLUDE_WITH_EXPORT: &[u8] = br#"[
+    {"path": "/v1/traces"}, {"path": "/v1/metrics"}, {"path": "/v1/logs"}, {"path": "/api/v2/spans"},
+    {"grpc_service": "opentelemetry.proto.collector.trace.v1.TraceService"},
+    {"grpc_service": "opentelemetry.proto.collector.metrics.v1.MetricsService"},
+    {"grpc_service": "opentelemetry.proto.collector.logs.v1.LogsService"},
+    {"grpc_service": "grpc.health.v1.Health"},
+    {"method": "OPTIONS", "header": {"name": "access-control-request-method"}}]"#;
 
 fn exclude(node: Node) -> Result<Exclude, ConfigError> {
     each(node, conditions).map(Exclude)

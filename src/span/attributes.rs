@@ -84,16 +84,24 @@ impl Default for Spans {
 impl Spans {
     /// The path without its query, and without the segments that are not shown.
     fn path(&self, path: &[u8]) -> String {
-        let path = clip(path.split(|octet| *octet == b'?').next().unwrap_or_default());
+        let path = path.split(|octet| *octet == b'?').next().unwrap_or_default();
         if self.redact.is_empty() {
-            return path;
+            return clip(path);
         }
-        let segments: Vec<&str> = path.split('/').map(|segment| self.shown(segment)).collect();
-        segments.join("/")
+        let segments: Vec<String> =
+            path.split(|octet| *octet == b'/').map(|segment| self.shown(segment)).collect();
+        clip(segments.join("/").as_bytes())
     }
 
-    fn shown<'a>(&self, value: &'a str) -> &'a str {
-        if self.redact.iter().any(|pattern| pattern.holds(value.as_bytes())) { REDACTED } else { value }
+    /// The value, unless it is not to be seen, or too long to judge whether it is.
+    fn shown(&self, value: &[u8]) -> String {
+        if self.redact.is_empty() || value.is_empty() {
+            return clip(value);
+        }
+        let whole = String::from_utf8_lossy(value);
+        let is_hidden =
+            whole.len() > MAX_VALUE || self.redact.iter().any(|pattern| pattern.holds(whole.as_bytes()));
+        if is_hidden { REDACTED.to_owned() } else { whole.into_owned() }
     }
 }
 
@@ -111,12 +119,12 @@ impl<'a> Known<'a> {
         let attempts = if calls { number_of("upstream\0request_attempt_count") } else { None };
         let mut added = List(Vec::new());
         for attribute in &spans.attributes {
-            let hidden = |value: &[u8]| spans.shown(&clip(value)).to_owned();
+            let shown = |value: &[u8]| spans.shown(value);
             let value = match &attribute.source {
                 Source::Literal(value) => Some(value.clone()),
-                Source::RequestHeader(name) => first(request, name).map(hidden),
-                Source::ResponseHeader(name) => first(&response, name).map(hidden),
-                Source::Property(path) => facts.property(path).as_deref().map(hidden),
+                Source::RequestHeader(name) => first(request, name).map(shown),
+                Source::ResponseHeader(name) => first(&response, name).map(shown),
+                Source::Property(path) => facts.property(path).as_deref().map(shown),
             };
             added.text(&attribute.name, value);
         }
@@ -138,7 +146,10 @@ impl<'a> Known<'a> {
         let [method, path, content_type] = scan(self.request, [":method", ":path", "content-type"])?;
         if is_grpc(content_type.first()) {
             let path = spans.path(path.first().unwrap_or_default());
-            return Ok(path.trim_start_matches('/').to_owned());
+            let method = path.trim_start_matches('/');
+            if !method.is_empty() {
+                return Ok(method.to_owned());
+            }
         }
         let method = method_of(method.first().unwrap_or_default()).unwrap_or("HTTP");
         Ok(match &self.route {
@@ -153,6 +164,7 @@ impl<'a> Known<'a> {
         self.of_request(kind, spans, &mut all)?;
         self.of_connection(kind, &mut all);
         self.of_response(kind, &mut all);
+        all.0.retain(|attribute| self.added.iter().all(|added| added.key != attribute.key));
         all.0.extend(self.added.iter().cloned());
         Ok(all.0)
     }
@@ -224,10 +236,12 @@ impl<'a> Known<'a> {
 struct List(Vec<KeyValue>);
 
 impl List {
+    #[inline(never)]
     fn text(&mut self, name: &str, value: Option<String>) {
         self.0.extend(value.filter(|value| !value.is_empty()).map(|value| KeyValue::text(name, value)));
     }
 
+    #[inline(never)]
     fn number(&mut self, name: &str, value: Option<i64>) {
         self.0.extend(value.map(|value| KeyValue::number(name, value)));
     }

@@ -90,5 +90,6 @@ const GRPC_STATUS: &str = "grpc-status";
 
 /// A number in decimal digits.
 fn number<T: core::str::FromStr>(value: Option<&[u8]>) -> Option<T> {
-    core::str::from_utf8(value?).ok()?.parse().ok()
+    let digits = value.filter(|value| value.iter().all(u8::is_ascii_digit))?;
+    core::str::from_utf8(digits).ok()?.parse().ok()
 }

@@ -12,7 +12,7 @@ use super::host::{self, Failed};
 use super::{Filter, vm};
 use crate::export::{Answer, DropCause, Export, Exporter, Protocol};
 use crate::headers::scan;
-use crate::metrics::Counter;
+use crate::metrics::{Counter, Measure};
 use crate::otlp::Span;
 use crate::w3c::{SpanId, TraceFlags, TraceId, TraceParent};
 
@@ -203,7 +203,7 @@ fn conclude(filter: &Filter, answer: &Answer<'_>) {
     if let Some((cause, number)) = outcome.dropped {
         vm::count_many(Counter::SpanDropped { cause }, number);
     }
-    vm::record_export(outcome.took_ms);
+    vm::record(Measure::ExportDuration, outcome.took_ms);
 }
 
 /// Takes the answer to an upload over HTTP; without headers there was none.

@@ -9,7 +9,7 @@ use rand::rngs::ChaCha12Rng;
 
 use super::abi::MetricType;
 use super::host::{self, Failed};
-use crate::metrics::{Counter, HostCall, Measure};
+use crate::metrics::{Counter, HostCall, Measure, TIMED_PASSES};
 use crate::notice::Throttle;
 
 struct Vm {
@@ -17,6 +17,7 @@ struct Vm {
     measures: [Cell<Option<NonZeroU32>>; Measure::ALL.len()],
     /// Boxed, because it is lent and returned on every request.
     rng: Cell<Option<ManuallyDrop<Box<ChaCha12Rng>>>>,
+    passes: Cell<u32>,
     said: [Cell<bool>; HostCall::ALL.len()],
     notices: Cell<Throttle>,
 }
@@ -27,6 +28,7 @@ thread_local! {
             counters: [const { Cell::new(None) }; Counter::COUNT],
             measures: [const { Cell::new(None) }; Measure::ALL.len()],
             rng: Cell::new(None),
+            passes: Cell::new(0),
             said: [const { Cell::new(false) }; HostCall::ALL.len()],
             notices: Cell::new(Throttle::NEW),
         }
@@ -69,13 +71,26 @@ pub(super) fn add_queued(difference: i64) {
     }
 }
 
-/// Notes how long a collector took.
-pub(super) fn record_export(milliseconds: u64) {
-    let recorded =
-        measure(Measure::ExportDuration, MetricType::Histogram).and_then(|id| host::record(id, milliseconds));
+/// Adds a value to a histogram.
+pub(super) fn record(histogram: Measure, value: u64) {
+    let recorded = measure(histogram, MetricType::Histogram).and_then(|id| host::record(id, value));
     if let Err(failed) = recorded {
         report(failed);
     }
+}
+
+/// Makes a pass, and notes how long one in many takes.
+pub(super) fn timed<T>(histogram: Measure, pass: impl FnOnce() -> T) -> T {
+    let passes = VM.with(|vm| vm.passes.replace(vm.passes.get().wrapping_add(1)));
+    let began =
+        if passes % TIMED_PASSES == TIMED_PASSES - 1 { host::now().map_err(report).ok() } else { None };
+    let done = pass();
+    if let Some(began) = began
+        && let Ok(ended) = host::now().map_err(report)
+    {
+        record(histogram, ended.saturating_sub(began));
+    }
+    done
 }
 
 fn measure(measure: Measure, kind: MetricType) -> Result<NonZeroU32, Failed> {

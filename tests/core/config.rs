@@ -178,6 +178,14 @@ fn a_refusal_names_the_path_the_bound_and_the_value() {
             r#"{"span": {"attributes": [{"name": "a", "property": "b"}]}}"#,
             r#"span.attributes[0].property: "b" is not a list"#,
         ),
+        (
+            r#"{"span": {"attributes": [{"name": "a", "value": "1"}, {"name": "a", "value": "2"}]}}"#,
+            r#"span.attributes[1]: there is another attribute "a""#,
+        ),
+        (
+            r#"{"service": {"attributes": {"service.name": "a"}}}"#,
+            "service.attributes.service.name: the name stands in service.name",
+        ),
         (r#"{"span": {"redact": ["("]}}"#, r#"span.redact[0]: "(" is no regular expression"#),
         (r#"{"service": {"attributes": {"a": 1}}}"#, "service.attributes.a: 1 is not a text"),
     ];

@@ -112,6 +112,22 @@ fn a_configuration_that_is_refused_changes_nothing() {
 }
 
 #[test]
+fn one_pass_in_63_is_timed_whichever_it_is() {
+    let (mut vm, root) = started(NEW);
+    for _ in 0..160 {
+        let stream = vm.stream(root).unwrap();
+        request(&mut vm, stream, &[("traceparent", SAMPLED)]);
+        respond(&mut vm, stream, &[]);
+        vm.finish(stream).unwrap();
+    }
+    let timed = |pass: &str| {
+        let name = format!("pass=.={pass};.;tracewarden_pass_duration_ns");
+        vm.host().metrics().histogram(&name).map_or(0, <[u64]>::len)
+    };
+    assert_eq!((timed("request"), timed("response")), (3, 2), "of 320 passes");
+}
+
+#[test]
 fn a_bad_configuration_can_be_bypassed() {
     let mut vm = Vm::with(&MODULE, bypassing()).unwrap();
     let root = vm.root(BAD).unwrap().expect("taken, to be bypassed");

@@ -107,3 +107,9 @@ fn a_refused_host_call_is_counted_logged_once_and_survived() {
     assert_eq!(lines.len(), 1, "{lines:?}");
     assert!(lines[0].contains("replace_header_map_value answered status 10"), "{}", lines[0]);
 }
+
+#[test]
+fn the_module_stays_under_350_kilobytes() {
+    let size = std::fs::metadata(module_path()).expect("the module").len();
+    assert!(size < 350_000, "{size} octets");
+}

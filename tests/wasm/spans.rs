@@ -376,6 +376,46 @@ fn attributes_are_added_and_hidden_as_configured() {
 }
 
 #[test]
+fn what_may_be_secret_is_hidden_rather_than_cut_to_pieces() {
+    let config = r#""direction": "inbound", "span": {"redact": ["[a-z]+\\.sig", "[0-9]*"], "attributes": [
+        {"name": "key", "request_header": "x-key"}, {"name": "lines", "property": ["upstream", "lines"]}]}"#;
+    let shown = |key: &[u8], path: &[u8]| {
+        let mut hop = Hop::new(config);
+        let (span, _) =
+            hop.one(&[("traceparent", SAMPLED), ("x-key", key), ("x-envoy-original-path", path)], OK);
+        let told = attributes(&span.attributes);
+        (told.get("key").cloned().unwrap_or_default(), told["url.path"].clone())
+    };
+    let long = ["a".repeat(1_100).as_bytes(), b".sig"].concat();
+    assert_eq!(shown(&long, b"/cart/42//x?y").0, "REDACTED", "too long to judge");
+    assert_eq!(shown(&[&[0xff; 600][..], b"secret"].concat(), b"/").0, "REDACTED", "the same of no text");
+    assert_eq!(shown(b"abc.sig", b"/cart/42//x?y"), ("REDACTED".into(), "/cart/REDACTED//x".into()));
+    assert_eq!(shown(b"abc", &[b"/", &long[..], b"/x"].concat()), ("abc".into(), "/REDACTED/x".into()));
+    let mut hop = Hop::new(&config.replace("[0-9]*", ".*"));
+    hop.vm.host_mut().set_property(&["upstream", "lines"], "a\nb");
+    let (span, _) = hop.one(&[("traceparent", SAMPLED)], OK);
+    assert_eq!(attributes(&span.attributes)["lines"], "REDACTED");
+}
+
+#[test]
+fn a_name_stands_once_and_the_configuration_goes_first() {
+    let config = r#""direction": "inbound", "span": {"attributes": [{"name": "url.path", "value": "hidden"}]},
+        "service": {"attributes": {"telemetry.sdk.name": "other"}}"#;
+    let (span, _) = Hop::new(config).one(&[("traceparent", SAMPLED)], OK);
+    assert_eq!(attributes(&span.attributes)["url.path"], "hidden");
+}
+
+#[test]
+fn a_tracestate_loses_whole_members_alone() {
+    let member = |key: char| format!("{key}={}", "v".repeat(200));
+    let state: Vec<String> = "abcdefgh".chars().map(member).collect();
+    let state = state.join(",");
+    let (span, _) = Hop::new(r#""direction": "inbound""#)
+        .one(&[("traceparent", SAMPLED), ("tracestate", state.as_bytes())], OK);
+    assert_eq!(span.trace_state, state[..5 * 203 - 1], "five of eight");
+}
+
+#[test]
 fn long_values_are_cut_at_a_character() {
     let long = "é".repeat(600);
     let (span, _) = Hop::new(r#""direction": "inbound""#)

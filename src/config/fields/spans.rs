@@ -88,6 +88,9 @@ pub(super) fn service(fields: &mut Object, service: &mut Service) -> Done {
     fields.read("attributes", &mut stated, |node| {
         let mut all = Vec::new();
         for (name, node) in node.entries()? {
+            if name == "service.name" {
+                return Err(node.refused("the name stands in service.name".to_owned()));
+            }
             all.push((name, node.string()?));
         }
         Ok(all)
@@ -99,9 +102,22 @@ pub(super) fn service(fields: &mut Object, service: &mut Service) -> Done {
 
 pub(super) fn spans(fields: &mut Object, spans: &mut Spans, environment: Environment<'_>) -> Done {
     fields.read("kind", &mut spans.kind, Node::word)?;
-    fields
-        .read("attributes", &mut spans.attributes, |node| each(node, |node| attribute(node, environment)))?;
+    fields.read("attributes", &mut spans.attributes, |node| attributes(node, environment))?;
     fields.read("redact", &mut spans.redact, |node| each(node, |node| node.text(Pattern::parse)))
+}
+
+/// Attributes with distinct names.
+fn attributes(node: Node, environment: Environment<'_>) -> Result<Vec<Attribute>, ConfigError> {
+    let mut all: Vec<Attribute> = Vec::new();
+    for node in node.list()? {
+        let place = node.clone();
+        let attribute = attribute(node, environment)?;
+        if all.iter().any(|other| other.name == attribute.name) {
+            return Err(place.refused(format!("there is another attribute {:?}", attribute.name)));
+        }
+        all.push(attribute);
+    }
+    Ok(all)
 }
 
 /// A name, and one of the sources.
