@@ -7,6 +7,7 @@ CARGO ?= cargo
 
 .DEFAULT_GOAL := help
 include envoy/envoy.mk
+include envoy/prometheus/prometheus.mk
 include benches/bench.mk
 include fuzz/fuzz.mk
 include tests/interop/interop.mk
@@ -39,8 +40,8 @@ wasm-target:
 			echo "The Rust target $(WASM_TARGET) is missing, and there is no rustup to add it." >&2; exit 1; }; \
 		echo "Adding the Rust target $(WASM_TARGET)…"; rustup target add $(WASM_TARGET); }
 
-test: build $(filter $(ENVOY_PRIVATE),$(ENVOY)) envoy-demo $(COLLECTOR_READY) $(INTEROP_READY) ## run every test, the real Envoy's and the vendors' among them
-	@ENVOY='$(abspath $(ENVOY))' INTEROP_PYTHON='$(INTEROP_PYTHON)' $(CARGO) test --locked --workspace
+test: build alerts $(filter $(ENVOY_PRIVATE),$(ENVOY)) envoy-demo $(COLLECTOR_READY) $(INTEROP_READY) ## run every test, the real Envoy's and the vendors' among them
+	@ENVOY='$(abspath $(ENVOY))' PROMETHEUS='$(abspath $(PROMETHEUS))' INTEROP_PYTHON='$(INTEROP_PYTHON)' $(CARGO) test --locked --workspace
 
 lint: | wasm-target ## check format, clippy on the host and for wasm, and the documentation
 	$(CARGO) fmt --all --check

@@ -72,14 +72,14 @@ fn the_demo_mesh_counts_who_loses_and_who_corrupts_restarts_and_stops() {
 }
 
 /// A mesh on free ports; it is stopped when the test is over.
-struct Mesh {
-    port: u16,
-    admin: u16,
+pub(crate) struct Mesh {
+    pub(crate) port: u16,
+    pub(crate) admin: u16,
     run: Scratch,
 }
 
 impl Mesh {
-    fn new(name: &str) -> Self {
+    pub(crate) fn new(name: &str) -> Self {
         let (port, admin) = wait_for("thirteen free ports in a row", free_ports);
         Self { port, admin, run: Scratch::new(name) }
     }
@@ -98,7 +98,7 @@ impl Mesh {
             .collect()
     }
 
-    fn up(&self) {
+    pub(crate) fn up(&self) {
         let (code, said) = self.run("up", &self.up_arguments());
         assert_eq!(code, 0, "{said}");
         assert!(said.contains("ready after"), "{said}");

@@ -49,6 +49,13 @@ pub(crate) fn collector_file(name: &str) -> PathBuf {
     require(in_repository(".venv/collector").join(name), "run `make test`")
 }
 
+/// Prometheus itself.
+pub(crate) fn prometheus_binary() -> PathBuf {
+    let directory = std::env::var_os("PROMETHEUS")
+        .map_or_else(|| in_repository(".venv/prometheus/usr/bin"), PathBuf::from);
+    require(directory.join("prometheus"), "run `make alerts`")
+}
+
 /// A port on loopback that is free now.
 pub(crate) fn free_port() -> u16 {
     let listener = std::net::TcpListener::bind((std::net::Ipv4Addr::LOCALHOST, 0)).expect("a free port");
