@@ -155,7 +155,7 @@ impl Export {
         };
         Self {
             protocol,
-            authority: cluster.clone(),
+            authority: host_of(&cluster).to_owned(),
             cluster,
             path: path.to_owned(),
             headers: Vec::new(),
@@ -165,6 +165,12 @@ impl Export {
             delay_ms: number(5_000),
         }
     }
+}
+
+/// The host of a cluster that is named as Istio does, `outbound|4318||HOST`, because servers refuse a `|` in the name that
+/// they are called by; another cluster's name is its own.
+fn host_of(cluster: &str) -> &str {
+    cluster.rsplit('|').next().unwrap_or(cluster)
 }
 
 impl Exporter {

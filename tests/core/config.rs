@@ -309,6 +309,19 @@ fn opentelemetrys_resource_is_the_default_of_the_service() {
 }
 
 #[test]
+fn a_collector_is_called_by_its_host() {
+    let authority = |json: &str| load(json).unwrap().export.expect("it exports").authority;
+    let rows = [
+        (r#"{"cluster": "otel_collector"}"#, "otel_collector"),
+        (r#"{"cluster": "outbound|4318||otel.obs.svc.cluster.local"}"#, "otel.obs.svc.cluster.local"),
+        (r#"{"cluster": "outbound|4318||otel.obs.svc.cluster.local", "authority": "otel"}"#, "otel"),
+    ];
+    for (collector, host) in rows {
+        assert_eq!(authority(&format!(r#"{{"export": {{"otlp": {collector}}}}}"#)), host);
+    }
+}
+
+#[test]
 fn uploads_have_the_headers_of_the_environment() {
     const OTLP: &str = r#"{"export": {"otlp": {"cluster": "a"}}}"#;
     let headers = |json: &str, variables: &[(&str, &str)]| {

@@ -13,6 +13,7 @@ mod protocols;
 mod refused;
 mod reload;
 mod replies;
+mod restricted;
 mod routing;
 mod spans;
 mod support;

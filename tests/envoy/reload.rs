@@ -22,19 +22,7 @@ const OBSERVED: &str = "requests inbound internal observe lost";
 #[test]
 fn a_new_configuration_or_vm_fails_no_request_and_a_refused_configuration_changes_nothing() {
     let upstream = Upstream::start();
-    let scratch = Scratch::new("reload");
-    configure(&scratch, tracewarden(EDGE));
-    let config = json!({
-        "admin": {"address": address(0)},
-        "node": {"id": "test", "cluster": "test"},
-        "dynamic_resources": {"lds_config": {"path_config_source": {
-            "path": scratch.path("listeners/listeners.json"),
-            "watched_directory": {"path": scratch.path("listeners")},
-        }}},
-        "static_resources": {"clusters": [cluster("upstream", upstream.port)]},
-    });
-    let arguments = ["--drain-time-s", "2", "--drain-strategy", "immediate"];
-    let envoy = Envoy::start_in(scratch, &config, &arguments);
+    let envoy = watching("reload", &upstream, tracewarden(EDGE));
 
     let (over, sent) = (AtomicBool::new(false), AtomicU64::new(0));
     std::thread::scope(|scope| {
@@ -59,6 +47,40 @@ fn a_new_configuration_or_vm_fails_no_request_and_a_refused_configuration_change
     let verdicts = [STARTED, LOST, OBSERVED].map(|name| count(&envoy, name));
     assert_eq!(verdicts.iter().sum::<u64>(), sent.load(Ordering::Relaxed), "one verdict each: {verdicts:?}");
     assert_eq!(count(&envoy, "repairs inbound new"), count(&envoy, LOST));
+}
+
+/// A plugin that Envoy replaces has no way to send what waits: to hold it until it has would take a callback that every
+/// stream pays for.
+#[test]
+fn spans_that_wait_when_their_plugin_is_replaced_are_counted() {
+    const EXPORT: &str = r#"{"direction": "inbound", "role": "edge", "span": {"kind": "server"},
+        "export": {"otlp": {"cluster": "nobody"}, "delay_ms": 600000}}"#;
+    let upstream = Upstream::start();
+    let envoy = watching("reload-spans", &upstream, tracewarden_in("exporting", EXPORT));
+    for _ in 0..20 {
+        assert_eq!(Client::connect(envoy.port("mesh")).send(&request("/", &[])).status(), 200);
+    }
+    wait_for("the spans to wait", || counted(&envoy, "export_queue_spans", 20));
+    // Envoy forgets the counters of a plugin that no other has, so the next one exports as well.
+    configure(envoy.scratch(), tracewarden_in("another that exports", EXPORT));
+    wait_for("the spans to be given up", || counted(&envoy, "spans_dropped shutdown", 20));
+    assert_eq!((count(&envoy, "spans_recorded"), count(&envoy, "export_queue_spans")), (20, 0));
+}
+
+/// An Envoy that takes its listener from a file that it watches.
+fn watching(name: &str, upstream: &Upstream, plugin: Value) -> Envoy {
+    let scratch = Scratch::new(name);
+    configure(&scratch, plugin);
+    let config = json!({
+        "admin": {"address": address(0)},
+        "node": {"id": "test", "cluster": "test"},
+        "dynamic_resources": {"lds_config": {"path_config_source": {
+            "path": scratch.path("listeners/listeners.json"),
+            "watched_directory": {"path": scratch.path("listeners")},
+        }}},
+        "static_resources": {"clusters": [cluster("upstream", upstream.port)]},
+    });
+    Envoy::start_in(scratch, &config, &["--drain-time-s", "2", "--drain-strategy", "immediate"])
 }
 
 /// Replaces the listener's file in one step.

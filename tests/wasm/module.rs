@@ -113,3 +113,22 @@ fn the_module_stays_under_350_kilobytes() {
     let size = std::fs::metadata(module_path()).expect("the module").len();
     assert!(size < 350_000, "{size} octets");
 }
+
+#[test]
+fn the_restricted_example_allows_what_the_module_needs_and_nothing_else() {
+    let example = include_str!("../../envoy/restricted.yaml");
+    let allowed = example.lines().filter_map(|line| line.trim().strip_suffix(": {}")).map(str::to_owned);
+    let mut allowed: Vec<String> = allowed.collect();
+    // Envoy asks for no leave to start a module, and these two are for panics.
+    let of_panics = ["fd_write", "proc_exit"];
+    let imports = MODULE.imports().into_iter().filter_map(|name| Some(name.split_once('.')?.1.to_owned()));
+    let callbacks = MODULE
+        .exports()
+        .into_iter()
+        .filter(|name| name.starts_with("proxy_on_") && name != "proxy_on_memory_allocate");
+    let mut needed: Vec<String> =
+        imports.filter(|name| !of_panics.contains(&name.as_str())).chain(callbacks).collect();
+    allowed.sort_unstable();
+    needed.sort_unstable();
+    assert_eq!(allowed, needed);
+}

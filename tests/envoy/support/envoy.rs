@@ -35,8 +35,17 @@ impl Envoy {
         Self::start_in(Scratch::new(name), bootstrap, &[])
     }
 
+    /// The same with a configuration in YAML.
+    pub(crate) fn start_yaml(name: &str, bootstrap: &str) -> Self {
+        Self::run(Scratch::new(name), bootstrap, &[])
+    }
+
     /// The same in a directory that has files for it, with more arguments.
     pub(crate) fn start_in(scratch: Scratch, bootstrap: &Value, arguments: &[&str]) -> Self {
+        Self::run(scratch, &bootstrap.to_string(), arguments)
+    }
+
+    fn run(scratch: Scratch, bootstrap: &str, arguments: &[&str]) -> Self {
         let child = launch(&scratch, bootstrap, arguments);
         let mut envoy = Self { child, admin: 0, ports: BTreeMap::new(), told: Counters::new(), scratch };
         let admin = envoy.scratch.path("admin");
@@ -131,7 +140,7 @@ pub(crate) fn run_to_the_end(name: &str, bootstrap: &Value) -> (ExitStatus, Stri
         }
     }
     let scratch = Scratch::new(name);
-    let mut running = Running(launch(&scratch, bootstrap, &[]));
+    let mut running = Running(launch(&scratch, &bootstrap.to_string(), &[]));
     let status = wait_for("Envoy to end", || running.0.try_wait().expect("a status"));
     (status, log_of(&scratch))
 }
@@ -150,9 +159,10 @@ pub(crate) fn continued() -> Counters {
     ])
 }
 
-fn launch(scratch: &Scratch, bootstrap: &Value, arguments: &[&str]) -> Child {
-    let config = scratch.path("envoy.json");
-    std::fs::write(&config, bootstrap.to_string()).expect("the configuration is written");
+/// What is JSON is YAML as well.
+fn launch(scratch: &Scratch, bootstrap: &str, arguments: &[&str]) -> Child {
+    let config = scratch.path("envoy.yaml");
+    std::fs::write(&config, bootstrap).expect("the configuration is written");
     let log = File::create(scratch.path("envoy.log")).expect("a log file");
     Command::new(envoy_binary())
         .arg("-c")
