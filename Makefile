@@ -11,7 +11,7 @@ include envoy/prometheus/prometheus.mk
 include benches/bench.mk
 include fuzz/fuzz.mk
 include tests/interop/interop.mk
-.PHONY: help build test lint clean $(LINKED)
+.PHONY: help build tool test lint clean $(LINKED)
 
 help: ## print the targets
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z][a-z-]*:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -39,6 +39,9 @@ wasm-target:
 		command -v rustup >/dev/null || { \
 			echo "The Rust target $(WASM_TARGET) is missing, and there is no rustup to add it." >&2; exit 1; }; \
 		echo "Adding the Rust target $(WASM_TARGET)…"; rustup target add $(WASM_TARGET); }
+
+tool: ## build the command for people: target/release/tracewarden
+	@$(CARGO) build --locked --release -p tracewarden-tool
 
 test: build alerts $(filter $(ENVOY_PRIVATE),$(ENVOY)) envoy-demo $(COLLECTOR_READY) $(INTEROP_READY) ## run every test, the real Envoy's and the vendors' among them
 	@ENVOY='$(abspath $(ENVOY))' PROMETHEUS='$(abspath $(PROMETHEUS))' INTEROP_PYTHON='$(INTEROP_PYTHON)' $(CARGO) test --locked --workspace

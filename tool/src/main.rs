@@ -1,0 +1,108 @@
+//! `tracewarden`: what the filter makes of a configuration or of trace headers, without an Envoy.
+
+mod explain;
+
+use std::io::{self, Read, Write};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use clap::{CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
+use serde_json::{Value, json};
+use tracewarden::config::{Config, Loaded};
+
+/// What Tracewarden makes of a configuration or of trace headers, without an Envoy.
+///
+/// Exit status: 0 valid, 1 not valid, 2 the command is not understood or a file cannot be read.
+#[derive(Parser)]
+#[command(version, name = "tracewarden")]
+struct Arguments {
+    /// Answer in JSON, for programs.
+    #[arg(long, global = true)]
+    json: bool,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Validate a plugin's configuration exactly as the filter does, with the environment variables of this process.
+    Check {
+        /// The JSON that goes into `configuration` (Envoy) or `pluginConfig` (Istio); `-` is standard input.
+        #[arg(default_value = "-")]
+        file: PathBuf,
+    },
+    /// Tell what the filter reads in the trace headers of one request, in any format that it knows.
+    Explain {
+        /// A header as it is on the wire, such as 'traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'.
+        #[arg(required = true, value_name = "NAME: VALUE", value_parser = header)]
+        headers: Vec<(String, String)>,
+    },
+    /// Print a script that completes this command in a shell.
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
+}
+
+fn main() -> ExitCode {
+    let Arguments { json, command } = Arguments::parse();
+    let said = match command {
+        Command::Check { file } => check(&file),
+        Command::Explain { headers } => Ok(explain::explain(&headers)),
+        Command::Completions { shell } => {
+            clap_complete::generate(shell, &mut Arguments::command(), "tracewarden", &mut io::stdout());
+            return ExitCode::SUCCESS;
+        }
+    };
+    match said {
+        Ok(Said { is_valid, lines, value }) => {
+            let text = if json { format!("{value}\n") } else { lines };
+            // A reader that has gone wants no more of it.
+            let _ = io::stdout().write_all(text.as_bytes());
+            if is_valid { ExitCode::SUCCESS } else { ExitCode::from(1) }
+        }
+        Err(problem) => {
+            eprintln!("tracewarden: {problem}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// What a command has found, for people and for programs.
+struct Said {
+    is_valid: bool,
+    lines: String,
+    value: Value,
+}
+
+fn check(file: &Path) -> Result<Said, String> {
+    let mut octets = Vec::new();
+    let read = if file == Path::new("-") {
+        io::stdin().read_to_end(&mut octets).map(drop)
+    } else {
+        std::fs::read(file).map(|read| octets = read)
+    };
+    read.map_err(|error| format!("{}: {error}", file.display()))?;
+    Ok(match Config::load(&octets, |name| std::env::var(name).ok()) {
+        Ok(Loaded { notices, .. }) => Said {
+            is_valid: true,
+            lines: notices.iter().map(|notice| format!("{notice}\n")).chain(["valid\n".to_owned()]).collect(),
+            value: json!({"valid": true, "notices": notices}),
+        },
+        Err(error) => Said {
+            is_valid: false,
+            lines: format!("{error}\n"),
+            value: json!({"valid": false, "error": error.to_string()}),
+        },
+    })
+}
+
+/// A name and a value; the white space around the value does not count.
+fn header(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once(':').ok_or("a header is written NAME: VALUE")?;
+    if name.is_empty() || name.contains(char::is_whitespace) {
+        return Err(format!("{name:?} is not the name of a header"));
+    }
+    Ok((name.to_ascii_lowercase(), value.trim().to_owned()))
+}
