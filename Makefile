@@ -22,9 +22,9 @@ build: $(MODULE) ## build the module that Envoy loads: target/tracewarden.wasm
 CARGO_HOME ?= $(HOME)/.cargo
 REMAP := --remap-path-prefix=$(CARGO_HOME)/registry/src= --remap-path-prefix=$(CURDIR)=
 
-# A quarter of the usual limit to what is inlined unasked: a tenth of the module, most of it read once at start. What
-# every request passes through says `#[inline]`.
-INLINE := -Cllvm-args=-inline-threshold=60
+# A quarter of the usual limit to what is inlined unasked, and less than half of that where code asks for it: a tenth of
+# the module, most of it read once at start. What every request passes through says `#[inline]`.
+INLINE := -Cllvm-args=-inline-threshold=60 -Cllvm-args=-inlinehint-threshold=130
 
 # cargo knows better than make what has changed; the module is only written again if it is another one.
 $(LINKED): | wasm-target

@@ -232,7 +232,8 @@ impl Exporter {
         let oldest = self.waiting.front()?;
         let waited =
             now.saturating_sub(oldest.since) >= u64::from(export.delay_ms.get()) * MS || now < oldest.since;
-        let full = self.waiting.len() >= export.batch.get() as usize || self.octets >= MAX_BATCH_OCTETS;
+        let full = self.waiting.len() >= export.batch.min(export.queue).get() as usize
+            || self.octets >= MAX_BATCH_OCTETS;
         if !waited && !full {
             return None;
         }
@@ -282,10 +283,8 @@ impl Exporter {
                 outcome(BatchResult::GaveUp, 0, Some((DropCause::GaveUp, spans)))
             }
             Judgement::Busy { seconds } => {
-                let wait = match seconds {
-                    Some(seconds) => seconds.saturating_mul(1_000 * MS),
-                    None => backoff(batch.attempts, jitter),
-                };
+                let asked = seconds.unwrap_or(0).saturating_mul(1_000 * MS);
+                let wait = asked.max(backoff(batch.attempts, jitter));
                 self.flight = Flight::Again(batch, now.saturating_add(wait.min(LONGEST_WAIT_NS)));
                 outcome(BatchResult::Retried, 0, None)
             }

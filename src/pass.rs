@@ -178,8 +178,11 @@ pub fn finish(
 ) -> Result<Vec<Span>, Malformed> {
     if stream.is_left_out() {
         let headers = facts.left(Left::Response).unwrap_or_default();
-        let ending = Ending::read(&headers, facts)?;
-        record_failure(config, &mut stream, ending, facts, sink);
+        // What the headers showed was decided when they came, and told to the caller.
+        if !Ending::of_headers(&headers)?.is_failure() {
+            let ending = Ending::read(&headers, facts)?;
+            record_failure(config, &mut stream, ending, facts, sink);
+        }
     }
     match stream {
         Stream::Spanned(sent, hop) if sent.flags.is_sampled() => hop.finish(config, sent, facts),

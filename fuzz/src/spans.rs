@@ -182,7 +182,8 @@ impl Hop<'_> {
         let value = |name: &str| span.attributes.iter().find(|one| one.key == name).and_then(text_of);
         assert!(value("url.path").is_none_or(is_hidden), "{:?}", value("url.path"));
         if let Some(url) = value("url.full") {
-            let origin = [self.first(":scheme"), "://".to_owned(), self.first(":authority")].concat();
+            let authority = self.shown(":authority", |octets| octets.rsplit(|octet| *octet == b'@').next());
+            let origin = [self.first(":scheme"), "://".to_owned(), authority].concat();
             let path = url.strip_prefix(&origin).expect("a URL begins with its origin");
             assert!(is_hidden(path), "{url}");
         }
@@ -194,8 +195,13 @@ impl Hop<'_> {
 
     /// The beginning of a header, as a span shows it.
     fn first(&self, name: &str) -> String {
+        self.shown(name, |octets| Some(octets))
+    }
+
+    /// The beginning of a part of it.
+    fn shown(&self, name: &str, part: impl for<'a> Fn(&'a [u8]) -> Option<&'a [u8]>) -> String {
         let lines = self.request.lines(name);
-        let octets = lines.first().copied().unwrap_or_default();
+        let octets = lines.first().copied().and_then(part).unwrap_or_default();
         let mut text = String::from_utf8_lossy(&octets[..octets.len().min(MAX_TEXT)]).into_owned();
         if octets.len() > MAX_TEXT && text.ends_with(char::REPLACEMENT_CHARACTER) {
             text.pop();

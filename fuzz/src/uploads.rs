@@ -164,7 +164,7 @@ impl Uploads<'_> {
         }
         let delay = u64::from(self.export.delay_ms.get()) * MS;
         let is_old = |(_, since): &(Span, u64)| self.now < *since || self.now - since >= delay;
-        let is_full = self.waiting.len() >= self.export.batch.get() as usize;
+        let is_full = self.waiting.len() >= self.export.batch.min(self.export.queue).get() as usize;
         is_full || self.waiting.front().is_some_and(is_old)
     }
 

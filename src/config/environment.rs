@@ -140,16 +140,21 @@ pub(super) fn upload_headers(
     environment: Environment<'_>,
     notices: &mut Vec<String>,
 ) -> Vec<(String, String)> {
-    let mut headers = pairs(environment, "OTEL_EXPORTER_OTLP_TRACES_HEADERS", notices);
+    let mut variable = "OTEL_EXPORTER_OTLP_TRACES_HEADERS";
+    let mut headers = pairs(environment, variable, notices);
     if headers.is_empty() {
-        headers = pairs(environment, "OTEL_EXPORTER_OTLP_HEADERS", notices);
+        variable = "OTEL_EXPORTER_OTLP_HEADERS";
+        headers = pairs(environment, variable, notices);
     }
     headers.retain_mut(|(name, value)| match parse_header_name(name) {
         Ok(lower) if value.bytes().all(|octet| octet == b' ' || octet.is_ascii_graphic()) => {
             *name = lower;
             true
         }
-        _ => false,
+        _ => {
+            notices.push(format!("{variable}: one of its headers cannot be sent, and is left out"));
+            false
+        }
     });
     headers
 }

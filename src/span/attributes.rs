@@ -118,19 +118,22 @@ impl<'a> Known<'a> {
         let sizes = [number_of("request\0size"), number_of("response\0size")];
         let attempts = if calls { number_of("upstream\0request_attempt_count") } else { None };
         let mut added = List(Vec::new());
-        for attribute in &spans.attributes {
+        for Attribute { name, source } in &spans.attributes {
             let shown = |value: &[u8]| spans.shown(value);
-            let value = match &attribute.source {
-                Source::Literal(value) => Some(value.clone()),
-                Source::RequestHeader(name) => first(request, name).map(shown),
-                Source::ResponseHeader(name) => first(&response, name).map(shown),
-                Source::Property(path) => facts.property(path).as_deref().map(shown),
-            };
-            added.text(&attribute.name, value);
+            match source {
+                Source::Literal(value) => added.text(name, Some(value.clone())),
+                Source::RequestHeader(header) => added.text(name, first(request, header).map(shown)),
+                Source::ResponseHeader(header) => added.text(name, first(&response, header).map(shown)),
+                Source::Property(path) => match facts.property(path) {
+                    // Text has no NUL, and a number of the host's nearly always has one.
+                    Some(value) if value.contains(&0) => added.number(name, number(&value)),
+                    value => added.text(name, value.as_deref().map(shown)),
+                },
+            }
         }
         Ok(Self {
             request,
-            ending: Ending::read(&response, facts)?,
+            ending: Ending::read(&response, facts)?.or_cut_off(facts.property("response\0code_details")),
             route: facts.property("xds\0route_name").and_then(|name| route(&name)),
             protocol: facts.property("request\0protocol").and_then(|protocol| version(&protocol)),
             peer: if serves { facts.peer_address() } else { None },
@@ -181,6 +184,7 @@ impl<'a> Known<'a> {
         ];
         let [method, path, original_path, scheme, authority, user_agent, content_type] =
             scan(self.request, names)?.map(|lines| lines.first());
+        let authority = authority.map(without_credentials);
         match method_of(method.unwrap_or_default()) {
             Some(known) => all.text("http.request.method", Some(known.to_owned())),
             None => {
@@ -196,8 +200,11 @@ impl<'a> Known<'a> {
         } else if let (Some(scheme), Some(authority)) = (scheme, authority) {
             all.text("url.full", Some(format!("{}://{}{path_sent}", clip(scheme), clip(authority))));
         }
+        // A client's span must tell its port, and a URL need not.
+        let usual = if scheme == Some(b"https") { 443 } else { 80 };
+        let usual = host.as_ref().filter(|_| kind == SpanKind::Client).map(|_| usual);
         all.text("server.address", host);
-        all.number("server.port", port);
+        all.number("server.port", port.or(usual));
         all.text("user_agent.original", user_agent.map(clip));
         if is_grpc(content_type) {
             all.text("rpc.system", Some("grpc".to_owned()));
@@ -206,9 +213,9 @@ impl<'a> Known<'a> {
     }
 
     fn of_connection(&self, kind: SpanKind, all: &mut List) {
-        all.text("network.protocol.version", self.protocol.clone());
         let address_of = |peer: &Option<Vec<u8>>| peer.as_deref().map_or((None, None), host_and_port);
         if kind == SpanKind::Server {
+            all.text("network.protocol.version", self.protocol.clone());
             all.text("client.address", address_of(&self.peer).0);
             return;
         }
@@ -268,6 +275,11 @@ fn version(protocol: &[u8]) -> Option<String> {
 /// A number as the host hands it over: 8 octets, little-endian.
 fn number(value: &[u8]) -> Option<i64> {
     value.try_into().ok().map(i64::from_le_bytes)
+}
+
+/// The authority of a URL without what stands before its `@`, which may be a password.
+fn without_credentials(authority: &[u8]) -> &[u8] {
+    authority.rsplit(|octet| *octet == b'@').next().unwrap_or(authority)
 }
 
 /// `[::1]:80` and `host:80` in two; what has no port is a host.

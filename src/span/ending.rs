@@ -4,12 +4,25 @@ use crate::headers::{Malformed, first, scan};
 use crate::otlp::SpanKind;
 use crate::pass::{Facts, Left};
 
-/// What the response says of its end; a stream that was broken off has no status.
+/// How a stream ended; one that was broken off before its response has no status.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Ending {
     pub(crate) status: Option<u16>,
     pub(crate) grpc_status: Option<u8>,
+    /// Whether it was broken off within its response.
+    is_cut_off: bool,
 }
+
+/// How Envoy begins its details of a response that does not come to its end.
+const CUT_OFF: &[&[u8]] = &[
+    b"upstream_reset_after_response_started",
+    b"downstream_remote_disconnect",
+    b"downstream_local_disconnect",
+    b"stream_idle_timeout",
+    b"max_duration_timeout",
+    b"upstream_per_try_idle_timeout",
+    b"response_timeout",
+];
 
 /// The gRPC statuses that are the server's fault
 /// ([OpenTelemetry, gRPC](https://opentelemetry.io/docs/specs/semconv/rpc/grpc/)).
@@ -42,6 +55,7 @@ impl Ending {
         Ok(Self {
             status: number(status.first()).filter(|status| (100..600).contains(status)),
             grpc_status: number(grpc_status.first()).filter(|code| usize::from(*code) < GRPC_NAMES.len()),
+            is_cut_off: false,
         })
     }
 
@@ -59,6 +73,13 @@ impl Ending {
         Ok(ending)
     }
 
+    /// The same with what the host says of the end.
+    pub(crate) fn or_cut_off(self, details: Option<Vec<u8>>) -> Self {
+        let is_cut_off =
+            details.is_some_and(|details| CUT_OFF.iter().any(|begin| details.starts_with(begin)));
+        Self { is_cut_off, ..self }
+    }
+
     /// Whether the response says that the one who serves has failed.
     pub(crate) fn is_failure(&self) -> bool {
         self.status.is_some() && self.is_error(SpanKind::Server)
@@ -70,6 +91,7 @@ impl Ending {
         let of_client = kind == SpanKind::Client;
         let by_status = self.status.is_none_or(|status| status >= if of_client { 400 } else { 500 });
         by_status
+            || self.is_cut_off
             || self.grpc_status.is_some_and(|code| SERVER_FAULTS.contains(&code) || of_client && code != 0)
     }
 
@@ -80,8 +102,8 @@ impl Ending {
         }
         Some(match (self.grpc_status.filter(|code| *code != 0), self.status) {
             (Some(code), _) => GRPC_NAMES.get(usize::from(code)).copied().unwrap_or_default().to_owned(),
-            (None, Some(status)) => status.to_string(),
-            (None, None) => "_OTHER".to_owned(),
+            (None, Some(status)) if status >= 400 => status.to_string(),
+            (None, _) => "_OTHER".to_owned(),
         })
     }
 }

@@ -20,6 +20,7 @@ pub(super) struct Failed {
 
 pub(super) const OK: u32 = 0;
 const NOT_FOUND: u32 = 1;
+pub(super) const INTERNAL_FAILURE: u32 = 10;
 /// How many variables, and how many octets of them, a host may have; more are a mistake of its.
 const MAX_ENVIRONMENT: usize = 1 << 24;
 

@@ -108,6 +108,8 @@ pub(super) fn turn(filter: &Rc<Filter>) {
                 all.push(Sent { token, filter: filter.clone() });
             }
         }),
+        // What Envoy answers where the cluster has no healthy host, which may change.
+        Some(Err(Failed { status: host::INTERNAL_FAILURE, .. })) => conclude(filter, &Answer::Nothing),
         Some(Err(failed)) => {
             vm::report(failed);
             conclude(filter, &Answer::NotSent);

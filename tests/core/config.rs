@@ -332,6 +332,9 @@ fn uploads_have_the_headers_of_the_environment() {
     let key = ("api-key".to_owned(), "s=ecret".to_owned());
     assert_eq!(headers(OTLP, &[general]), [key, ("b".to_owned(), "2".to_owned())]);
     assert_eq!(headers(OTLP, &[general, of_traces]), [("c".to_owned(), "3".to_owned())]);
+    let Loaded { notices, .. } = load_with(OTLP, &[("OTEL_EXPORTER_OTLP_HEADERS", "a=secr%C3%A9t")]).unwrap();
+    assert_eq!(notices.len(), 1);
+    assert!(notices[0].contains("cannot be sent") && !notices[0].contains("secr"), "{notices:?}");
     assert!(headers(r#"{"export": {"zipkin": {"cluster": "a"}}}"#, &[general]).is_empty(), "not OTLP");
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use crate::support::bootstrap::{all_to, bootstrap, cluster, http2_cluster, listener, tracewarden};
 use crate::support::client::Client;
@@ -124,14 +124,32 @@ fn collectors_that_break_every_rule_hurt_nobody() {
 }
 
 #[test]
-fn a_cluster_that_is_not_there_is_counted_at_once() {
+fn a_cluster_without_hosts_is_tried_again() {
     for protocol in ["http/protobuf", "grpc"] {
-        let name = format!("export-no-cluster-{}", &protocol[..4]);
-        let (envoy, _upstream) = start(&name, protocol, cluster("another", 1));
+        let name = format!("export-no-host-{}", &protocol[..4]);
+        let empty =
+            json!({"name": "collector", "load_assignment": {"cluster_name": "collector", "endpoints": []}});
+        let (envoy, _upstream) = start(&name, protocol, empty);
         send(&envoy, 5);
-        let ends = wait_until_accounted(&envoy, 5);
-        assert_eq!(count(&ends, "spans_dropped not_sent"), 5, "{protocol}: {ends:?}");
+        crate::support::wait_for("a second attempt", || {
+            envoy.counters().get("export_batches retried").filter(|retried| **retried > 1).copied()
+        });
+        let counters = envoy.counters();
+        assert_eq!(count(&counters, "spans_dropped not_sent"), 0, "{protocol}: {counters:?}");
+        assert!(!counters.keys().any(|name| name.starts_with("host_errors")), "{protocol}: {counters:?}");
     }
+}
+
+/// Over gRPC Envoy says the same of a cluster that is not there as of one without hosts.
+#[test]
+fn a_cluster_that_is_not_there_is_counted_at_once_over_http() {
+    let (envoy, _upstream) = start("export-no-cluster-http", "http/protobuf", cluster("another", 1));
+    send(&envoy, 5);
+    let ends = wait_until_accounted(&envoy, 5);
+    assert_eq!(count(&ends, "spans_dropped not_sent"), 5, "{ends:?}");
+    let (envoy, _upstream) = start("export-no-cluster-grpc", "grpc", cluster("another", 1));
+    send(&envoy, 5);
+    crate::support::wait_for("a second attempt", || envoy.counters().get("export_batches retried").copied());
 }
 
 #[test]

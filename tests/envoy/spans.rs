@@ -197,6 +197,19 @@ fn a_caller_that_goes_away_leaves_a_span_that_failed() {
 }
 
 #[test]
+fn a_response_that_breaks_off_is_a_span_that_failed() {
+    let upstream = Upstream::answering(|_| b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf".to_vec());
+    let mesh = Mesh::new("spans-broken", upstream, all_to("upstream"));
+    let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, mesh.port())).unwrap();
+    stream.write_all(&request("/", &[("traceparent", SAMPLED)])).unwrap();
+    std::thread::sleep(Duration::from_millis(300));
+    drop(stream);
+    let (span, told) = mesh.one_span();
+    assert_eq!(picked(&told, &["http.response.status_code", "error.type"]), ["200", "_OTHER"]);
+    assert!(span.status.is_some());
+}
+
+#[test]
 fn a_streamed_response_is_measured_to_its_end() {
     let upstream = Upstream::answering(|_| {
         let chunk = "400\r\n".to_owned() + &"x".repeat(0x400) + "\r\n";

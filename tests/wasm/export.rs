@@ -225,6 +225,45 @@ fn a_collector_that_says_when_to_come_back_is_heard_up_to_a_minute() {
 }
 
 #[test]
+fn a_collector_that_wants_no_wait_is_given_one() {
+    let mut bench = Bench::new(TWO);
+    bench.spans(2);
+    bench.tick_after(0);
+    bench.answer(&[(":status", b"503"), ("retry-after", b"0")], b"");
+    bench.tick_after(499);
+    assert_eq!(bench.calls(), 1);
+    bench.tick_after(501);
+    assert_eq!(bench.calls(), 2);
+}
+
+#[test]
+fn a_cluster_without_a_healthy_host_is_tried_again() {
+    for protocol in ["http/protobuf", "grpc"] {
+        let export = format!(
+            r#"{{"otlp": {{"cluster": "c", "protocol": "{protocol}"}}, "batch": 2, "delay_ms": 1000}}"#
+        );
+        let mut bench = Bench::new(&export);
+        bench.vm.host_mut().fault(Call::HttpCall, Status::InternalFailure);
+        bench.vm.host_mut().fault(Call::GrpcCall, Status::InternalFailure);
+        bench.spans(2);
+        bench.tick_after(0);
+        let waiting = ["export_batches retried", "export_queue_spans 2", "spans_recorded 2"];
+        assert_eq!(bench.counted(), waiting, "{protocol}: no error of the host");
+        bench.vm.host_mut().clear_faults();
+        bench.tick_after(1_000);
+        assert_eq!(bench.calls(), 1, "{protocol}");
+    }
+}
+
+#[test]
+fn a_batch_is_no_larger_than_the_queue() {
+    let mut bench = Bench::new(r#"{"otlp": {"cluster": "c"}, "queue": 3}"#);
+    bench.spans(3);
+    bench.tick_after(0);
+    assert_eq!(bench.calls(), 1, "the queue is full, so the batch is");
+}
+
+#[test]
 fn a_full_queue_takes_no_more_and_the_clock_may_go_back() {
     let mut bench = Bench::new(TWO);
     bench.spans(6);

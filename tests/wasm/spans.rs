@@ -164,7 +164,6 @@ fn a_client_span_says_where_the_request_went() {
         ("server.address", "shop.example"),
         ("server.port", "#8443"),
         ("user_agent.original", "curl/8"),
-        ("network.protocol.version", "2"),
         ("network.peer.address", "fd00::1"),
         ("network.peer.port", "#80"),
         ("http.request.resend_count", "#2"),
@@ -373,6 +372,55 @@ fn attributes_are_added_and_hidden_as_configured() {
         assert_eq!(told.get(name).map(String::as_str), Some(value), "{name}");
     }
     assert!(!told.contains_key("absent") && !told.contains_key("none"));
+}
+
+#[test]
+fn a_response_that_breaks_off_is_an_error() {
+    for (details, error) in [
+        ("via_upstream", None),
+        ("upstream_reset_after_response_started{connection_termination}", Some("_OTHER")),
+        ("downstream_remote_disconnect", Some("_OTHER")),
+    ] {
+        let mut hop = Hop::new(r#""direction": "inbound""#);
+        hop.vm.host_mut().set_property(&["response", "code_details"], details);
+        let (span, _) = hop.one(&[("traceparent", SAMPLED)], OK);
+        let told = attributes(&span.attributes);
+        assert_eq!(told.get("error.type").map(String::as_str), error, "{details}");
+        assert_eq!(
+            (told["http.response.status_code"].as_str(), span.status.is_some()),
+            ("#200", error.is_some())
+        );
+    }
+}
+
+#[test]
+fn an_authority_is_told_without_its_password_and_a_client_always_has_a_port() {
+    let request: &[Line<'_>] = &[
+        (":method", b"GET"),
+        (":path", b"/a"),
+        (":scheme", b"https"),
+        (":authority", b"user:secret@shop"),
+        ("traceparent", SAMPLED),
+    ];
+    let mut hop = Hop::new(r#""direction": "outbound""#);
+    let stream = hop.vm.stream(hop.root).unwrap();
+    hop.vm.request(stream, request.to_vec()).unwrap();
+    hop.vm.finish(stream).unwrap();
+    let spans = hop.exported();
+    let told = attributes(&spans[0].attributes);
+    let pick = ["url.full", "server.address", "server.port"].map(|name| told[name].as_str());
+    assert_eq!(pick, ["https://shop/a", "shop", "#443"]);
+}
+
+#[test]
+fn a_property_that_is_a_number_is_told_as_one() {
+    let config = r#""direction": "inbound", "span": {"attributes": [{"name": "attempts",
+        "property": ["upstream", "request_attempt_count"]}, {"name": "odd", "property": ["odd"]}]}"#;
+    let mut hop = Hop::new(config);
+    hop.vm.host_mut().set_property(&["odd"], [1, 0, 2]);
+    let (span, _) = hop.one(&[("traceparent", SAMPLED)], OK);
+    let told = attributes(&span.attributes);
+    assert_eq!((told["attempts"].as_str(), told.get("odd")), ("#3", None));
 }
 
 #[test]
