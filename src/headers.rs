@@ -50,6 +50,24 @@ pub(crate) fn has(serialized: &[u8], name: &str) -> bool {
     first(serialized, name).is_some()
 }
 
+/// Whether a `content-type` is gRPC's.
+pub(crate) fn is_grpc(content_type: &[u8]) -> bool {
+    content_type.starts_with(b"application/grpc")
+}
+
+/// A header map in proxy-wasm's serialized form.
+pub fn serialize<N: AsRef<[u8]>, V: AsRef<[u8]>>(lines: &[(N, V)]) -> Vec<u8> {
+    let number = |n: usize| (n as u32).to_le_bytes();
+    let mut octets = number(lines.len()).to_vec();
+    for (name, value) in lines {
+        octets.extend([number(name.as_ref().len()), number(value.as_ref().len())].concat());
+    }
+    for (name, value) in lines {
+        octets.extend([name.as_ref(), b"\0", value.as_ref(), b"\0"].concat());
+    }
+    octets
+}
+
 /// A name and a value.
 type Entry<'a> = (&'a [u8], &'a [u8]);
 
@@ -146,23 +164,10 @@ fn is_named(name: &[u8], wanted: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn serialized(lines: &[(&str, &[u8])]) -> Vec<u8> {
-        let number = |n: usize| u32::try_from(n).unwrap().to_le_bytes();
-        let mut out = number(lines.len()).to_vec();
-        for (name, value) in lines {
-            out.extend(number(name.len()));
-            out.extend(number(value.len()));
-        }
-        for (name, value) in lines {
-            out.extend([name.as_bytes(), b"\0", value, b"\0"].concat());
-        }
-        out
-    }
-
     #[test]
     fn finds_all_lines_in_order_and_nothing_else() {
-        let map = serialized(&[
-            (":path", b"/"),
+        let map = serialize(&[
+            (":path", &b"/"[..]),
             ("tracestate", b"a=1"),
             ("TraceParent", b"one"),
             ("trace-parent", b"x"),
@@ -189,7 +194,7 @@ mod tests {
 
     #[test]
     fn a_map_that_is_cut_anywhere_is_refused() {
-        let map = serialized(&[("traceparent", b"one"), ("tracestate", b"a=1")]);
+        let map = serialize(&[("traceparent", &b"one"[..]), ("tracestate", b"a=1")]);
         for end in 1..map.len() {
             assert_eq!(scan(&map[..end], [TRACEPARENT]).unwrap_err(), Malformed, "cut at {end}");
         }
@@ -197,7 +202,7 @@ mod tests {
 
     #[test]
     fn lengths_that_lie_are_refused() {
-        let map = serialized(&[("traceparent", b"one")]);
+        let map = serialize(&[("traceparent", b"one")]);
         for (place, lie) in [(0, u32::MAX), (0, 2), (4, u32::MAX), (4, 99), (8, u32::MAX), (8, 4)] {
             let mut map = map.clone();
             map[place..place + 4].copy_from_slice(&lie.to_le_bytes());

@@ -2,7 +2,7 @@
 
 use regex_lite::{Regex, RegexBuilder};
 
-use crate::headers::{Malformed, scan};
+use crate::headers::{Malformed, is_grpc, scan};
 use crate::metrics::Direction;
 
 /// Conditions that all have to hold; one that is not stated holds for every request.
@@ -88,8 +88,11 @@ impl<'a> Request<'a> {
 
     /// `shop.v1.Cart` of `/shop.v1.Cart/Add`.
     fn grpc_service(&self) -> Option<&'a [u8]> {
-        let is_grpc = self.content_type.starts_with(b"application/grpc");
-        self.path.strip_prefix(b"/").filter(|_| is_grpc)?.split(|octet| *octet == b'/').next()
+        self.path
+            .strip_prefix(b"/")
+            .filter(|_| is_grpc(self.content_type))?
+            .split(|octet| *octet == b'/')
+            .next()
     }
 }
 

@@ -112,10 +112,10 @@ impl Hop {
         let span =
             |kind: SpanKind, id: SpanId, parent: Option<SpanId>, remote: bool| -> Result<Span, Malformed> {
                 Ok(Span {
-                    trace_id: octets_of(sent.trace_id),
-                    span_id: id.number().to_be_bytes().to_vec(),
+                    trace_id: trace_octets(sent.trace_id),
+                    span_id: span_octets(id),
                     trace_state: state.clone(),
-                    parent_span_id: parent.map(|id| id.number().to_be_bytes().to_vec()).unwrap_or_default(),
+                    parent_span_id: parent.map(span_octets).unwrap_or_default(),
                     flags: u32::from(sent.flags.octet())
                         | PARENT_IS_KNOWN
                         | if remote { PARENT_IS_REMOTE } else { 0 },
@@ -142,8 +142,8 @@ impl Hop {
     /// The link of the hop's first span.
     fn links(&self, is_first: bool) -> Vec<Link> {
         let link = self.link.filter(|_| is_first).map(|context| Link {
-            trace_id: octets_of(context.trace_id),
-            span_id: context.parent_id.number().to_be_bytes().to_vec(),
+            trace_id: trace_octets(context.trace_id),
+            span_id: span_octets(context.parent_id),
         });
         link.into_iter().collect()
     }
@@ -158,6 +158,10 @@ fn whole_members(state: &[u8]) -> String {
     text.rsplit_once(',').map_or_else(String::new, |(whole, _)| whole.to_owned())
 }
 
-fn octets_of(id: TraceId) -> Vec<u8> {
+fn span_octets(id: SpanId) -> Vec<u8> {
+    id.number().to_be_bytes().to_vec()
+}
+
+fn trace_octets(id: TraceId) -> Vec<u8> {
     [id.high().to_be_bytes(), id.low().to_be_bytes()].concat()
 }

@@ -2,7 +2,7 @@
 //! [conventions for HTTP](https://opentelemetry.io/docs/specs/semconv/http/http-spans/), and what the configuration adds.
 
 use super::{Ending, Kind};
-use crate::headers::{Malformed, first, scan};
+use crate::headers::{Malformed, first, is_grpc, scan};
 use crate::matching::Pattern;
 use crate::otlp::{KeyValue, SpanKind};
 use crate::pass::{Facts, Left};
@@ -147,7 +147,7 @@ impl<'a> Known<'a> {
     /// The method, and the route where the host knows one; of gRPC the service and its method.
     pub(super) fn name(&self, spans: &Spans) -> Result<String, Malformed> {
         let [method, path, content_type] = scan(self.request, [":method", ":path", "content-type"])?;
-        if is_grpc(content_type.first()) {
+        if content_type.first().is_some_and(is_grpc) {
             let path = spans.path(path.first().unwrap_or_default());
             let method = path.trim_start_matches('/');
             if !method.is_empty() {
@@ -206,7 +206,7 @@ impl<'a> Known<'a> {
         all.text("server.address", host);
         all.number("server.port", port.or(usual));
         all.text("user_agent.original", user_agent.map(clip));
-        if is_grpc(content_type) {
+        if content_type.is_some_and(is_grpc) {
             all.text("rpc.system", Some("grpc".to_owned()));
         }
         Ok(())
@@ -261,10 +261,6 @@ fn route(name: &[u8]) -> Option<String> {
 
 fn method_of(method: &[u8]) -> Option<&'static str> {
     METHODS.iter().find(|known| known.as_bytes() == method).copied()
-}
-
-fn is_grpc(content_type: Option<&[u8]>) -> bool {
-    content_type.is_some_and(|value| value.starts_with(b"application/grpc"))
 }
 
 /// `1.1` of `HTTP/1.1`.

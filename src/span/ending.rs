@@ -1,6 +1,6 @@
 //! How a stream ended.
 
-use crate::headers::{Malformed, first, scan};
+use crate::headers::{Malformed, first, is_grpc, scan};
 use crate::otlp::SpanKind;
 use crate::pass::{Facts, Left};
 
@@ -62,9 +62,7 @@ impl Ending {
     /// Reads the headers of the response, and for what those of gRPC leave open, its trailers.
     pub(crate) fn read(headers: &[u8], facts: &mut impl Facts) -> Result<Self, Malformed> {
         let mut ending = Self::of_headers(headers)?;
-        let is_grpc =
-            first(headers, "content-type").is_some_and(|kind| kind.starts_with(b"application/grpc"));
-        if is_grpc
+        if first(headers, "content-type").is_some_and(is_grpc)
             && ending.grpc_status.is_none()
             && let Ok(trailers) = facts.left(Left::ResponseTrailers)
         {

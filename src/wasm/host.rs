@@ -8,6 +8,7 @@ use core::num::NonZeroU32;
 use core::ptr::{null_mut, slice_from_raw_parts_mut};
 
 use super::abi::{BufferType, MapType, MetricType};
+use crate::headers::serialize;
 use crate::metrics::HostCall;
 
 /// A host call answered an error, or answered what it may not.
@@ -304,7 +305,7 @@ pub(super) fn http_call(
     body: &[u8],
     timeout_ms: u32,
 ) -> Result<u32, Failed> {
-    let (headers, trailers, mut token) = (serialized(headers), serialized(&[]), 0);
+    let (headers, trailers, mut token) = (serialize(headers), serialize::<&str, &str>(&[]), 0);
     // SAFETY: the pointers and lengths are those of slices that outlive the call, and `token` is live.
     done(HostCall::HttpCall, unsafe {
         imports::proxy_http_call(
@@ -331,7 +332,7 @@ pub(super) fn grpc_call(
     message: &[u8],
     timeout_ms: u32,
 ) -> Result<u32, Failed> {
-    let (metadata, mut token) = (serialized(metadata), 0);
+    let (metadata, mut token) = (serialize(metadata), 0);
     // SAFETY: the pointers and lengths are those of slices that outlive the call, and `token` is live.
     done(HostCall::GrpcCall, unsafe {
         imports::proxy_grpc_call(
@@ -358,20 +359,6 @@ pub(super) fn buffer(buffer: BufferType, size: usize) -> Result<Option<Vec<u8>>,
         // SAFETY: both pointers are to live locals of `returned`.
         unsafe { imports::proxy_get_buffer_bytes(buffer as u32, 0, size, data, to_size) }
     })
-}
-
-/// A header map, as `crate::headers` reads them.
-fn serialized(headers: &[(&str, &str)]) -> Vec<u8> {
-    let number = |n: usize| (n as u32).to_le_bytes();
-    let mut octets = number(headers.len()).to_vec();
-    for (name, value) in headers {
-        octets.extend(number(name.len()));
-        octets.extend(number(value.len()));
-    }
-    for (name, value) in headers {
-        octets.extend([name.as_bytes(), b"\0", value.as_bytes(), b"\0"].concat());
-    }
-    octets
 }
 
 /// Octets from the host's cryptographic generator.

@@ -192,7 +192,7 @@ pub(super) fn property(path: &str) -> Option<Vec<u8>> {
 }
 
 /// An answer, or nothing if the host refused.
-fn asked<T>(answer: Result<Option<T>, Failed>) -> Option<T> {
+pub(super) fn asked<T>(answer: Result<Option<T>, Failed>) -> Option<T> {
     answer.unwrap_or_else(|failed| {
         vm::report(failed);
         None

@@ -9,6 +9,7 @@ use rand::Rng;
 
 use super::abi::{BufferType, MapType};
 use super::host::{self, Failed};
+use super::seam::asked;
 use super::{Filter, vm};
 use crate::export::{Answer, DropCause, Export, Exporter, Protocol};
 use crate::headers::scan;
@@ -45,19 +46,25 @@ impl Uploads {
     /// Takes the spans of a stream.
     pub(super) fn take(&self, spans: Vec<Span>, export: &Export) {
         let Ok(now) = host::now().map_err(vm::report) else { return };
-        let mut exporter = self.exporter.take();
         for span in spans {
             vm::count(Counter::SpanRecorded);
             let taken = if self.is_closed.get() {
                 Err(DropCause::Shutdown)
             } else {
-                exporter.take(span, export, now)
+                self.with_exporter(|exporter| exporter.take(span, export, now))
             };
             if let Err(cause) = taken {
                 vm::count(Counter::SpanDropped { cause });
             }
         }
+    }
+
+    /// Does something with the exporter, which is out of its place meanwhile.
+    fn with_exporter<T>(&self, work: impl FnOnce(&mut Exporter) -> T) -> T {
+        let mut exporter = self.exporter.take();
+        let done = work(&mut exporter);
         self.exporter.set(exporter);
+        done
     }
 
     /// Gives up on all that waits, and forgets what was sent.
@@ -67,9 +74,7 @@ impl Uploads {
                 all.retain(|sent| !std::ptr::eq(&raw const *sent.filter.uploads, self));
             }
         });
-        let mut exporter = self.exporter.take();
-        let dropped = exporter.abandon();
-        self.exporter.set(exporter);
+        let dropped = self.with_exporter(Exporter::abandon);
         if dropped > 0 {
             vm::count_many(Counter::SpanDropped { cause: DropCause::Shutdown }, dropped);
         }
@@ -83,9 +88,7 @@ impl Uploads {
     }
 
     fn tell_queued(&self) {
-        let exporter = self.exporter.take();
-        let queued = exporter.len();
-        self.exporter.set(exporter);
+        let queued = self.with_exporter(|exporter| exporter.len());
         let before = self.told.replace(queued);
         if queued != before {
             vm::add_queued(queued.cast_signed() - before.cast_signed());
@@ -98,9 +101,9 @@ pub(super) fn turn(filter: &Rc<Filter>) {
     let Some(export) = &filter.config.export else { return };
     let Ok(now) = host::now().map_err(vm::report) else { return };
     let uploads = &filter.uploads;
-    let mut exporter = uploads.exporter.take();
-    let sent = exporter.next(export, &filter.resource, now).map(|body| send(export, body));
-    uploads.exporter.set(exporter);
+    let sent = uploads.with_exporter(|exporter| {
+        exporter.next(export, &filter.resource, now).map(|body| send(export, body))
+    });
     match sent {
         None => {}
         Some(Ok(token)) => SENT.with(|all| {
@@ -146,9 +149,7 @@ const USER_AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VE
 
 /// A context that no proxy on the way to the collector records.
 fn not_sampled() -> Option<String> {
-    let mut rng = vm::take_rng()?;
-    let (trace_id, parent_id) = (TraceId::random(&mut *rng), SpanId::random(&mut *rng));
-    vm::return_rng(rng);
+    let (trace_id, parent_id) = vm::draw(|rng| (TraceId::random(rng), SpanId::random(rng)))?;
     Some(TraceParent { trace_id, parent_id, flags: TraceFlags::of(false, true) }.to_string())
 }
 
@@ -189,14 +190,8 @@ fn answered(token: u32, answer: &Answer<'_>) {
 fn conclude(filter: &Filter, answer: &Answer<'_>) {
     // Without a clock the batch counts as sent and answered at once.
     let now = host::now().map_err(vm::report).unwrap_or_default();
-    let jitter = vm::take_rng().map_or(0, |mut rng| {
-        let drawn = rng.next_u64();
-        vm::return_rng(rng);
-        drawn
-    });
-    let mut exporter = filter.uploads.exporter.take();
-    let outcome = exporter.answered(answer, now, jitter);
-    filter.uploads.exporter.set(exporter);
+    let jitter = vm::draw(Rng::next_u64).unwrap_or_default();
+    let outcome = filter.uploads.with_exporter(|exporter| exporter.answered(answer, now, jitter));
     let Some(outcome) = outcome else { return };
     vm::count(Counter::Batch { result: outcome.result });
     if outcome.exported > 0 {
@@ -213,10 +208,7 @@ pub(super) fn http_answered(token: u32, headers: u32, size: usize) {
     if headers == 0 {
         return answered(token, &Answer::Nothing);
     }
-    let headers = host::headers(MapType::AnswerHeaders).unwrap_or_else(|failed| {
-        vm::report(failed);
-        Vec::new()
-    });
+    let headers = asked(host::headers(MapType::AnswerHeaders).map(Some)).unwrap_or_default();
     let found = scan(&headers, [":status", "retry-after", "content-type"]);
     let Ok([status, retry_after, content_type]) = found.map(|found| found.map(|lines| lines.first())) else {
         return answered(token, &Answer::Http { status: None, retry_after: None, body: &[] });
@@ -238,13 +230,7 @@ pub(super) fn grpc_ended(token: u32, status: u32) {
 }
 
 fn body(body: BufferType, size: usize) -> Vec<u8> {
-    match host::buffer(body, size.min(MAX_ANSWER)) {
-        Ok(body) => body.unwrap_or_default(),
-        Err(failed) => {
-            vm::report(failed);
-            Vec::new()
-        }
-    }
+    asked(host::buffer(body, size.min(MAX_ANSWER))).unwrap_or_default()
 }
 
 /// How much of an answer is read; a collector has no more to say than how many spans it refused, and why.

@@ -158,6 +158,14 @@ pub(super) fn return_rng(rng: Box<ChaCha12Rng>) {
     VM.with(|vm| vm.rng.set(Some(ManuallyDrop::new(rng))));
 }
 
+/// Draws with the VM's generator, if there is one.
+pub(super) fn draw<T>(with: impl FnOnce(&mut ChaCha12Rng) -> T) -> Option<T> {
+    let mut rng = take_rng()?;
+    let drawn = with(&mut rng);
+    return_rng(rng);
+    Some(drawn)
+}
+
 #[cold]
 fn seed() -> Option<Box<ChaCha12Rng>> {
     match host::random() {

@@ -17,6 +17,8 @@ mod restricted;
 mod routing;
 mod spans;
 mod support;
+#[path = "../data/otlp.rs"]
+mod uploads;
 #[path = "../data/vectors.rs"]
 mod vector_data;
 mod vectors;

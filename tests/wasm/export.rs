@@ -3,11 +3,10 @@
 use prost::Message;
 use proxy_wasm_test_framework::{Call, Fault, HeaderMap, Host, RootId, Status, Vm};
 use serde_json::Value;
-use tracewarden::otlp::{
-    ExportTracePartialSuccess, ExportTraceServiceRequest, ExportTraceServiceResponse, Span,
-};
+use tracewarden::otlp::{ExportTracePartialSuccess, ExportTraceServiceResponse};
 use tracewarden::w3c::TraceParent;
 
+use crate::otlp::spans_of;
 use crate::support::{MODULE, counters, with_bystanders};
 
 const SAMPLED: &[u8] = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
@@ -80,11 +79,6 @@ impl Bench {
     }
 }
 
-fn decoded(body: &[u8]) -> Vec<Span> {
-    let request = ExportTraceServiceRequest::decode(body).expect("OTLP");
-    request.resource_spans.into_iter().flat_map(|r| r.scope_spans).flat_map(|s| s.spans).collect()
-}
-
 const TWO: &str = r#"{"otlp": {"cluster": "collector"}, "batch": 2, "delay_ms": 1000, "queue": 4}"#;
 
 #[test]
@@ -105,7 +99,8 @@ fn a_full_batch_goes_at_the_next_tick_and_a_lonely_span_when_it_has_waited() {
     bench.answer(&[(":status", b"200")], b"");
     assert_eq!(bench.calls(), 3, "the next goes as soon as there is an answer");
     bench.answer(&[(":status", b"202")], b"");
-    let sizes: Vec<usize> = bench.vm.host().http_calls.iter().map(|call| decoded(&call.body).len()).collect();
+    let sizes: Vec<usize> =
+        bench.vm.host().http_calls.iter().map(|call| spans_of(&call.body).len()).collect();
     assert_eq!(sizes, [1, 2, 2]);
     assert_eq!(bench.counted(), ["export_batches exported 3", "spans_exported 5", "spans_recorded 5"]);
     let durations = bench.vm.host().metrics().histogram("tracewarden_export_duration_ms");
@@ -298,7 +293,7 @@ fn grpc_is_called_and_heard() {
         assert_eq!((call.method.as_str(), call.timeout_ms), ("Export", 10_000));
         // GrpcService { envoy_grpc { cluster_name, authority } }
         assert_eq!(call.upstream, b"\x0a\x16\x0a\x09collector\x12\x09collector");
-        assert_eq!(decoded(&call.message).len(), 2);
+        assert_eq!(spans_of(&call.message).len(), 2);
         assert!(call.metadata.get("traceparent").unwrap().ends_with(b"-02"), "not sampled");
         let token = call.token;
         match status {

@@ -9,6 +9,8 @@ mod formats;
 mod lifetime;
 mod module;
 mod notices;
+#[path = "../data/otlp.rs"]
+mod otlp;
 mod policy;
 mod prices;
 mod scenarios;

@@ -6,6 +6,7 @@ use prost::Message;
 use proxy_wasm_test_framework::{Call, Host, RootId, Status, StreamId, Vm};
 use tracewarden::otlp::{ExportTraceServiceRequest, KeyValue, Span, Value};
 
+use crate::otlp::{hex, spans_of};
 use crate::support::{Line, MODULE, counters};
 
 const TRACE_ID: &str = "0af7651916cd43dd8448eb211c80319c";
@@ -97,8 +98,7 @@ impl Hop {
         self.vm.tick(self.root).expect("no trap");
         let Some(call) = self.vm.host().http_calls.get(before).cloned() else { return Vec::new() };
         self.vm.answer_http(self.root, call.token, [(":status", "200")], b"").expect("no trap");
-        let request = ExportTraceServiceRequest::decode(call.body.as_slice()).expect("OTLP");
-        request.resource_spans.into_iter().flat_map(|r| r.scope_spans).flat_map(|s| s.spans).collect()
+        spans_of(&call.body)
     }
 
     fn one(&mut self, request: &[Line<'_>], response: &[Line<'_>]) -> (Span, Done) {
@@ -106,10 +106,6 @@ impl Hop {
         assert_eq!(done.spans.len(), 1, "{:?}", done.spans);
         (done.spans.remove(0), done)
     }
-}
-
-fn hex(octets: &[u8]) -> String {
-    octets.iter().map(|octet| format!("{octet:02x}")).collect()
 }
 
 fn attributes(all: &[KeyValue]) -> BTreeMap<&str, String> {

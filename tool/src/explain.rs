@@ -5,6 +5,7 @@ use std::fmt::Write;
 use rand::rngs::ChaCha12Rng;
 use serde_json::{Map, Value, json};
 use tracewarden::config::Config;
+use tracewarden::headers::serialize;
 use tracewarden::metrics::{Counter, Direction};
 use tracewarden::notice::Notice;
 use tracewarden::pass::{self, Facts, Left, Refused, Sink};
@@ -42,7 +43,7 @@ pub(crate) fn explain(headers: &[(String, String)]) -> Said {
     );
     let mut told = Told::default();
     let passed = Config::load(json.as_bytes(), |_| None)
-        .map(|loaded| pass::request(&loaded.config, &serialized(headers), &mut Nobody, &mut told).is_ok());
+        .map(|loaded| pass::request(&loaded.config, &serialize(headers), &mut Nobody, &mut told).is_ok());
     let read = told.published.iter().map(|(name, value)| (*name, value.clone())).collect();
     say(passed == Ok(true), headers, &told.counters, read)
 }
@@ -104,19 +105,6 @@ fn members(headers: &[(String, String)]) -> Vec<(String, String)> {
     let text = |octets: &[u8]| String::from_utf8_lossy(octets).into_owned();
     let Ok(list) = TraceState::parse(lines) else { return Vec::new() };
     list.members().iter().map(|member| (text(member.key()), text(member.value()))).collect()
-}
-
-/// The headers as a host hands them over.
-fn serialized(headers: &[(String, String)]) -> Vec<u8> {
-    let number = |n: usize| u32::try_from(n).unwrap_or(u32::MAX).to_le_bytes();
-    let mut octets = number(headers.len()).to_vec();
-    for (name, value) in headers {
-        octets.extend([number(name.len()), number(value.len())].concat());
-    }
-    for (name, value) in headers {
-        octets.extend([name.as_bytes(), b"\0", value.as_bytes(), b"\0"].concat());
-    }
-    octets
 }
 
 impl Facts for Nobody {

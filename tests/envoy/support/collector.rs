@@ -3,9 +3,10 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
-use prost::Message as _;
 use serde_json::Value;
-use tracewarden::otlp::{self, ExportTraceServiceRequest, Span};
+use tracewarden::otlp::{self, Span};
+
+pub(crate) use crate::uploads::{hex, spans_of};
 
 use super::bootstrap::cluster;
 use super::envoy::Envoy;
@@ -52,15 +53,6 @@ impl Collector {
 /// The configuration of a plugin that exports to `collector` as soon as it can, with these fields.
 pub(crate) fn exporting(fields: &str) -> String {
     format!(r#"{{"export": {{"otlp": {{"cluster": "collector"}}, "delay_ms": 1}}, {fields}}}"#)
-}
-
-pub(crate) fn spans_of(body: &[u8]) -> Vec<Span> {
-    let upload = ExportTraceServiceRequest::decode(body).expect("OTLP");
-    upload.resource_spans.into_iter().flat_map(|r| r.scope_spans).flat_map(|s| s.spans).collect()
-}
-
-pub(crate) fn hex(octets: &[u8]) -> String {
-    octets.iter().map(|octet| format!("{octet:02x}")).collect()
 }
 
 /// The attributes of a span, numbers as their digits.

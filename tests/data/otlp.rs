@@ -1,0 +1,14 @@
+//! What the tests read in an upload.
+
+use prost::Message;
+use tracewarden::otlp::{ExportTraceServiceRequest, Span};
+
+/// The spans in an upload's body.
+pub(crate) fn spans_of(body: &[u8]) -> Vec<Span> {
+    let upload = ExportTraceServiceRequest::decode(body).expect("OTLP");
+    upload.resource_spans.into_iter().flat_map(|r| r.scope_spans).flat_map(|s| s.spans).collect()
+}
+
+pub(crate) fn hex(octets: &[u8]) -> String {
+    octets.iter().map(|octet| format!("{octet:02x}")).collect()
+}
