@@ -11,6 +11,7 @@ include envoy/prometheus/prometheus.mk
 include benches/bench.mk
 include fuzz/fuzz.mk
 include tests/interop/interop.mk
+include tests/tools.mk
 .PHONY: help build tool test lint clean $(LINKED)
 
 help: ## print the targets
