@@ -27,9 +27,12 @@ REMAP := --remap-path-prefix=$(CARGO_HOME)/registry/src= --remap-path-prefix=$(C
 # the module, most of it read once at start. What every request passes through says `#[inline]`.
 INLINE := -Cllvm-args=-inline-threshold=60 -Cllvm-args=-inlinehint-threshold=130
 
+# What the module says of itself; a tree without git is of no known revision.
+REVISION := $(or $(shell git describe --always --abbrev=40 --dirty --exclude='*' 2>/dev/null),unknown)
+
 # cargo knows better than make what has changed; the module is only written again if it is another one.
 $(LINKED): | wasm-target
-	@RUSTFLAGS='$(REMAP) $(INLINE)' $(CARGO) build --locked --lib --profile filter --target $(WASM_TARGET)
+	@TRACEWARDEN_REVISION='$(REVISION)' RUSTFLAGS='$(REMAP) $(INLINE)' $(CARGO) build --locked --lib --profile filter --target $(WASM_TARGET)
 
 $(MODULE): $(LINKED) src/wasm/exports.txt
 	@$(CARGO) run --locked --quiet -p xtask -- prune $(LINKED) src/wasm/exports.txt $@

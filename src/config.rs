@@ -65,6 +65,8 @@ pub struct Config {
     pub filter_state: bool,
     /// How the filter's own log lines about a request begin.
     pub log_format: LogFormat,
+    /// The label `listener` of what the passes count; `None` is no such label.
+    pub listener: Option<String>,
 }
 
 labels! {
@@ -218,6 +220,7 @@ impl Default for Config {
             service: Service::default(),
             filter_state: false,
             log_format: LogFormat::default(),
+            listener: None,
         }
     }
 }

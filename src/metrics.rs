@@ -271,7 +271,7 @@ impl Counter {
     /// How many counters there are.
     pub const COUNT: usize = AFTER_BATCHES + ALONE + HostCall::ALL.len();
 
-    /// The counters that requests under this configuration reach sooner or later; not the reasons of corruption and
+    /// The counters that the passes under this configuration reach sooner or later; not the reasons of corruption and
     /// the errors of the host, most of which a healthy mesh never sees.
     pub fn expected(config: &Config) -> Vec<Self> {
         let Config { mode, role, .. } = *config;
@@ -307,15 +307,20 @@ impl Counter {
                 counters.extend(DecidedBy::ALL.iter().map(|&by| Self::Sampled { decision, by }));
             }
         }
-        if config.export.is_some() {
-            counters.extend([Self::SpanRecorded, Self::SpanExported]);
-            counters.extend(DropCause::ALL.iter().map(|&cause| Self::SpanDropped { cause }));
-            counters.extend(BatchResult::ALL.iter().map(|&result| Self::Batch { result }));
-        }
         if config.response.validate {
             counters.extend(Answer::ALL.iter().map(|&context| Self::Response { context }));
         }
         counters
+    }
+
+    /// The same of spans and their way to the collector, which are of the whole VM and no listener's.
+    pub fn expected_of_export(config: &Config) -> Vec<Self> {
+        if !config.enabled || config.export.is_none() {
+            return Vec::new();
+        }
+        let dropped = DropCause::ALL.iter().map(|&cause| Self::SpanDropped { cause });
+        let batches = BatchResult::ALL.iter().map(|&result| Self::Batch { result });
+        [Self::SpanRecorded, Self::SpanExported].into_iter().chain(dropped).chain(batches).collect()
     }
 
     /// Its place among [`Self::COUNT`] counters.

@@ -1,7 +1,9 @@
 //! The edge: proxy-wasm's contexts, and what the core asks of the host.
 
 mod abi;
+mod build_info;
 mod callbacks;
+mod counters;
 mod environment;
 mod host;
 mod logger;
@@ -13,6 +15,7 @@ use std::cell::{Cell, RefCell};
 use std::rc::Rc;
 
 use self::abi::MapType;
+use self::counters::Counters;
 use self::environment::Environment;
 use self::host::Failed;
 use self::seam::{Changes, HostFacts};
@@ -43,9 +46,11 @@ enum Work {
     Filter(Rc<Filter>),
 }
 
-/// A plugin that works: its configuration, what of its rates is left on this worker, and the spans that it exports.
+/// A plugin that works: its configuration, its counters, what of its rates is left on this worker, and the spans that it
+/// exports.
 struct Filter {
     config: Config,
+    counters: &'static Counters,
     bucket: Cell<TokenBucket>,
     error_bucket: Cell<TokenBucket>,
     resource: Resource,
@@ -55,6 +60,7 @@ struct Filter {
 impl Plugin {
     /// Takes a configuration of that many octets, or refuses it.
     fn configure(&self, size: usize) -> bool {
+        vm::introduce();
         match load(size, &self.uploads) {
             Ok(work) => {
                 self.begin_export(&work);
@@ -111,16 +117,18 @@ fn load(size: usize, uploads: &Rc<Uploads>) -> Result<Work, String> {
     match json.and_then(|json| Config::load(&json, variable).map_err(|error| error.to_string())) {
         Ok(Loaded { config, notices }) => {
             notices.iter().for_each(|notice| log::warn!("tracewarden: {notice}"));
-            vm::define(Counter::expected(&config));
+            let counters = Counters::of(config.listener.as_deref());
+            counters.define(Counter::expected(&config));
+            Counters::of(None).define(Counter::expected_of_export(&config));
             Ok(if config.enabled {
-                Work::Filter(Rc::new(Filter::new(config, uploads.clone())))
+                Work::Filter(Rc::new(Filter::new(config, counters, uploads.clone())))
             } else {
                 Work::Nothing
             })
         }
         Err(problem) if on_bad_config == OnBadConfig::Bypass => {
             log::error!("tracewarden: configuration refused, every request passes untouched: {problem}");
-            vm::define(vec![Counter::Bypassed]);
+            Counters::of(None).define(vec![Counter::Bypassed]);
             Ok(Work::Bypass)
         }
         Err(problem) => Err(problem),
@@ -128,7 +136,7 @@ fn load(size: usize, uploads: &Rc<Uploads>) -> Result<Work, String> {
 }
 
 impl Filter {
-    fn new(config: Config, uploads: Rc<Uploads>) -> Self {
+    fn new(config: Config, counters: &'static Counters, uploads: Rc<Uploads>) -> Self {
         let resource = match config.export {
             Some(_) => config.service.resource(|path| {
                 seam::property(path).map(|value| String::from_utf8_lossy(&value).into_owned())
@@ -136,7 +144,7 @@ impl Filter {
             None => Resource::default(),
         };
         let full = || Cell::new(TokenBucket::FULL);
-        Self { config, bucket: full(), error_bucket: full(), resource, uploads }
+        Self { config, counters, bucket: full(), error_bucket: full(), resource, uploads }
     }
 }
 
@@ -150,7 +158,7 @@ impl Http {
     fn request(&self) {
         match &self.work {
             Work::Nothing => {}
-            Work::Bypass => vm::count(Counter::Bypassed),
+            Work::Bypass => vm::count(Counter::Bypassed, 1),
             Work::Filter(filter) => match vm::timed(Measure::RequestPass, || request(filter)) {
                 Ok(stream) => self.stream.set(stream),
                 Err(failed) => vm::report(failed),
@@ -163,7 +171,7 @@ impl Http {
         let config = &filter.config;
         let mut stream = self.stream.take();
         let (mut facts, mut changes) =
-            (HostFacts::new(filter), Changes { map: MapType::ResponseHeaders, config });
+            (HostFacts::new(filter), Changes { map: MapType::ResponseHeaders, filter });
         let passed = vm::timed(Measure::ResponsePass, || {
             pass::response(config, &mut stream, &mut facts, &mut changes)
         });
@@ -181,7 +189,7 @@ impl Http {
         let config = &filter.config;
         let Some(export) = &config.export else { return };
         let (mut facts, mut changes) =
-            (HostFacts::new(filter), Changes { map: MapType::ResponseHeaders, config });
+            (HostFacts::new(filter), Changes { map: MapType::ResponseHeaders, filter });
         match pass::finish(config, stream, &mut facts, &mut changes) {
             Ok(spans) => filter.uploads.take(spans, export),
             Err(Malformed) => vm::report(MALFORMED),
@@ -192,7 +200,7 @@ impl Http {
 fn request(filter: &Filter) -> Result<Stream, Failed> {
     let headers = host::headers(MapType::RequestHeaders)?;
     let config = &filter.config;
-    let (mut facts, mut changes) = (HostFacts::new(filter), Changes { map: MapType::RequestHeaders, config });
+    let (mut facts, mut changes) = (HostFacts::new(filter), Changes { map: MapType::RequestHeaders, filter });
     pass::request(config, &headers, &mut facts, &mut changes).map_err(|Malformed| MALFORMED)
 }
 

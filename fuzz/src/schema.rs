@@ -172,6 +172,7 @@ const ROOT_FIELDS: Fields = &[
     ),
     ("access_log", Kind::Object(&[("filter_state", Kind::Bool)])),
     ("log", Kind::Object(&[("format", Kind::Text(is_format))])),
+    ("metrics", Kind::Object(&[("listener", Kind::Text(is_label))])),
     ("export", EXPORT),
     (
         "span",
@@ -187,6 +188,10 @@ const ROOT_FIELDS: Fields = &[
 fn matches(value: &Value, kind: Kind) -> Option<bool> {
     let is_word = |value: &Value, words: &[&str]| value.as_str().is_some_and(|text| words.contains(&text));
     let list = value.as_array();
+    // Some fields take it for nothing at all.
+    if value.as_object().is_some_and(|object| object.values().any(Value::is_null)) {
+        return None;
+    }
     match kind {
         Kind::Bool => Some(value.is_boolean()),
         Kind::Word(words) => Some(is_word(value, words)),
@@ -289,7 +294,6 @@ fn is_reached(collector: &Map<String, Value>) -> bool {
     collector.contains_key("cluster") && !(is_grpc && collector.contains_key("path"))
 }
 
-/// Whether an attribute has a name, and its value from one place.
 /// Whether the attributes of spans have distinct names, and those of the service are not its name.
 fn names_once(root: &Map<String, Value>) -> bool {
     let of_service = root.get("service").and_then(|service| service.get("attributes")?.get("service.name"));
@@ -299,6 +303,7 @@ fn names_once(root: &Map<String, Value>) -> bool {
     of_service.is_none() && names.iter().enumerate().all(|(place, name)| !names[..place].contains(name))
 }
 
+/// Whether an attribute has a name, and its value from one place.
 fn has_one_source(attribute: &Map<String, Value>) -> bool {
     let is_source = |field: &&String| *field != "name";
     attribute.contains_key("name") && attribute.keys().filter(is_source).count() == 1
@@ -306,6 +311,11 @@ fn has_one_source(attribute: &Map<String, Value>) -> bool {
 
 fn is_graphic(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|octet| octet.is_ascii_graphic())
+}
+
+fn is_label(text: &str) -> bool {
+    let fits = |octet: u8| octet.is_ascii_alphanumeric() || b"_-.".contains(&octet);
+    (1..=64).contains(&text.len()) && text.bytes().all(fits)
 }
 
 fn is_path(text: &str) -> bool {

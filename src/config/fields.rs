@@ -62,6 +62,7 @@ pub(super) fn read(
     root.within("log", |fields| {
         fields.read("format", &mut config.log_format, |node| node.text(LogFormat::parse))
     })?;
+    root.within("metrics", |fields| fields.read_some("listener", &mut config.listener, label))?;
     root.read_some("export", &mut config.export, |node| spans::export(node, headers))?;
     root.within("span", |fields| spans::spans(fields, &mut config.spans, environment))?;
     root.within("service", |fields| spans::service(fields, &mut config.service))?;
@@ -123,6 +124,18 @@ fn header_name(node: Node) -> Result<String, ConfigError> {
 
 fn header_names(node: Node) -> Result<Vec<String>, ConfigError> {
     each(node, header_name)
+}
+
+/// A label's value, which tag extraction cuts out of a stat's name again.
+fn label(node: Node) -> Result<String, ConfigError> {
+    node.text(|text| {
+        let fits = |octet: u8| octet.is_ascii_alphanumeric() || b"_-.".contains(&octet);
+        if (1..=64).contains(&text.len()) && text.bytes().all(fits) {
+            Ok(text.to_owned())
+        } else {
+            Err(format!("{text:?} is not a name of 1 to 64 letters, digits and _-."))
+        }
+    })
 }
 
 fn sampling(fields: &mut Object, sampler: &mut Sampler, environment: Environment<'_>) -> Done {

@@ -144,14 +144,14 @@ impl Object {
         Ok(())
     }
 
-    /// The same for what is nothing by default.
+    /// The same for what is nothing by default, which `null` says as well.
     pub(super) fn read_some<T>(
         &mut self,
         name: &'static str,
         place: &mut Option<T>,
         read: impl FnOnce(Node) -> Result<T, ConfigError>,
     ) -> Result<(), ConfigError> {
-        if let Some(node) = self.field(name) {
+        if let Some(node) = self.field(name).filter(|node| node.value != Value::Null) {
             *place = Some(read(node)?);
         }
         Ok(())

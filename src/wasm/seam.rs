@@ -7,7 +7,6 @@ use rand::rngs::ChaCha12Rng;
 use super::abi::MapType;
 use super::host::{self, Failed};
 use super::{Filter, vm};
-use crate::config::Config;
 use crate::metrics::{Counter, Direction, HostCall};
 use crate::notice::Notice;
 use crate::pass::{Facts, Left, Refused, Sink};
@@ -28,7 +27,7 @@ impl<'a> HostFacts<'a> {
 /// Changes to one header map of the stream whose callback runs.
 pub(super) struct Changes<'a> {
     pub(super) map: MapType,
-    pub(super) config: &'a Config,
+    pub(super) filter: &'a Filter,
 }
 
 impl Facts for HostFacts<'_> {
@@ -142,7 +141,7 @@ impl Sink for Changes<'_> {
     }
 
     fn count(&mut self, counter: Counter) {
-        vm::count(counter);
+        self.filter.counters.count(counter, 1);
     }
 
     fn publish(&mut self, key: &'static str, value: &[u8]) {
@@ -159,7 +158,10 @@ impl Sink for Changes<'_> {
 
     fn notice(&mut self, notice: Notice) {
         if let Some(held) = vm::may_log_notice() {
-            log::warn!("{}", notice.line(&self.config.log_format, peer(notice.direction).as_deref(), held));
+            log::warn!(
+                "{}",
+                notice.line(&self.filter.config.log_format, peer(notice.direction).as_deref(), held)
+            );
         }
     }
 }

@@ -47,14 +47,14 @@ impl Uploads {
     pub(super) fn take(&self, spans: Vec<Span>, export: &Export) {
         let Ok(now) = host::now().map_err(vm::report) else { return };
         for span in spans {
-            vm::count(Counter::SpanRecorded);
+            vm::count(Counter::SpanRecorded, 1);
             let taken = if self.is_closed.get() {
                 Err(DropCause::Shutdown)
             } else {
                 self.with_exporter(|exporter| exporter.take(span, export, now))
             };
             if let Err(cause) = taken {
-                vm::count(Counter::SpanDropped { cause });
+                vm::count(Counter::SpanDropped { cause }, 1);
             }
         }
     }
@@ -76,7 +76,7 @@ impl Uploads {
         });
         let dropped = self.with_exporter(Exporter::abandon);
         if dropped > 0 {
-            vm::count_many(Counter::SpanDropped { cause: DropCause::Shutdown }, dropped);
+            vm::count(Counter::SpanDropped { cause: DropCause::Shutdown }, dropped);
         }
         self.tell_queued();
     }
@@ -193,12 +193,12 @@ fn conclude(filter: &Filter, answer: &Answer<'_>) {
     let jitter = vm::draw(Rng::next_u64).unwrap_or_default();
     let outcome = filter.uploads.with_exporter(|exporter| exporter.answered(answer, now, jitter));
     let Some(outcome) = outcome else { return };
-    vm::count(Counter::Batch { result: outcome.result });
+    vm::count(Counter::Batch { result: outcome.result }, 1);
     if outcome.exported > 0 {
-        vm::count_many(Counter::SpanExported, outcome.exported);
+        vm::count(Counter::SpanExported, outcome.exported);
     }
     if let Some((cause, number)) = outcome.dropped {
-        vm::count_many(Counter::SpanDropped { cause }, number);
+        vm::count(Counter::SpanDropped { cause }, number);
     }
     vm::record(Measure::ExportDuration, outcome.took_ms);
 }

@@ -1,4 +1,4 @@
-//! What all plugins of a VM share: the ids of the metrics, the generator of ids, and what was already said.
+//! What all plugins of a VM share: the ids of its metrics, the generator of ids, and what was already said.
 
 use core::cell::Cell;
 use core::mem::{ManuallyDrop, needs_drop};
@@ -8,28 +8,31 @@ use rand::SeedableRng;
 use rand::rngs::ChaCha12Rng;
 
 use super::abi::MetricType;
+use super::build_info;
+use super::counters::Counters;
 use super::host::{self, Failed};
+use super::seam::asked;
 use crate::metrics::{Counter, HostCall, Measure, TIMED_PASSES};
 use crate::notice::Throttle;
 
 struct Vm {
-    counters: [Cell<Option<NonZeroU32>>; Counter::COUNT],
     measures: [Cell<Option<NonZeroU32>>; Measure::ALL.len()],
     /// Boxed, because it is lent and returned on every request.
     rng: Cell<Option<ManuallyDrop<Box<ChaCha12Rng>>>>,
     passes: Cell<u32>,
     said: [Cell<bool>; HostCall::ALL.len()],
+    is_introduced: Cell<bool>,
     notices: Cell<Throttle>,
 }
 
 thread_local! {
     static VM: Vm = const {
         Vm {
-            counters: [const { Cell::new(None) }; Counter::COUNT],
             measures: [const { Cell::new(None) }; Measure::ALL.len()],
             rng: Cell::new(None),
             passes: Cell::new(0),
             said: [const { Cell::new(false) }; HostCall::ALL.len()],
+            is_introduced: Cell::new(false),
             notices: Cell::new(Throttle::NEW),
         }
     };
@@ -38,28 +41,26 @@ thread_local! {
 // With nothing to drop there is no moment at which `with` finds the value gone, and panics.
 const _: () = assert!(!needs_drop::<Vm>());
 
-/// Makes counters visible before they first count, so that rates over them see the step from 0 to 1. The others
-/// (reasons of corruption, errors of the host) are defined when they first count.
-pub(super) fn define(counters: Vec<Counter>) {
-    for counter in counters {
-        if let Err(failed) = id(counter) {
+/// Says which build this is: in a gauge, and in the log once, by whichever of Envoy's VMs is the first.
+pub(super) fn introduce() {
+    if VM.with(|vm| vm.is_introduced.replace(true)) {
+        return;
+    }
+    let gauge = host::define_metric(MetricType::Gauge, build_info::GAUGE);
+    if let Err(failed) = gauge.and_then(|id| host::record(id, 1)) {
+        report(failed);
+    }
+    if asked(host::shared_data(build_info::GAUGE)).is_none() {
+        log::info!("{}", build_info::LINE);
+        if let Err(failed) = host::set_shared_data(build_info::GAUGE, b"said") {
             report(failed);
         }
     }
 }
 
-/// Adds one to a counter.
-pub(super) fn count(counter: Counter) {
-    count_many(counter, 1);
-}
-
-/// Adds to a counter.
-#[inline]
-pub(super) fn count_many(counter: Counter, number: u64) {
-    let number = i64::try_from(number).unwrap_or(i64::MAX);
-    if let Err(failed) = id(counter).and_then(|id| host::increment(id, number)) {
-        report(failed);
-    }
+/// Adds to a counter that is no listener's.
+pub(super) fn count(counter: Counter, number: u64) {
+    Counters::of(None).count(counter, number);
 }
 
 /// Adds to the number of spans that wait.
@@ -107,7 +108,7 @@ fn measure(measure: Measure, kind: MetricType) -> Result<NonZeroU32, Failed> {
 /// Counts an error of the host, and logs the first of each call.
 pub(super) fn report(failed: Failed) {
     // If even this counter fails, the log line is all that is left to do.
-    let _ = id(Counter::HostError { call: failed.call }).and_then(|id| host::increment(id, 1));
+    let _ = Counters::of(None).try_count(Counter::HostError { call: failed.call }, 1);
     #[expect(clippy::indexing_slicing, reason = "the index of a call is below their number")]
     let said = VM.with(|vm| vm.said[failed.call as usize].replace(true));
     if !said {
@@ -129,24 +130,6 @@ pub(super) fn may_log_notice() -> Option<u64> {
             None
         }
     }
-}
-
-#[inline]
-fn id(counter: Counter) -> Result<NonZeroU32, Failed> {
-    #[expect(clippy::indexing_slicing, reason = "the index of a counter is below their number")]
-    let known = VM.with(|vm| vm.counters[counter.index()].get());
-    match known {
-        Some(id) => Ok(id),
-        None => define_one(counter),
-    }
-}
-
-#[cold]
-fn define_one(counter: Counter) -> Result<NonZeroU32, Failed> {
-    let id = host::define_metric(MetricType::Counter, &counter.to_string())?;
-    #[expect(clippy::indexing_slicing, reason = "the index of a counter is below their number")]
-    VM.with(|vm| vm.counters[counter.index()].set(Some(id)));
-    Ok(id)
 }
 
 /// Lends the VM's generator; [`return_rng`] takes it back.

@@ -47,7 +47,8 @@ fn every_field_is_read() {
             "sampling": {"probability": 0.25, "parent": "raise"},
             "exclude": [{"path_prefix": "/healthz", "method": "GET"}],
             "response": {"validate": false, "inject": ["traceresponse", "server-timing", "traceresponse"], "when": "sampled"},
-            "access_log": {"filter_state": true}, "log": {"format": "trace=%(trace_id)s"}
+            "access_log": {"filter_state": true}, "log": {"format": "trace=%(trace_id)s"},
+            "metrics": {"listener": "a-B_3."}
         }"#,
     )
     .unwrap();
@@ -70,6 +71,14 @@ fn every_field_is_read() {
         (vec![Format::XRay], vec!["x-old".to_owned()])
     );
     assert_ne!(config.log_format, defaults.log_format);
+    assert_eq!(config.listener.as_deref(), Some("a-B_3."));
+}
+
+#[test]
+fn null_is_nothing_where_nothing_is_the_default() {
+    let json = r#"{"correlation": null, "export": null, "service": {"name": null}, "metrics": {"listener": null},
+        "sampling": {"max_traces_per_second_per_worker": null, "force": null, "errors_per_second": null}}"#;
+    assert_eq!(load(json), load("{}"));
 }
 
 #[test]
@@ -113,11 +122,15 @@ fn a_refusal_names_the_path_the_bound_and_the_value() {
         ),
         (r#"{"propagation": {"inject": ["sw8"]}}"#, r#"propagation.inject[0]: "sw8" can only be read"#),
         (r#"{"propagation": {"remove": [""]}}"#, r#"propagation.remove[0]: "" is not a header name"#),
+        (r#"{"metrics": {"listener": ""}}"#, r#"metrics.listener: "" is not a name of 1 to 64 letters"#),
+        (r#"{"metrics": {"listener": "a;.;b"}}"#, r#"metrics.listener: "a;.;b" is not a name"#),
+        (r#"{"metrics": {"listen": "a"}}"#, "metrics.listen: "),
         (r#"{"log": {"format": "%(span)s"}}"#, r#"log.format: "%(span)s" has a % that begins neither"#),
         (
             r#"{"direction": "sideways"}"#,
             r#"direction: "sideways" is not one of "auto", "inbound", "outbound""#,
         ),
+        (r#"{"export": {"otlp": null}}"#, "export: there must be either otlp or zipkin"),
         ("[]", "the configuration: a list is not an object"),
         ("{} {}", "the configuration: the end is due at line 1, column 4"),
         (r#"{"mode": "#, "the configuration: a value is due at line 1, column 9"),

@@ -108,4 +108,10 @@ fn only_what_a_configuration_can_reach_is_expected() {
     assert!(!has(r#"{"response": {"validate": false}}"#, "responses"));
     assert!(!has("{}", "excluded") && has(r#"{"exclude": [{"path": "/"}]}"#, "excluded"));
     assert!(expected(r#"{"enabled": false}"#).is_empty());
+    let of_export =
+        |json: &str| Counter::expected_of_export(&Config::load(json.as_bytes(), |_| None).unwrap().config);
+    assert!(of_export(r#"{"export": {"otlp": {"cluster": "c"}}}"#).contains(&Counter::SpanExported));
+    for json in ["{}", r#"{"enabled": false, "export": {"otlp": {"cluster": "c"}}}"#] {
+        assert!(of_export(json).is_empty(), "{json}");
+    }
 }

@@ -1,4 +1,4 @@
-//! The ids that the filter makes.
+//! The ids that the filter makes, and how it names itself.
 
 use std::collections::HashSet;
 
@@ -36,6 +36,21 @@ fn ids_are_distinct_over_ten_thousand_requests_on_two_workers() {
     assert_eq!(traces.len(), REQUESTS);
     assert_eq!(envoy.counters().get("requests inbound edge enforce started"), Some(&(REQUESTS as u64)));
     assert_eq!(busy_workers(&envoy), 2, "both workers have made ids");
+}
+
+#[test]
+fn an_envoy_with_two_workers_says_once_which_build_it_runs() {
+    let upstream = Upstream::start();
+    let envoy = Envoy::before(&upstream, "build", &[tracewarden("{}")], all_to("upstream"));
+    let gauges = envoy.stats("tracewarden_build_info");
+    let [(gauge, 1)] = gauges.iter().map(|(name, value)| (name.as_str(), *value)).collect::<Vec<_>>()[..]
+    else {
+        panic!("{gauges:?}")
+    };
+    let version = concat!("version=.=", env!("CARGO_PKG_VERSION"), ";.;revision=.=");
+    assert!(gauge.contains(version), "{gauge}");
+    let line = concat!("tracewarden: version ", env!("CARGO_PKG_VERSION"), ", revision ");
+    assert_eq!(envoy.log().matches(line).count(), 1, "{}", envoy.log());
 }
 
 fn busy_workers(envoy: &Envoy) -> usize {

@@ -109,6 +109,61 @@ fn a_refused_host_call_is_counted_logged_once_and_survived() {
 }
 
 #[test]
+fn each_plugin_counts_under_the_listener_that_its_configuration_names() {
+    let mut vm = Vm::start(&MODULE).unwrap();
+    let plugin =
+        |listener: &str| format!(r#"{{"direction": "inbound", "metrics": {{"listener": {listener}}}}}"#);
+    let roots = [r#""a_b-c.1""#, "null", r#""other""#, r#""other""#].map(plugin);
+    let roots = roots.map(|config| vm.root(config.as_bytes()).unwrap().unwrap());
+    let defined = vm.host().metrics().definitions();
+    assert!(vm.root(plugin(r#""other""#).as_bytes()).unwrap().is_some());
+    assert_eq!(vm.host().metrics().definitions(), defined, "each of a listener's counters is defined once");
+    for root in roots {
+        let stream = vm.stream(root).unwrap();
+        vm.request(stream, [("traceparent", SAMPLED)]).unwrap();
+        vm.response(stream, [("traceparent", SAMPLED)]).unwrap();
+        vm.finish(stream).unwrap();
+    }
+    let expected = [
+        "requests a_b-c.1 inbound internal enforce continued",
+        "requests inbound internal enforce continued",
+        "requests other inbound internal enforce continued 2",
+        "responses a_b-c.1 match",
+        "responses other match 2",
+    ];
+    let counters = counters(&vm);
+    for counter in expected {
+        assert!(counters.contains(&counter.to_owned()), "{counter}: {counters:?}");
+    }
+}
+
+/// What the module's custom section says of it: version and revision.
+fn build() -> [String; 2] {
+    let octets = std::fs::read(module_path()).unwrap();
+    let name = b"\x11tracewarden.build";
+    let place = octets.windows(name.len()).position(|octets| octets == name).expect("the section");
+    let mut values = serde_json::Deserializer::from_slice(&octets[place + name.len()..]).into_iter();
+    let value: serde_json::Value = values.next().unwrap().unwrap();
+    ["version", "revision"].map(|key| value[key].as_str().expect(key).to_owned())
+}
+
+#[test]
+fn the_module_says_which_build_it_is() {
+    let [version, revision] = build();
+    assert_eq!(version, env!("CARGO_PKG_VERSION"));
+    let hash = revision.trim_end_matches("-dirty");
+    let is_hash = hash.len() == 40 && hash.bytes().all(|octet| octet.is_ascii_hexdigit());
+    assert!(is_hash || revision == "unknown", "{revision}");
+
+    let mut vm = Vm::start(&MODULE).unwrap();
+    assert!(vm.root(b"").unwrap().is_some() && vm.root(b"").unwrap().is_some());
+    let gauge = format!("version=.={version};.;revision=.={revision};.;tracewarden_build_info");
+    assert_eq!(vm.host().metrics().get(&gauge), Some(1));
+    let line = format!("tracewarden: version {version}, revision {revision}");
+    assert_eq!(vm.host().logged(LogLevel::Trace), [line.as_str()], "once, however many plugins there are");
+}
+
+#[test]
 fn the_module_stays_under_350_kilobytes() {
     let size = std::fs::metadata(module_path()).expect("the module").len();
     assert!(size < 350_000, "{size} octets");

@@ -173,9 +173,11 @@ pub(crate) fn module_path() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("target/tracewarden.wasm")
 }
 
-/// Every counter of a VM above zero, as [`short`] words it.
+/// Every counter of a VM above zero, as [`short`] words it; not which build it is.
 pub(crate) fn counters(vm: &Vm) -> Vec<String> {
-    let counted: BTreeMap<&str, u64> = vm.host().metrics().iter().filter(|(_, count)| *count > 0).collect();
+    let stats = vm.host().metrics().iter();
+    let counted = stats.filter(|(name, count)| *count > 0 && !name.ends_with("tracewarden_build_info"));
+    let counted: BTreeMap<&str, u64> = counted.collect();
     counted.into_iter().map(|(name, count)| short(name, count)).collect()
 }
 

@@ -66,10 +66,12 @@ impl Envoy {
         *self.ports.get(listener).unwrap_or_else(|| panic!("no listener {listener}: {:?}", self.ports))
     }
 
-    /// What Tracewarden counted.
+    /// What Tracewarden counted; not which build it is.
     pub(crate) fn counters(&self) -> Counters {
         let stats = self.stats("wasmcustom");
-        let ours = stats.iter().filter(|(name, count)| name.contains("tracewarden_") && **count > 0);
+        let is_count =
+            |name: &str| name.contains("tracewarden_") && !name.ends_with("tracewarden_build_info");
+        let ours = stats.iter().filter(|(name, count)| is_count(name) && **count > 0);
         ours.map(|(name, count)| (short(name), *count)).collect()
     }
 
@@ -98,6 +100,10 @@ impl Envoy {
         let answer = get(self.admin, path, &[]);
         assert_eq!(answer.status(), 200, "{path}");
         String::from_utf8(answer.body).expect("text")
+    }
+
+    pub(crate) fn log(&self) -> String {
+        log_of(&self.scratch)
     }
 
     pub(crate) fn scratch(&self) -> &Scratch {
