@@ -7,5 +7,5 @@ PROMETHEUS ?= $(PROMETHEUS_PRIVATE)/usr/bin
 .PHONY: alerts
 
 alerts: $(if $(filter $(PROMETHEUS_PRIVATE)/%,$(PROMETHEUS)),$(PROMETHEUS_PRIVATE)/ready) ## check and test the recording rules and alerts
-	@$(PROMETHEUS)/promtool check rules envoy/prometheus/tracewarden.rules.yaml
+	@$(PROMETHEUS)/promtool check config envoy/prometheus/demo.yaml
 	@$(PROMETHEUS)/promtool test rules envoy/prometheus/tests.yaml

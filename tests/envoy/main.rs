@@ -3,6 +3,7 @@
 
 mod alerts;
 mod correlation;
+mod dashboards;
 mod export;
 mod hostile;
 mod ids;

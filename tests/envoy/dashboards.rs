@@ -1,0 +1,106 @@
+//! The Grafana dashboard: what each panel asks, answered by a real Prometheus that scrapes the demo mesh.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::mesh::Mesh;
+use crate::support::client::get;
+use crate::support::prometheus::Prometheus;
+use crate::support::{in_repository, wait_for};
+
+/// What Grafana puts in the place of its variables.
+const VARIABLES: &[(&str, &str)] =
+    &[("$__rate_interval", "10s"), ("$namespace", "(demo)"), ("$workload", ".*")];
+
+fn dashboard() -> Value {
+    let text = std::fs::read_to_string(in_repository("envoy/grafana/tracewarden.json")).expect("the file");
+    serde_json::from_str(&text).expect("JSON")
+}
+
+fn list<'a>(value: &'a Value, place: &str) -> &'a [Value] {
+    value.pointer(place).and_then(Value::as_array).expect(place)
+}
+
+fn text<'a>(value: &'a Value, place: &str) -> &'a str {
+    value.pointer(place).and_then(Value::as_str).expect(place)
+}
+
+/// Every panel's title, expression, and the labels that its legend shows.
+fn questions(dashboard: &Value) -> Vec<(String, String, Vec<String>)> {
+    let panels =
+        list(dashboard, "/panels").iter().filter(|panel| panel.pointer("/type") != Some(&"row".into()));
+    panels
+        .flat_map(|panel| list(panel, "/targets").iter().map(move |target| (panel, target)))
+        .map(|(panel, target)| {
+            let expression = text(target, "/expr").to_owned();
+            let expression = VARIABLES.iter().fold(expression, |e, (name, value)| e.replace(name, value));
+            let legend = text(target, "/legendFormat").split("{{").skip(1);
+            let labels = legend.filter_map(|rest| Some(rest.split_once("}}")?.0.to_owned()));
+            (text(panel, "/title").to_owned(), expression, labels.collect())
+        })
+        .collect()
+}
+
+#[test]
+fn every_panel_has_something_to_show_of_the_demo_mesh() {
+    let dashboard = dashboard();
+    let mesh = Mesh::new("dashboards");
+    mesh.up();
+    let prometheus = Prometheus::scraping("dashboards-prometheus", mesh.admin);
+    for (title, expression, labels) in questions(&dashboard) {
+        assert!(!expression.contains('$'), "{title}: a variable is left in {expression}");
+        let series = wait_for(&format!("{title}: {expression}"), || {
+            for path in ["/checkout", "/lossy", "/mangler"] {
+                assert_eq!(get(mesh.port, path, &[]).status(), 200, "{path}");
+            }
+            std::thread::sleep(Duration::from_millis(50));
+            // A quotient of nothing by nothing is a series, and shows nothing.
+            let shows = |series: &Value| series.pointer("/value/1") != Some(&"NaN".into());
+            let all: Vec<Value> = prometheus.query(&expression).into_iter().filter(shows).collect();
+            // What stands in for nothing has no labels.
+            let is_whole = |series: &&Value| {
+                labels
+                    .iter()
+                    .all(|label| label == "listener" || series.pointer(&format!("/metric/{label}")).is_some())
+            };
+            let stands_in = expression.ends_with("or vector(0)");
+            (all.iter().any(|series| is_whole(&series)) || stands_in && !all.is_empty()).then_some(all)
+        });
+        assert!(!series.is_empty(), "{title}");
+    }
+    let causes = r#"sum by (workload, reason) (tracewarden_corrupt_total{namespace=~"(demo)"})"#;
+    let [cause] = &prometheus.query(causes)[..] else { panic!("one cause") };
+    assert_eq!((text(cause, "/metric/workload"), text(cause, "/metric/reason")), ("mangler", "upper_case"));
+}
+
+#[test]
+fn the_variables_are_labels_that_the_scrape_gives() {
+    let dashboard = dashboard();
+    for variable in list(&dashboard, "/templating/list").iter().filter(|v| text(v, "/type") == "query") {
+        let (metric, label) = text(variable, "/definition")
+            .strip_prefix("label_values(")
+            .and_then(|rest| rest.strip_suffix(')'))
+            .and_then(|rest| rest.rsplit_once(", "))
+            .expect("label_values(metric, label)");
+        assert!(metric.starts_with("tracewarden_requests_total"), "{metric}");
+        assert_eq!(label, text(variable, "/name"));
+    }
+}
+
+#[test]
+fn the_panels_have_ids_of_their_own_and_do_not_overlap() {
+    let dashboard = dashboard();
+    let (mut ids, mut cells) = (BTreeSet::new(), BTreeSet::new());
+    for panel in list(&dashboard, "/panels") {
+        let title = text(panel, "/title");
+        assert!(ids.insert(panel.pointer("/id").and_then(Value::as_u64)), "{title}");
+        let [x, y, w, h] = ["x", "y", "w", "h"]
+            .map(|side| panel.pointer(&format!("/gridPos/{side}")).and_then(Value::as_u64).expect(side));
+        assert!(x + w <= 24, "{title}");
+        for cell in (x..x + w).flat_map(|x| (y..y + h).map(move |y| (x, y))) {
+            assert!(cells.insert(cell), "{title} lies over another panel");
+        }
+    }
+}
