@@ -18,6 +18,7 @@ mod restricted;
 mod routing;
 mod spans;
 mod support;
+mod tracer;
 #[path = "../data/otlp.rs"]
 mod uploads;
 #[path = "../data/vectors.rs"]
