@@ -3,9 +3,10 @@
 
 PROMETHEUS_PRIVATE := .venv/debian/prometheus
 PROMETHEUS ?= $(PROMETHEUS_PRIVATE)/usr/bin
+PROMETHEUS_READY := $(if $(filter $(PROMETHEUS_PRIVATE)/%,$(PROMETHEUS)),$(PROMETHEUS_PRIVATE)/ready)
 
 .PHONY: alerts
 
-alerts: $(if $(filter $(PROMETHEUS_PRIVATE)/%,$(PROMETHEUS)),$(PROMETHEUS_PRIVATE)/ready) ## check and test the recording rules and alerts
+alerts: $(PROMETHEUS_READY) ## check and test the recording rules and alerts
 	@$(PROMETHEUS)/promtool check config envoy/prometheus/demo.yaml
 	@$(PROMETHEUS)/promtool test rules envoy/prometheus/tests.yaml

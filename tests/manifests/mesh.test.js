@@ -1,0 +1,157 @@
+// What Istio's proxies are told at their start, tried in the real Envoy: with it the stats have labels, and the log has ids.
+
+import assert from 'node:assert/strict';
+import { execFileSync } from 'node:child_process';
+import { test } from 'node:test';
+
+import { parse } from 'yaml';
+
+import { bootstrap, eventually, listener, pluginFilter, running } from './envoy.js';
+import { DOCUMENTS, PLUGINS, inRepository, readYaml, render, tool } from './support.js';
+
+const LABELS = readYaml('envoy/envoy.yaml').stats_config.stats_tags.map((tag) => tag.tag_name);
+const { meshConfig } = DOCUMENTS.find(({ document }) => document.kind === 'IstioOperator').document.spec;
+const { extraStatTags, proxyStatsMatcher } = meshConfig.defaultConfig;
+
+/** Of so many passes one is timed. */
+const TIMED = 63;
+/** The labels of what goes wrong in the host, which nothing does here. */
+const UNSEEN = ['call'];
+
+const TRACE_ID = '0af7651916cd43dd8448eb211c80319c';
+const TRACEPARENT = `00-${TRACE_ID}-b7ad6b7169203331-01`;
+/** Every feature that has metrics of its own. */
+const EVERYTHING = {
+  direction: 'inbound',
+  propagation: { extract: ['tracecontext', 'b3'] },
+  export: { otlp: { cluster: 'none' } },
+  metrics: { listener: 'outbound' },
+};
+
+/**
+ * `stats_config` as Istio's template of the bootstrap makes it (tools/packaging/common/envoy_bootstrap.json of 1.23 and
+ * later), with those tags of its own that could get in the way, and with no inclusions but those that the proxies are told.
+ */
+function statsConfig() {
+  const { inclusionPrefixes = [], inclusionRegexps = [] } = proxyStatsMatcher;
+  const manager = String.raw`^http\.(((?:[_.[:digit:]\w]*|[_\[\]aAbBcCdDeEfF[:digit:]\w\:]*));\.)`;
+  return {
+    use_all_default_tags: false,
+    stats_tags: [
+      { tag_name: 'http_conn_manager_prefix', regex: manager },
+      ...extraStatTags.map((tag) => ({ tag_name: tag, regex: String.raw`(${tag}=\.=(.*?);\.;)` })),
+      { tag_name: 'component', regex: String.raw`(component\.(.+?)\.)` },
+      { tag_name: 'tag', regex: String.raw`(tag\.(.+?);\.)` },
+    ],
+    stats_matcher: {
+      inclusion_list: {
+        patterns: [
+          ...inclusionPrefixes.map((prefix) => ({ prefix })),
+          ...inclusionRegexps.map((regex) => ({ safe_regex: { regex } })),
+        ],
+      },
+    },
+  };
+}
+
+/** The access log that Istio makes of the extension provider. */
+function accessLog() {
+  const [{ envoyFileAccessLog }] = meshConfig.extensionProviders;
+  return [
+    {
+      name: 'envoy.access_loggers.file',
+      typed_config: {
+        '@type': 'type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog',
+        path: envoyFileAccessLog.path,
+        log_format: { json_format: envoyFileAccessLog.logFormat.labels },
+      },
+    },
+  ];
+}
+
+/** A sidecar whose listeners have the names in the stats that Istio gives them. */
+function sidecar() {
+  const [inbound] = PLUGINS.filter((plugin) => plugin.case === 'sidecar-logs');
+  const everything = pluginFilter({ config: EVERYTHING, environment: {}, failure: 'FAIL_OPEN' });
+  const listeners = [
+    listener('inbound', 'inbound_0.0.0.0_8080;', [pluginFilter(inbound)], accessLog()),
+    listener('outbound', 'outbound_10.0.0.1_80;', [everything]),
+    listener('passthrough', 'InboundPassthroughCluster;', []),
+    listener('metrics', 'stats', []),
+  ];
+  return bootstrap(listeners, { stats_config: statsConfig() });
+}
+
+test('the labels are those that the stats have', () => {
+  assert.notEqual(LABELS.length, 0);
+  assert.deepEqual([...extraStatTags].sort(), [...LABELS].sort());
+});
+
+test('a pod is told what the mesh is told', () => {
+  for (const { kind, spec } of render(inRepository('tests/manifests/workloads'))) {
+    const { annotations, labels } = spec.template.metadata;
+    assert.deepEqual(parse(annotations['proxy.istio.io/config']), meshConfig.defaultConfig, kind);
+    assert.equal(labels.app, 'cart', `${kind} keeps its labels`);
+  }
+});
+
+test('a pod has the file that the EnvoyFilter loads, and is selected by it', () => {
+  const { spec: filter } = DOCUMENTS.find(({ document }) => document.kind === 'EnvoyFilter').document;
+  const { filename } = filter.configPatches[0].patch.value.typed_config.config.vm_config.code.local;
+  for (const { kind, spec } of render(inRepository('tests/manifests/workloads'))) {
+    const { annotations, labels } = spec.template.metadata;
+    const [volume] = JSON.parse(annotations['sidecar.istio.io/userVolume']);
+    const [mount] = JSON.parse(annotations['sidecar.istio.io/userVolumeMount']);
+    assert.equal(mount.name, volume.name, kind);
+    assert.equal(filename, `${mount.mountPath}/tracewarden.wasm`, kind);
+    for (const [name, value] of Object.entries(filter.workloadSelector.labels)) assert.equal(labels[name], value, kind);
+  }
+});
+
+test('the log that a Telemetry asks for is one that the mesh knows', () => {
+  const asked = DOCUMENTS.flatMap(({ document }) => document.spec.accessLogging ?? []).flatMap(({ providers }) => providers);
+  assert.notEqual(asked.length, 0);
+  const known = meshConfig.extensionProviders.map(({ name }) => name);
+  for (const { name } of asked) assert.ok(known.includes(name), name);
+});
+
+test("Helm's value is what the document takes from the rendered file", () => {
+  const command = `"$KUBECTL" kustomize envoy/istio/mesh | sed -n '/^spec:/,$ s/^  //p'`;
+  const values = execFileSync('sh', ['-c', command], {
+    cwd: inRepository('.'),
+    encoding: 'utf8',
+    env: { ...process.env, KUBECTL: tool('KUBECTL') },
+  });
+  assert.deepEqual(parse(values), { meshConfig });
+});
+
+test('in a proxy of Istio the stats have their labels, and the log the ids', async () => {
+  await running(sidecar(), async ({ admin, ports, accessLog }) => {
+    const ask = async (port, headers) => {
+      assert.equal((await fetch(`http://127.0.0.1:${port}/cart?a=1`, { headers })).status, 200);
+    };
+    for (const port of Object.values(ports)) await ask(port, { traceparent: TRACEPARENT });
+    await ask(ports.outbound, { traceparent: TRACEPARENT.toUpperCase() });
+    await ask(ports.outbound, { traceparent: TRACEPARENT, b3: '4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-1' });
+    for (let request = 0; request < TIMED; request++) await ask(ports.outbound, { traceparent: TRACEPARENT });
+
+    const stats = await (await fetch(`http://${admin}/stats/prometheus`)).text();
+    const series = stats.split('\n').filter((line) => line && !line.startsWith('#'));
+    const ours = series.filter((line) => line.includes('tracewarden'));
+    const labels = new Set(ours.flatMap((line) => [...line.matchAll(/[{,](\w+)="/g)].map(([, label]) => label)));
+    assert.deepEqual([...labels, ...UNSEEN].sort(), ['le', ...extraStatTags].sort());
+    assert.deepEqual(ours.filter((line) => !line.startsWith('tracewarden_')), [], 'no label is left in a name');
+
+    const requests = series.filter((line) => line.startsWith('envoy_http_downstream_rq_total'));
+    assert.deepEqual(requests.sort(), [
+      'envoy_http_downstream_rq_total{http_conn_manager_prefix="InboundPassthroughCluster"} 1',
+      'envoy_http_downstream_rq_total{http_conn_manager_prefix="inbound_0.0.0.0_8080"} 1',
+      `envoy_http_downstream_rq_total{http_conn_manager_prefix="outbound_10.0.0.1_80"} ${3 + TIMED}`,
+    ]);
+    assert.equal(series.length, ours.length + requests.length, 'nothing else is told');
+
+    const logged = await eventually('a line in the log', () => JSON.parse(accessLog()));
+    assert.equal(logged.trace_id, TRACE_ID);
+    assert.deepEqual([logged.trace_context, logged.path, logged.status], ['continued', '/cart', 200]);
+  });
+});

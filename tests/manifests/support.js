@@ -1,0 +1,89 @@
+// What the tests share: the repository, the tools that `make manifests` names, and the manifests as kustomize renders them.
+
+import { execFileSync } from 'node:child_process';
+import { existsSync, readFileSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+import { parse, parseAllDocuments } from 'yaml';
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+const ISTIO = inRepository('envoy/istio');
+
+export function inRepository(path) {
+  return join(ROOT, path);
+}
+
+/** A YAML file of the repository. */
+export function readYaml(path) {
+  return parse(readFileSync(inRepository(path), 'utf8'), { merge: true });
+}
+
+/** A tool, by the variable in which `make manifests` names it. */
+export function tool(variable) {
+  const path = process.env[variable];
+  if (!path || !existsSync(path)) throw new Error(`${variable} names no file: run make manifests`);
+  return path;
+}
+
+/** Every directory that renders something alone, by its path under envoy/istio. */
+export const CASES = readdirSync(ISTIO, { recursive: true })
+  .filter((path) => path.endsWith('kustomization.yaml'))
+  .filter((path) => readYaml(`envoy/istio/${path}`).kind !== 'Component')
+  .map((path) => path.replace('/kustomization.yaml', ''))
+  .sort();
+
+/** What `kubectl kustomize` makes of a directory. */
+export function render(directory) {
+  const text = execFileSync(tool('KUBECTL'), ['kustomize', directory], { encoding: 'utf8' });
+  return parseAllDocuments(text).map((document) => document.toJS());
+}
+
+/** Every document that is rendered, with the case that it is of. */
+export const DOCUMENTS = CASES.flatMap((name) => render(join(ISTIO, name)).map((document) => ({ case: name, document })));
+
+/** Every plugin among them, whatever the resource that holds it. */
+export const PLUGINS = DOCUMENTS.flatMap((rendered) =>
+  pluginsIn(rendered.document).map((plugin) => ({
+    ...plugin,
+    case: rendered.case,
+    title: `${rendered.case}: ${rendered.document.kind} ${rendered.document.metadata.name}, ${plugin.config?.direction}`,
+  })),
+);
+
+function pluginsIn({ kind, spec }) {
+  switch (kind) {
+    case 'WasmPlugin':
+      return [fromSpec(spec, spec)];
+    case 'TrafficExtension':
+      return [fromSpec(spec, spec.wasm)];
+    case 'EnvoyFilter':
+      return spec.configPatches.map(fromPatch);
+    default:
+      return [];
+  }
+}
+
+function fromSpec(spec, wasm) {
+  const modes = { SERVER: 'inbound', CLIENT: 'outbound' };
+  return {
+    spec,
+    wasm,
+    config: wasm.pluginConfig,
+    environment: Object.fromEntries(wasm.vmConfig.env.map(({ name, value }) => [name, value])),
+    failure: wasm.failStrategy,
+    listener: spec.match && modes[spec.match[0].mode],
+  };
+}
+
+function fromPatch({ match, patch }) {
+  const contexts = { SIDECAR_INBOUND: 'inbound', SIDECAR_OUTBOUND: 'outbound' };
+  const { config } = patch.value.typed_config;
+  return {
+    filter: patch.value,
+    config: config.configuration.value,
+    environment: config.vm_config.environment_variables.key_values,
+    failure: config.failure_policy,
+    listener: contexts[match.context],
+  };
+}
