@@ -11,6 +11,7 @@ include envoy/prometheus/prometheus.mk
 include envoy/istio/istio.mk
 include benches/bench.mk
 include fuzz/fuzz.mk
+include release/release.mk
 include tests/interop/interop.mk
 include tests/tools.mk
 .PHONY: help build tool test lint clean $(LINKED)
@@ -48,7 +49,7 @@ wasm-target:
 tool: ## build the command for people: target/release/tracewarden
 	@$(CARGO) build --locked --release -p tracewarden-tool
 
-test: build alerts manifests $(filter $(ENVOY_PRIVATE),$(ENVOY)) envoy-demo $(COLLECTOR_READY) $(INTEROP_READY) ## run every test, the real Envoy's and the vendors' among them
+test: build alerts manifests $(filter $(ENVOY_PRIVATE),$(ENVOY)) envoy-demo $(COLLECTOR_READY) $(INTEROP_READY) $(RELEASE_TOOLS) ## run every test, the real Envoy's and the vendors' among them
 	@ENVOY='$(abspath $(ENVOY))' PROMETHEUS='$(abspath $(PROMETHEUS))' INTEROP_PYTHON='$(INTEROP_PYTHON)' $(CARGO) test --locked --workspace
 
 lint: | wasm-target ## check format, clippy on the host and for wasm, and the documentation

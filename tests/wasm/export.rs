@@ -123,7 +123,7 @@ fn an_upload_is_a_request_that_nobody_records() {
         (":path", b"/otlp"),
         (":authority", b"collector.example"),
         ("content-type", b"application/x-protobuf"),
-        ("user-agent", b"tracewarden/0.1.0"),
+        ("user-agent", concat!("tracewarden/", env!("CARGO_PKG_VERSION")).as_bytes()),
         ("api-key", b"s ecret"),
     ];
     for (name, value) in expected {

@@ -1,0 +1,114 @@
+//! The images in a real registry: pushed and pulled by skopeo, found by Istio's rules.
+
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::Instant;
+
+use serde_json::{Value, json};
+
+use crate::image::printed;
+use crate::istio::Layout;
+use crate::modules::{REVISION, committed};
+use crate::support::{PATIENCE, Scratch, VERSION, command, in_repository, require, sha256, succeed};
+
+/// Debian's registry on loopback, which forgets everything when the test is over.
+struct Registry {
+    process: Child,
+    address: String,
+}
+
+impl Registry {
+    fn start(scratch: &Scratch) -> Self {
+        let binary = require(
+            in_repository(".venv/debian/docker-registry/usr/bin/docker-registry"),
+            "run `make .venv/debian/docker-registry/ready`",
+        );
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+        let address = listener.local_addr().expect("an address").to_string();
+        drop(listener);
+        let configuration = json!({
+            "version": 0.1,
+            "log": { "level": "error" },
+            "storage": { "filesystem": { "rootdirectory": scratch.text("registry") } },
+            "http": { "addr": address },
+        });
+        let configuration = scratch.write("registry.yml", configuration.to_string().as_bytes());
+        let process = Command::new(binary)
+            .args(["serve", &configuration])
+            .stdout(Stdio::null())
+            .stderr(std::fs::File::create(scratch.path("registry.log")).expect("a log"))
+            .spawn()
+            .expect("the registry starts");
+        let registry = Self { process, address };
+        let begin = Instant::now();
+        while TcpStream::connect(&registry.address).is_err() {
+            assert!(begin.elapsed() < PATIENCE, "no registry on {}", registry.address);
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
+        registry
+    }
+}
+
+impl Drop for Registry {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// Debian's skopeo, with the libraries that were unpacked beside it, and nobody's credentials.
+fn skopeo(scratch: &Scratch, arguments: &[&str]) -> String {
+    let root = in_repository(".venv/debian/skopeo/usr");
+    let binary = require(root.join("bin/skopeo"), "run `make .venv/debian/skopeo/ready`");
+    let libraries = std::fs::read_dir(root.join("lib")).expect("libraries").filter_map(|entry| {
+        let path: PathBuf = entry.ok()?.path();
+        path.to_str()?.contains("-linux-gnu").then_some(path)
+    });
+    let libraries = std::env::join_paths(libraries).expect("paths");
+    succeed(
+        Command::new(binary)
+            .arg("--insecure-policy")
+            .args(arguments)
+            .env("LD_LIBRARY_PATH", libraries)
+            .env("HOME", scratch.path("")),
+    )
+}
+
+#[test]
+fn a_registry_takes_the_images_and_istio_finds_the_module() {
+    let scratch = Scratch::new("registry");
+    let registry = Registry::start(&scratch);
+    let module = committed();
+    let images = scratch.text("images");
+    let text = succeed(&mut command(&["image", &scratch.write("module.wasm", &module), &images]));
+
+    for (variant, digest) in ["artifact", "compat"].into_iter().zip(printed(&text)) {
+        // The command that is printed, with the registry in its place.
+        let printed = text.lines().find(|line| line.contains(&format!("{variant}:{VERSION} docker://")));
+        let push = printed.expect("a command").trim().replace("REGISTRY", &registry.address);
+        let words: Vec<&str> = push.split(' ').collect();
+        let [program, copy, options @ .., from, image] = words.as_slice() else { panic!("{push}") };
+        assert_eq!([*program, *copy], ["skopeo", "copy"]);
+        skopeo(&scratch, &[&[*copy], options, &["--dest-tls-verify=false", *from, *image]].concat());
+
+        let raw = skopeo(&scratch, &["inspect", "--tls-verify=false", "--raw", image]);
+        assert_eq!(format!("sha256:{}", sha256(raw.as_bytes())), digest, "{variant}");
+        let pulled = scratch.path(&format!("pulled-{variant}"));
+        let to = format!("oci:{}:{VERSION}", pulled.display());
+        skopeo(&scratch, &["copy", "--src-tls-verify=false", image, &to]);
+        let layout = Layout::read(&pulled);
+        assert_eq!(layout.manifest["annotations"]["org.opencontainers.image.revision"], REVISION);
+        let checksum = digest.strip_prefix("sha256:").expect("a SHA-256");
+        assert!(layout.pull(checksum).as_ref() == Ok(&module), "{variant}");
+        let error = layout.pull(&sha256(&module)).unwrap_err();
+        assert!(error.contains("does not match"), "the module's own checksum is not the image's: {error}");
+    }
+    // skopeo tells this much of images alone. The last one has the tag.
+    let image = format!("docker://{}/tracewarden:{VERSION}", registry.address);
+    let inspected = skopeo(&scratch, &["inspect", "--tls-verify=false", &image]);
+    let inspected: Value = serde_json::from_str(&inspected).expect("JSON");
+    assert_eq!(inspected["Digest"], *printed(&text)[1]);
+    assert_eq!([&inspected["Os"], &inspected["Architecture"]], ["wasip1", "wasm"]);
+    assert_eq!(inspected["RepoTags"], json!([VERSION]));
+}

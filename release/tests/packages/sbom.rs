@@ -1,0 +1,125 @@
+//! The bill of materials, against Cargo's own tree and CycloneDX's own schema.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::Command;
+
+use serde_json::{Value, json};
+
+use crate::modules::committed;
+use crate::release::release;
+use crate::support::{Scratch, VERSION, fail, in_repository, require, sha256, succeed};
+
+fn bill(scratch: &Scratch) -> Value {
+    let bill = &release(scratch)[&format!("tracewarden-{VERSION}.cdx.json")];
+    serde_json::from_slice(bill).expect("JSON")
+}
+
+/// The purls of what Cargo says the filter depends on.
+fn cargo_tree(edges: &str) -> BTreeSet<String> {
+    let mut tree = Command::new(env!("CARGO"));
+    tree.args([
+        "tree",
+        "--locked",
+        "--package",
+        "tracewarden",
+        "--target",
+        "wasm32-wasip1",
+        "--prefix",
+        "none",
+    ])
+    .args(["--edges", edges, "--format", "{p}"])
+    .current_dir(in_repository(""));
+    let text = succeed(&mut tree);
+    let purls = text.lines().map(|line| {
+        let (name, version) = line.split_once(" v").expect("a name and a version");
+        format!("pkg:cargo/{name}@{}", version.split(' ').next().unwrap_or_default())
+    });
+    purls.filter(|purl| !purl.starts_with("pkg:cargo/tracewarden@")).collect()
+}
+
+#[test]
+fn lists_what_cargo_builds_the_module_from_and_nothing_else() {
+    let scratch = Scratch::new("sbom");
+    let bill = bill(&scratch);
+    let lock = std::fs::read_to_string(in_repository("Cargo.lock")).expect("the lock");
+    let mut scopes = BTreeMap::<&str, BTreeSet<String>>::new();
+    let mut toolchain = BTreeSet::new();
+    for component in bill["components"].as_array().expect("components") {
+        let text = |name: &str| component[name].as_str().unwrap_or_default();
+        let (name, version) = (text("name"), text("version"));
+        if component.get("purl").is_none() {
+            toolchain.insert(name);
+            continue;
+        }
+        scopes.entry(text("scope")).or_default().insert(text("purl").to_owned());
+        let checksum = component["hashes"][0]["content"].as_str().expect("a hash");
+        let locked = format!("name = \"{name}\"\nversion = \"{version}\"\n");
+        let (_, entry) = lock.split_once(&locked).unwrap_or_else(|| panic!("{name} {version} is not locked"));
+        let entry = entry.split("\n\n").next().unwrap_or_default();
+        assert!(entry.contains(&format!("checksum = \"{checksum}\"")), "{name} {version}");
+    }
+    let linked = cargo_tree("normal,no-proc-macro");
+    let all = cargo_tree("normal");
+    assert!(linked.len() > 5 && all.len() > linked.len(), "{linked:?} {all:?}");
+    assert_eq!(scopes.remove("required"), Some(linked.clone()));
+    assert_eq!(scopes.remove("excluded"), Some(&all - &linked));
+    assert_eq!(scopes, BTreeMap::new());
+    assert_eq!(toolchain, BTreeSet::from(["rust-std", "wasi-libc"]));
+}
+
+#[test]
+fn its_graph_reaches_every_component_from_the_module() {
+    let scratch = Scratch::new("graph");
+    let bill = bill(&scratch);
+    let component = &bill["metadata"]["component"];
+    assert_eq!(component["hashes"], json!([{ "alg": "SHA-256", "content": sha256(&committed()) }]));
+    let edges: BTreeMap<&str, Vec<&str>> = bill["dependencies"]
+        .as_array()
+        .expect("dependencies")
+        .iter()
+        .map(|entry| {
+            let to = entry["dependsOn"].as_array().expect("references");
+            (entry["ref"].as_str().expect("a reference"), to.iter().filter_map(Value::as_str).collect())
+        })
+        .collect();
+    let root = component["bom-ref"].as_str().expect("a reference");
+    let (mut reached, mut waiting) = (BTreeSet::new(), vec![root]);
+    while let Some(next) = waiting.pop() {
+        if reached.insert(next) {
+            waiting.extend(&edges[next]);
+        }
+    }
+    let components = bill["components"].as_array().expect("components");
+    let known = components.iter().filter_map(|component| component["bom-ref"].as_str()).chain([root]);
+    assert_eq!(reached, known.collect());
+    assert!(edges[root].iter().any(|to| to.starts_with("pkg:cargo/rand@")));
+    assert!(!edges[root].iter().any(|to| to.starts_with("pkg:cargo/rand_core@")));
+}
+
+#[test]
+fn the_schema_of_cyclonedx_holds() {
+    let scratch = Scratch::new("schema");
+    let bill = bill(&scratch);
+    let judge = |bill: &Value| {
+        let python = require(in_repository(".venv/cyclonedx/bin/python"), "run `make .venv/cyclonedx/ready`");
+        let mut judge = Command::new(python);
+        let bill = scratch.write("bill.json", bill.to_string().as_bytes());
+        judge.arg(in_repository("release/tests/judge.py")).arg(bill);
+        judge
+    };
+    assert_eq!(succeed(&mut judge(&bill)).trim(), "");
+
+    // The judge is awake.
+    for (path, wrong) in [
+        ("/components/0/scope", json!("sometimes")),
+        ("/components/0/licenses/0/expression", json!("Nonesuch-1.0")),
+        ("/metadata/component/hashes/0/content", json!("short")),
+    ] {
+        let mut spoilt = bill.clone();
+        *spoilt.pointer_mut(path).expect(path) = wrong;
+        assert_eq!(judge(&spoilt).status().expect("the judge starts").code(), Some(1), "{path}");
+    }
+    let mut unknown = bill.clone();
+    unknown["components"][0]["colour"] = json!("green");
+    let _ = fail(&mut judge(&unknown));
+}
