@@ -46,7 +46,6 @@ impl Counters {
     }
 
     /// Adds to a counter.
-    #[inline]
     pub(super) fn count(&self, counter: Counter, number: u64) {
         if let Err(failed) = self.try_count(counter, number) {
             vm::report(failed);
@@ -54,12 +53,13 @@ impl Counters {
     }
 
     /// The same, for whom has no use for the error.
-    #[inline]
+    // As one function, not three: a hundredth of a request's instructions.
+    #[inline(always)]
     pub(super) fn try_count(&self, counter: Counter, number: u64) -> Result<(), Failed> {
-        host::increment(self.id(counter)?, i64::try_from(number).unwrap_or(i64::MAX))
+        host::increment(self.id(counter)?, number.cast_signed())
     }
 
-    #[inline]
+    #[inline(always)]
     fn id(&self, counter: Counter) -> Result<NonZeroU32, Failed> {
         #[expect(clippy::indexing_slicing, reason = "the index of a counter is below their number")]
         let known = &self.ids[counter.index()];
