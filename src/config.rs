@@ -8,6 +8,7 @@ mod value;
 use core::fmt;
 
 pub use environment::OnBadConfig;
+pub use fields::{DirectionWord, OtlpProtocol, TrustDefault};
 
 use crate::correlation::Correlation;
 use crate::egress::Egress;
@@ -72,9 +73,9 @@ pub struct Config {
 labels! {
     /// Whether the filter mends headers, or only counts.
     pub enum Mode {
-        /// Headers are mended.
+        /// What comes in is counted, and headers are mended.
         Enforce = "enforce",
-        /// Headers are left as they are.
+        /// What comes in is counted, and no header is touched.
         Observe = "observe",
     }
 }
@@ -94,7 +95,7 @@ labels! {
     pub enum Start {
         /// A missing or corrupt context is replaced by a new trace.
         Always = "always",
-        /// A missing context stays missing, and a corrupt one is removed.
+        /// A missing context stays missing, a corrupt one is removed, and no trace starts here.
         Never = "never",
     }
 }
@@ -128,7 +129,7 @@ labels! {
         Traceparent = "traceparent",
         /// In `traceresponse`, as earlier drafts of Trace Context Level 3 had it.
         Traceresponse = "traceresponse",
-        /// In a metric of `Server-Timing`, which browsers show to scripts.
+        /// Appended to `Server-Timing` as `traceparent;desc="…"`, which browsers show to scripts.
         ServerTiming = "server-timing",
     }
 }

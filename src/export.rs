@@ -60,9 +60,9 @@ labels! {
         Refused = "refused",
         /// The collector took the batch, but not this span.
         Rejected = "rejected",
-        /// The collector could not be reached, or was busy, too often.
+        /// The collector could not be reached, or was busy, five times.
         GaveUp = "gave_up",
-        /// Envoy would not send the batch.
+        /// Envoy would not send the batch, for example because it has no such cluster.
         NotSent = "not_sent",
         /// The plugin was reconfigured without export, or shut down.
         Shutdown = "shutdown",
@@ -80,7 +80,7 @@ labels! {
         Retried = "retried",
         /// The collector refused it, and would refuse it again.
         Refused = "refused",
-        /// It was sent too often.
+        /// It was sent five times, and will not be again.
         GaveUp = "gave_up",
         /// Envoy would not send it.
         NotSent = "not_sent",

@@ -1,12 +1,15 @@
-//! Closed sets of words, each written once: a label, and the list of all of them.
+//! Closed sets of words, each written once: a label, what it means, and the list of all of them.
 
 /// A closed set of words.
-pub(crate) trait Labelled: Copy + 'static {
+pub trait Labelled: Copy + 'static {
     /// Every word, in order.
     const ALL: &'static [Self];
 
     /// How they are written.
     const LABELS: &'static [&'static str];
+
+    /// What each means, for the references: the comment that stands at it in the source.
+    const MEANINGS: &'static [&'static str];
 
     /// The word as it is written.
     fn label(self) -> &'static str;
@@ -22,13 +25,13 @@ macro_rules! labels {
     (
         $(#[$meta:meta])*
         $vis:vis enum $name:ident {
-            $($(#[$variant_meta:meta])* $variant:ident = $label:literal),+ $(,)?
+            $($(#[doc = $meaning:literal])+ $variant:ident = $label:literal),+ $(,)?
         }
     ) => {
         $(#[$meta])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         $vis enum $name {
-            $($(#[$variant_meta])* $variant),+
+            $($(#[doc = $meaning])+ $variant),+
         }
 
         impl $name {
@@ -47,6 +50,7 @@ macro_rules! labels {
         impl $crate::labels::Labelled for $name {
             const ALL: &'static [Self] = Self::ALL;
             const LABELS: &'static [&'static str] = &[$($label),+];
+            const MEANINGS: &'static [&'static str] = &[$(concat!($($meaning),+).trim_ascii()),+];
 
             fn label(self) -> &'static str {
                 self.label()

@@ -36,7 +36,7 @@ pub mod egress;
 pub mod exclude;
 pub mod export;
 pub mod headers;
-mod labels;
+pub mod labels;
 mod matching;
 pub mod metrics;
 pub mod notice;

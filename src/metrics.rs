@@ -227,6 +227,17 @@ impl Corruption {
     const REQUEST_ID: usize = 1;
     const COUNT: usize = Self::W3C + Self::REQUEST_ID + Format::ALL.len() * FormatError::ALL.len();
 
+    /// Every header that can be invalid, with every reason.
+    fn every() -> Vec<Self> {
+        let of_parent = TraceParentError::ALL.iter().map(|&reason| Self::TraceParent(reason));
+        let of_state = TraceStateError::ALL.iter().map(|&reason| Self::TraceState(reason));
+        // W3C's own reasons are those of its two parsers.
+        let formats = Format::ALL.iter().filter(|format| **format != Format::TraceContext);
+        let of_formats = formats
+            .flat_map(|&format| FormatError::ALL.iter().map(move |&reason| Self::Format(format, reason)));
+        of_parent.chain(of_state).chain([Self::RequestId]).chain(of_formats).collect()
+    }
+
     #[inline]
     const fn index(self) -> usize {
         match self {
@@ -270,6 +281,37 @@ const ALONE: usize = 4;
 impl Counter {
     /// How many counters there are.
     pub const COUNT: usize = AFTER_BATCHES + ALONE + HostCall::ALL.len();
+
+    /// Every counter that there can be.
+    pub fn every() -> Vec<Self> {
+        let mut all = Vec::new();
+        for &direction in Direction::ALL {
+            for &role in Role::ALL {
+                for &mode in Mode::ALL {
+                    let verdicts = Verdict::ALL.iter();
+                    all.extend(verdicts.map(|&context| Self::Request { direction, role, mode, context }));
+                }
+            }
+            let corruptions = Corruption::every().into_iter();
+            all.extend(corruptions.map(|corruption| Self::Corrupt { direction, corruption }));
+            all.extend(Repair::ALL.iter().map(|&by| Self::Repair { direction, by }));
+        }
+        for &decision in SamplingDecision::ALL {
+            all.extend(DecidedBy::ALL.iter().map(|&by| Self::Sampled { decision, by }));
+        }
+        all.extend(Answer::ALL.iter().map(|&context| Self::Response { context }));
+        all.extend(Format::ALL.iter().map(|&format| Self::Format { format }));
+        for &used in Format::ALL {
+            let others = Format::ALL.iter().filter(|other| **other != used);
+            all.extend(others.map(|&other| Self::Conflict { used, other }));
+        }
+        all.extend([Self::SpanRecorded, Self::SpanExported]);
+        all.extend(DropCause::ALL.iter().map(|&cause| Self::SpanDropped { cause }));
+        all.extend(BatchResult::ALL.iter().map(|&result| Self::Batch { result }));
+        all.extend([Self::BaggageLimited, Self::Bypassed]);
+        all.extend(HostCall::ALL.iter().map(|&call| Self::HostError { call }));
+        all
+    }
 
     /// The counters that the passes under this configuration reach sooner or later; not the reasons of corruption and
     /// the errors of the host, most of which a healthy mesh never sees.

@@ -46,9 +46,11 @@ labels! {
 labels! {
     /// What the sampled flag that comes in is worth.
     pub enum Parent {
-        /// It decides (rule TP-38).
+        // Rule TP-38.
+        /// It decides.
         Respect = "respect",
-        /// It means nothing: every hop decides by its own probability (rule OT-12).
+        // Rule OT-12.
+        /// It means nothing: every hop decides by its own probability.
         Ignore = "ignore",
         /// A set flag stays; an unset one may be set by this hop's own probability.
         Raise = "raise",

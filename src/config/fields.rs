@@ -2,6 +2,8 @@
 
 mod spans;
 
+pub use spans::OtlpProtocol;
+
 use super::environment::{Environment, parse_header_name, parse_traceparent_name};
 use super::json::{Node, Object};
 use super::{Config, ConfigError, ParentId};
@@ -20,9 +22,13 @@ use crate::trust::{Cidr, Peer, Trust};
 type Done = Result<(), ConfigError>;
 
 labels! {
-    enum RawDirection {
+    /// Which way requests go.
+    pub enum DirectionWord {
+        /// Whichever Envoy's listener says.
         Auto = "auto",
+        /// Towards the workload.
         Inbound = "inbound",
+        /// Away from the workload.
         Outbound = "outbound",
     }
 }
@@ -209,9 +215,9 @@ fn header_match(node: Node) -> Result<HeaderMatch, ConfigError> {
 
 fn direction(node: Node) -> Result<Option<Direction>, ConfigError> {
     Ok(match node.word()? {
-        RawDirection::Auto => None,
-        RawDirection::Inbound => Some(Direction::Inbound),
-        RawDirection::Outbound => Some(Direction::Outbound),
+        DirectionWord::Auto => None,
+        DirectionWord::Inbound => Some(Direction::Inbound),
+        DirectionWord::Outbound => Some(Direction::Outbound),
     })
 }
 
@@ -239,8 +245,11 @@ fn correlation(node: Node) -> Result<Correlation, ConfigError> {
 }
 
 labels! {
-    enum TrustDefault {
+    /// Whether the context of those that no list names counts.
+    pub enum TrustDefault {
+        /// Everyone's counts.
         Trusted = "trusted",
+        /// Only that of `trusted` counts.
         Untrusted = "untrusted",
     }
 }

@@ -199,7 +199,8 @@ impl Format {
     }
 
     /// Whether it can be written, and not only read.
-    pub(crate) fn is_written(self) -> bool {
+    #[must_use]
+    pub fn is_written(self) -> bool {
         self.propagator().is_none_or(|propagator| propagator.inject.is_some())
     }
 

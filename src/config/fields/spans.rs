@@ -33,8 +33,11 @@ pub(super) fn export(node: Node, headers: Vec<(String, String)>) -> Result<Expor
 }
 
 labels! {
-    enum OtlpProtocol {
+    /// How OTLP is spoken.
+    pub enum OtlpProtocol {
+        /// Protobuf over HTTP, usually to port 4318.
         Http = "http/protobuf",
+        /// gRPC, usually to port 4317, with a cluster that speaks HTTP/2.
         Grpc = "grpc",
     }
 }
