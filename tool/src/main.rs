@@ -1,6 +1,7 @@
 //! `tracewarden`: what the filter makes of a configuration or of trace headers, without an Envoy.
 
 mod explain;
+mod reference;
 
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -10,6 +11,8 @@ use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 use serde_json::{Value, json};
 use tracewarden::config::{Config, Loaded};
+
+use crate::reference::Reference;
 
 /// What Tracewarden makes of a configuration or of trace headers, without an Envoy.
 ///
@@ -27,6 +30,8 @@ struct Arguments {
 #[derive(Subcommand)]
 enum Command {
     /// Validate a plugin's configuration exactly as the filter does, with the environment variables of this process.
+    ///
+    /// An editor says much of it while you type, with the JSON Schema that `tracewarden schema` prints.
     Check {
         /// The JSON that goes into `configuration` (Envoy) or `pluginConfig` (Istio); `-` is standard input.
         #[arg(default_value = "-")]
@@ -37,6 +42,13 @@ enum Command {
         /// A header as it is on the wire, such as 'traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'.
         #[arg(required = true, value_name = "NAME: VALUE", value_parser = header)]
         headers: Vec<(String, String)>,
+    },
+    /// Print the JSON Schema of a configuration, for editors and validators.
+    Schema,
+    /// Print a reference in Markdown: what is in `docs`, for this version.
+    Reference {
+        /// Of what.
+        of: Reference,
     },
     /// Print a script that completes this command in a shell.
     Completions {
@@ -50,6 +62,8 @@ fn main() -> ExitCode {
     let said = match command {
         Command::Check { file } => check(&file),
         Command::Explain { headers } => Ok(explain::explain(&headers)),
+        Command::Schema => return print(&reference::schema()),
+        Command::Reference { of } => return print(&of.text()),
         Command::Completions { shell } => {
             clap_complete::generate(shell, &mut Arguments::command(), "tracewarden", &mut io::stdout());
             return ExitCode::SUCCESS;
@@ -67,6 +81,12 @@ fn main() -> ExitCode {
             ExitCode::from(2)
         }
     }
+}
+
+/// Prints a whole document; a reader that has gone wants no more of it.
+fn print(text: &str) -> ExitCode {
+    let _ = io::stdout().write_all(text.as_bytes());
+    ExitCode::SUCCESS
 }
 
 /// What a command has found, for people and for programs.

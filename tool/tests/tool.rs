@@ -80,5 +80,6 @@ fn headers_of_any_format_are_explained() {
 #[test]
 fn help_and_completions_are_there() {
     assert!(run(&["--help"], "").1.contains("Exit status: 0 valid, 1 not valid, 2"));
+    assert!(run(&["check", "--help"], "").1.contains("tracewarden schema"));
     assert!(run(&["completions", "bash"], "").1.contains("_tracewarden"));
 }
