@@ -51,9 +51,10 @@ tool: ## build the command for people: target/release/tracewarden
 
 REFERENCE := $(CARGO) run --locked --quiet -p tracewarden-tool --
 .PHONY: reference
-reference: ## write the reference of the configuration anew, in docs
+reference: ## write the references of configuration and metrics anew, in docs
 	@cd docs && $(REFERENCE) schema >new && mv new configuration.schema.json
 	@cd docs && $(REFERENCE) reference configuration >new && mv new configuration.md
+	@cd docs && $(REFERENCE) reference metrics >new && mv new metrics.md
 
 test: build alerts manifests $(filter $(ENVOY_PRIVATE),$(ENVOY)) envoy-demo $(COLLECTOR_READY) $(INTEROP_READY) $(RELEASE_TOOLS) ## run every test, the real Envoy's and the vendors' among them
 	@ENVOY='$(abspath $(ENVOY))' PROMETHEUS='$(abspath $(PROMETHEUS))' INTEROP_PYTHON='$(INTEROP_PYTHON)' $(CARGO) test --locked --workspace

@@ -3,6 +3,7 @@
 mod configuration;
 mod environment;
 mod markdown;
+mod metrics;
 mod values;
 
 use clap::ValueEnum;
@@ -15,6 +16,8 @@ use schemars::transform::{RecursiveTransform, Transform};
 pub(crate) enum Reference {
     /// Every field of the configuration and every environment variable.
     Configuration,
+    /// Every metric, with its labels and their values.
+    Metrics,
 }
 
 impl Reference {
@@ -24,6 +27,12 @@ impl Reference {
             Self::Configuration => include_str!("reference/configuration.md")
                 .replace("{{fields}}\n", &markdown::write(described().as_value()))
                 .replace("{{variables}}\n", &environment::table()),
+            Self::Metrics => include_str!("reference/metrics.md")
+                .replace("{{overview}}\n", &metrics::overview())
+                .replace("{{cardinality}}\n", &metrics::cardinality())
+                .replace("{{tags}}\n", &metrics::tags())
+                .replace("{{istio}}\n", &metrics::istio_tags())
+                .replace("{{sections}}\n", &metrics::sections()),
         }
     }
 }

@@ -6,7 +6,8 @@ use std::fmt::Write;
 
 use serde_json::{Map, Value};
 
-use self::text::{folded, json};
+pub(super) use self::text::folded;
+use self::text::json;
 
 /// What a schema describes at its top, and each of its definitions in a section of its own, in the order in which a reader
 /// comes upon them.

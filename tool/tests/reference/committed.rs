@@ -8,6 +8,7 @@ fn the_documents_are_those_that_the_command_prints() {
     let rows: &[(&str, &[&str])] = &[
         ("docs/configuration.schema.json", &["schema"]),
         ("docs/configuration.md", &["reference", "configuration"]),
+        ("docs/metrics.md", &["reference", "metrics"]),
     ];
     for (path, arguments) in rows {
         let (committed, due) = (file(path), printed(arguments));

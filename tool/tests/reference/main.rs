@@ -8,6 +8,7 @@ mod document;
 mod environment;
 mod fields;
 mod generator;
+mod metrics;
 mod repository;
 mod schema;
 

@@ -10,7 +10,7 @@ use serde_json::ser::{Formatter, Serializer};
 const WIDTH: usize = 125;
 
 /// A paragraph in lines.
-pub(super) fn folded(paragraph: &str) -> String {
+pub(in crate::reference) fn folded(paragraph: &str) -> String {
     let mut lines = String::new();
     let mut width = 0;
     for word in paragraph.split(' ') {
