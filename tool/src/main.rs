@@ -1,7 +1,8 @@
-//! `tracewarden`: what the filter makes of a configuration or of trace headers, without an Envoy.
+//! `tracewarden`: what the filter makes of a configuration or of trace headers, without an Envoy; and what it has counted.
 
 mod explain;
 mod reference;
+mod report;
 
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -14,7 +15,7 @@ use tracewarden::config::{Config, Loaded};
 
 use crate::reference::Reference;
 
-/// What Tracewarden makes of a configuration or of trace headers, without an Envoy.
+/// What Tracewarden makes of a configuration or of trace headers, without an Envoy; and what it has counted.
 ///
 /// Exit status: 0 valid, 1 not valid, 2 the command is not understood or a file cannot be read.
 #[derive(Parser)]
@@ -43,6 +44,11 @@ enum Command {
         #[arg(required = true, value_name = "NAME: VALUE", value_parser = header)]
         headers: Vec<(String, String)>,
     },
+    /// Print where an Envoy's or a Prometheus' counters say that context is lost and corrupted, worst first, with the likely
+    /// cause and the mend.
+    ///
+    /// Exit status: 0 nothing wrong found, 1 something is lost or corrupt, 2 the counters could not be read or understood.
+    Report(report::Options),
     /// Print the JSON Schema of a configuration, for editors and validators.
     Schema,
     /// Print a reference in Markdown: what is in `docs`, for this version.
@@ -62,6 +68,7 @@ fn main() -> ExitCode {
     let said = match command {
         Command::Check { file } => check(&file),
         Command::Explain { headers } => Ok(explain::explain(&headers)),
+        Command::Report(options) => report::report(&options),
         Command::Schema => return print(&reference::schema()),
         Command::Reference { of } => return print(&of.text()),
         Command::Completions { shell } => {
@@ -73,7 +80,7 @@ fn main() -> ExitCode {
         Ok(Said { is_valid, lines, value }) => {
             let text = if json { format!("{value}\n") } else { lines };
             // A reader that has gone wants no more of it.
-            let _ = io::stdout().write_all(text.as_bytes());
+            let _ = anstream::stdout().write_all(text.as_bytes());
             if is_valid { ExitCode::SUCCESS } else { ExitCode::from(1) }
         }
         Err(problem) => {

@@ -81,5 +81,6 @@ fn headers_of_any_format_are_explained() {
 fn help_and_completions_are_there() {
     assert!(run(&["--help"], "").1.contains("Exit status: 0 valid, 1 not valid, 2"));
     assert!(run(&["check", "--help"], "").1.contains("tracewarden schema"));
-    assert!(run(&["completions", "bash"], "").1.contains("_tracewarden"));
+    let completions = run(&["completions", "bash"], "").1;
+    assert!(completions.contains("_tracewarden") && completions.contains("--token-file"), "{completions}");
 }

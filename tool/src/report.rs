@@ -1,0 +1,145 @@
+//! `tracewarden report`: where an Envoy's or a Prometheus' counters say that context is lost and corrupted.
+
+mod advice;
+mod envoy;
+mod findings;
+mod names;
+mod prometheus;
+mod reading;
+mod source;
+mod text;
+mod web;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use clap::Args;
+use serde_json::{Value, json};
+
+use crate::Said;
+use findings::{Finding, Summary};
+use reading::{Build, printable};
+use source::{Server, Source};
+
+/// Where to read, and what of it.
+#[derive(Args)]
+pub(crate) struct Options {
+    /// An Envoy's admin address such as http://127.0.0.1:9901, a Prometheus' such as https://prometheus.example.org/prefix,
+    /// or a file with an answer of one of them: of Envoy's /stats?format=json, or of a query for the counters themselves;
+    /// `-` is standard input.
+    #[arg(value_name = "URL|FILE")]
+    target: String,
+    /// What the server is; unless it is told, it is asked.
+    #[arg(long, value_name = "SERVER")]
+    from: Option<Server>,
+    /// Of a Prometheus: how far back to look [default: 1h].
+    #[arg(long, value_name = "TIME", value_parser = seconds)]
+    window: Option<u64>,
+    /// Of an Envoy: what is counted in that time from now on, instead of since its start.
+    #[arg(long = "for", value_name = "TIME", value_parser = seconds)]
+    period: Option<u64>,
+    /// Of a Prometheus: the labels that say whose Envoy it is, the most specific last [default: namespace,workload].
+    #[arg(long, value_name = "LABELS", value_delimiter = ',', value_parser = label)]
+    by: Vec<String>,
+    /// Of a Prometheus: only series with these labels, in PromQL such as 'namespace="shop",workload!~"test-.*"'.
+    #[arg(long = "match", value_name = "MATCHERS")]
+    matchers: Option<String>,
+    /// How many findings to print; JSON has all.
+    #[arg(long, value_name = "NUMBER", default_value_t = 10)]
+    top: usize,
+    /// How long an answer may take.
+    #[arg(long, value_name = "TIME", value_parser = seconds, default_value = "10s")]
+    timeout: u64,
+    /// A header to ask with, such as 'X-Scope-OrgID: shop'. Credentials come from TRACEWARDEN_AUTHORIZATION (the whole value of
+    /// `authorization`, such as `Basic …`) or --token-file.
+    #[arg(long = "header", value_name = "NAME: VALUE", value_parser = crate::header)]
+    headers: Vec<(String, String)>,
+    /// A file with a bearer token.
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+}
+
+/// Everything there is to tell.
+struct Report<'a> {
+    source: Source,
+    builds: Vec<&'a Build>,
+    summary: Vec<Summary>,
+    mended: BTreeMap<&'static str, u64>,
+    findings: Vec<Finding>,
+    notes: Vec<String>,
+}
+
+/// Reads, and tells what is wrong.
+pub(crate) fn report(options: &Options) -> Result<Said, String> {
+    let (source, reading) =
+        source::read(options).map_err(|problem| printable(&problem).collect::<String>())?;
+    let notes = reading.notes();
+    if reading.owners().is_empty() {
+        return Err(format!(
+            "{}: {}",
+            source.target,
+            [&[text::NOTHING.to_owned()], notes.as_slice()].concat().join(" ")
+        ));
+    }
+    let report = Report {
+        source,
+        builds: reading.builds.iter().collect(),
+        summary: findings::summaries(&reading),
+        mended: findings::mended(&reading),
+        findings: findings::findings(&reading),
+        notes,
+    };
+    Ok(Said {
+        is_valid: report.findings.is_empty(),
+        lines: text::lines(&report, options.top, text::width()),
+        value: report.value(),
+    })
+}
+
+impl Report<'_> {
+    /// docs/tool.md has its shape.
+    fn value(&self) -> Value {
+        let Self { source, builds, summary, mended, findings, notes } = self;
+        let findings: Vec<Value> = findings.iter().map(Finding::value).collect();
+        json!({
+            "source": source,
+            "builds": builds,
+            "summary": summary,
+            "mended": mended,
+            "findings": findings,
+            "notes": notes,
+        })
+    }
+}
+
+impl Finding {
+    fn value(&self) -> Value {
+        let Self { who, advice, labels, count, of } = self;
+        json!({
+            "kind": advice.kind,
+            "who": who.labels(),
+            "labels": labels,
+            "count": count,
+            "of": of,
+            "what": advice.what,
+            "cause": advice.cause,
+            "mend": advice.mend,
+            "runbook": advice.section.link(),
+        })
+    }
+}
+
+/// A time such as `90s` or `1h 30m`, in seconds.
+fn seconds(text: &str) -> Result<u64, String> {
+    let time = humantime::parse_duration(text).map_err(|error| error.to_string())?;
+    if time.as_secs() == 0 { Err("less than a second".to_owned()) } else { Ok(time.as_secs()) }
+}
+
+/// The name of a label.
+fn label(text: &str) -> Result<String, String> {
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    if text.is_empty() || !text.chars().all(is_name) || text.starts_with(|c: char| c.is_ascii_digit()) {
+        return Err(format!("{text:?} is not the name of a label"));
+    }
+    Ok(text.to_owned())
+}

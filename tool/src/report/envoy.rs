@@ -1,0 +1,64 @@
+//! What an Envoy's admin endpoint tells of its stats.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::names::{Names, split};
+use super::reading::{Reading, Who};
+use super::web::{Failure, Web};
+
+/// Whose requests no filter is to see: the admin endpoint's, and those of the trace health page in envoy/envoy.yaml.
+const WITHOUT_FILTER: &[&str] = &["admin", "report"];
+
+/// What is asked for.
+const FILTER: &str = r"tracewarden_|^http\..*downstream_rq_total$|^server\.uptime$";
+
+/// The answer to `/stats?format=json`; what else it has, such as histograms, is passed over.
+#[derive(Deserialize)]
+struct Stats {
+    stats: Vec<Stat>,
+}
+
+#[derive(Deserialize)]
+struct Stat {
+    #[serde(default)]
+    name: String,
+    #[serde(default)]
+    value: Value,
+}
+
+/// Asks an Envoy.
+pub(crate) fn ask(web: &Web, names: &Names) -> Result<Reading, Failure> {
+    let (status, body) = web.get("/stats", &[("format", "json"), ("filter", FILTER)])?;
+    if status != 200 {
+        return Err(Failure::Other(format!("/stats answered {status}")));
+    }
+    read(&body, names).map_err(|problem| Failure::Other(format!("/stats answered {problem}")))
+}
+
+/// Reads an answer.
+pub(crate) fn read(json: &[u8], names: &Names) -> Result<Reading, String> {
+    let answer: Stats = serde_json::from_slice(json).map_err(|error| format!("no stats in JSON: {error}"))?;
+    let mut reading = Reading::default();
+    reading.is_of_one = true;
+    let mut served = 0;
+    for Stat { name, value } in &answer.stats {
+        let Some(value) = value.as_u64() else { continue };
+        if name.contains("tracewarden_") {
+            let (metric, labels) = split(name.strip_prefix("wasmcustom.").unwrap_or(name));
+            reading.take(names, Who::new([], labels.get("listener")), &metric, &labels, value as f64);
+        } else if name == "server.uptime" {
+            reading.seconds = Some(value);
+        } else if is_served(name) {
+            served += value;
+        }
+    }
+    reading.take_served(Who::default(), served as f64);
+    Ok(reading)
+}
+
+/// Whether it counts requests that the filter should see.
+fn is_served(stat: &str) -> bool {
+    let prefix = stat.strip_prefix("http.").and_then(|rest| rest.strip_suffix("downstream_rq_total"));
+    prefix.is_some_and(|prefix| !WITHOUT_FILTER.contains(&prefix.trim_end_matches(['.', ';'])))
+}

@@ -1,0 +1,273 @@
+//! What a Prometheus, or what answers as one, has gathered.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::names::{Labels, Names};
+use super::reading::{Reading, Who, clean};
+use super::web::{Failure, Web};
+
+/// The labels that say whose Envoy it is, as the rules in envoy/prometheus expect them.
+pub(crate) const OWNERS: &[&str] = &["namespace", "workload"];
+
+/// The labels that every scrape has.
+const SCRAPE: &[&str] = &["job", "instance"];
+
+const SERVED: &str = "envoy_http_downstream_rq_total";
+const BUILD_INFO: &str = "tracewarden_build_info";
+const LISTENER: &str = "listener";
+
+const UNTAGGED: &str = "Some Envoys leave the labels in the names of their stats, and are not counted here: they need the \
+                        stats_tags of envoy/envoy.yaml, in Istio extraStatTags.";
+const UNNAMED: &str = "its series have no names; save the answer to a query such as \
+                       {__name__=~\"tracewarden_.+|envoy_http_downstream_rq_total\"}";
+
+/// What is to be read.
+pub(crate) struct Scope {
+    /// How far back, in seconds.
+    pub(crate) window: u64,
+    /// The labels that say whose Envoy it is; the last one is the most specific.
+    pub(crate) owners: Vec<String>,
+    /// More matchers of labels.
+    pub(crate) matchers: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    status: String,
+    #[serde(default)]
+    error: String,
+    warnings: Option<Vec<String>>,
+    data: Option<Data>,
+}
+
+#[derive(Deserialize)]
+struct Data {
+    #[serde(rename = "resultType")]
+    kind: String,
+    result: Value,
+}
+
+#[derive(Deserialize)]
+struct Series {
+    metric: Labels,
+    value: (Value, String),
+}
+
+/// Why an answer has no series.
+enum Refusal {
+    /// The server says so.
+    ByServer(String),
+    /// It is not what a Prometheus answers.
+    NotUnderstood(String),
+}
+
+/// Some of the series, and the labels by which they are summed.
+struct Group<'a> {
+    owners: Vec<&'a str>,
+    matchers: String,
+    window: u64,
+}
+
+/// A Prometheus, asked about one moment: what is scraped between two questions would make them disagree.
+struct Moment<'a> {
+    web: &'a Web,
+    seconds: String,
+}
+
+/// Asks a Prometheus.
+pub(crate) fn ask(web: &Web, names: &Names, scope: &Scope) -> Result<Reading, Failure> {
+    let mut reading = Reading::default();
+    reading.seconds = Some(scope.window);
+    let moment = Moment::last(web, &mut reading)?;
+    for group in [scope.named(), scope.unnamed()] {
+        let present = moment.query(&group.present(), &mut reading)?;
+        let metrics = names.metrics().filter(|_| !present.is_empty());
+        for (metric, labels) in metrics {
+            for series in moment.query(&group.counted(metric, labels), &mut reading)? {
+                reading.take(names, scope.who(&series.metric), metric, &series.metric, series.count());
+            }
+        }
+        for series in moment.query(&group.built(), &mut reading)? {
+            reading.take(names, Who::default(), BUILD_INFO, &series.metric, 1.0);
+        }
+        for series in moment.query(&group.served(), &mut reading)? {
+            reading.take_served(scope.who(&series.metric), series.count());
+        }
+        reading.loaded.extend(present.iter().map(|series| scope.who(&series.metric)));
+        if !moment.query(&group.untagged(), &mut reading)?.is_empty() {
+            reading.note(UNTAGGED.to_owned());
+        }
+    }
+    scope.note_unnamed(&mut reading);
+    Ok(reading)
+}
+
+/// Reads an answer that somebody saved: counters as they were, since each Envoy's start.
+pub(crate) fn read(json: &[u8], names: &Names, scope: &Scope) -> Result<Reading, String> {
+    let mut reading = Reading::default();
+    let saved = vector(json, &mut reading).map_err(|refusal| match refusal {
+        Refusal::ByServer(problem) => format!("it says: {problem}"),
+        Refusal::NotUnderstood(problem) => problem,
+    })?;
+    for series in saved {
+        let metric = series.metric.get("__name__").ok_or(UNNAMED)?;
+        if metric == SERVED {
+            let of_admin =
+                series.metric.get("envoy_http_conn_manager_prefix").is_some_and(|prefix| prefix == "admin");
+            let count = if of_admin { 0.0 } else { series.count() };
+            reading.take_served(scope.who(&series.metric).owner(), count);
+        } else {
+            reading.take(names, scope.who(&series.metric), metric, &series.metric, series.count());
+        }
+    }
+    scope.note_unnamed(&mut reading);
+    Ok(reading)
+}
+
+impl Scope {
+    /// Refuses labels that the filter has itself.
+    pub(crate) fn new(
+        window: u64,
+        owners: Vec<String>,
+        matchers: Option<String>,
+        names: &Names,
+    ) -> Result<Self, String> {
+        let ours =
+            |label: &String| label == LISTENER || names.metrics().any(|(_, labels)| labels.contains(label));
+        match owners.iter().find(|label| ours(label)) {
+            Some(label) => Err(format!("--by {label}: that is a label of Tracewarden's own")),
+            None => Ok(Self { window, owners, matchers }),
+        }
+    }
+
+    /// The label without which a series does not say whose it is.
+    fn workload(&self) -> &str {
+        self.owners.last().map_or("workload", String::as_str)
+    }
+
+    fn named(&self) -> Group<'_> {
+        self.group(self.owners.iter().map(String::as_str).collect(), "!=")
+    }
+
+    fn unnamed(&self) -> Group<'_> {
+        self.group(SCRAPE.to_vec(), "=")
+    }
+
+    fn group<'a>(&'a self, owners: Vec<&'a str>, comparison: &str) -> Group<'a> {
+        let matcher = format!("{}{comparison}\"\"", self.workload());
+        let matchers =
+            [Some(matcher), self.matchers.clone()].into_iter().flatten().collect::<Vec<_>>().join(",");
+        Group { owners, matchers, window: self.window }
+    }
+
+    fn who(&self, labels: &Labels) -> Who {
+        let is_named = labels.contains_key(self.workload());
+        let owners = if is_named { self.named().owners } else { SCRAPE.to_vec() };
+        Who::new(owners.into_iter().map(|label| (label, labels.get(label))), labels.get(LISTENER))
+    }
+
+    fn note_unnamed(&self, reading: &mut Reading) {
+        let is_unnamed = |who: &Who| !who.labels().contains_key(self.workload());
+        if reading.loaded.iter().any(is_unnamed) {
+            reading.note(format!(
+                "Some series have no label {}, and are told by {}: give the scrape that label (docs/runbook.md), or name \
+                 yours by --by.",
+                self.workload(),
+                SCRAPE.join(" and "),
+            ));
+        }
+    }
+}
+
+impl Group<'_> {
+    /// Whose Envoy has had counters of Tracewarden.
+    fn present(&self) -> String {
+        let Self { matchers, window, .. } = self;
+        let of = |metric: &str| format!("present_over_time({metric}{{{matchers}}}[{window}s])");
+        format!(
+            "group by ({}) ({} or {})",
+            self.owners.join(","),
+            of("tracewarden_requests_total"),
+            of("tracewarden_bypassed_total")
+        )
+    }
+
+    fn counted(&self, metric: &str, labels: &[String]) -> String {
+        let by = self.owners.iter().copied().chain([LISTENER]).chain(labels.iter().map(String::as_str));
+        self.increase(metric, &self.matchers, by)
+    }
+
+    /// Envoy's own count, without its admin endpoint.
+    fn served(&self) -> String {
+        let matchers = format!("envoy_http_conn_manager_prefix!=\"admin\",{}", self.matchers);
+        self.increase(SERVED, &matchers, self.owners.iter().copied())
+    }
+
+    /// A series that begins within the window counts as a whole: `increase` does not see its first step, and a reason of
+    /// corruption begins with the first that occurs.
+    fn increase<'a>(&self, metric: &str, matchers: &str, by: impl Iterator<Item = &'a str>) -> String {
+        let (by, window) = (by.collect::<Vec<_>>().join(","), self.window);
+        let series = format!("{metric}{{{matchers}}}");
+        format!(
+            "sum by ({by}) (({series} unless present_over_time({series}[{window}s] offset {window}s)) \
+             or increase({series}[{window}s])) > 0"
+        )
+    }
+
+    fn built(&self) -> String {
+        format!("group by (version,revision) ({BUILD_INFO}{{{}}})", self.matchers)
+    }
+
+    /// Counters whose labels Envoy has left in their names.
+    fn untagged(&self) -> String {
+        format!("group ({{__name__=~\".+_tracewarden_requests_total\",{}}})", self.matchers)
+    }
+}
+
+impl Series {
+    fn count(&self) -> f64 {
+        self.value.1.parse().ok().filter(|count: &f64| count.is_finite() && *count > 0.0).unwrap_or(0.0)
+    }
+}
+
+impl<'a> Moment<'a> {
+    /// The last full second by its own clock; what began to be scraped in the one before is there by now.
+    fn last(web: &'a Web, reading: &mut Reading) -> Result<Self, Failure> {
+        let now = query(web, &[("query", "vector(time())")], reading)?;
+        let now = now.first().map_or(0.0, Series::count);
+        Ok(Self { web, seconds: (now.floor() - 1.0).to_string() })
+    }
+
+    fn query(&self, text: &str, reading: &mut Reading) -> Result<Vec<Series>, Failure> {
+        query(self.web, &[("query", text), ("time", &self.seconds)], reading)
+    }
+}
+
+fn query(web: &Web, parameters: &[(&str, &str)], reading: &mut Reading) -> Result<Vec<Series>, Failure> {
+    let (status, body) = web.get("/api/v1/query", parameters)?;
+    match vector(&body, reading) {
+        Ok(series) => Ok(series),
+        Err(Refusal::ByServer(problem)) => {
+            Err(Failure::Final(format!("{}/api/v1/query answered {status}: {problem}", web.base())))
+        }
+        Err(Refusal::NotUnderstood(problem)) => {
+            Err(Failure::Other(format!("/api/v1/query answered {status}, {problem}")))
+        }
+    }
+}
+
+/// Reads the answer to a query.
+fn vector(json: &[u8], reading: &mut Reading) -> Result<Vec<Series>, Refusal> {
+    let answer: Answer = serde_json::from_slice(json)
+        .map_err(|error| Refusal::NotUnderstood(format!("no answer of a Prometheus: {error}")))?;
+    for warning in answer.warnings.iter().flatten() {
+        reading.note(format!("Prometheus warns: {}", clean(warning)));
+    }
+    if answer.status == "error" {
+        return Err(Refusal::ByServer(answer.error));
+    }
+    let data = answer.data.filter(|data| answer.status == "success" && data.kind == "vector");
+    let series = data.and_then(|data| Vec::deserialize(data.result).ok());
+    series.ok_or_else(|| Refusal::NotUnderstood("no instant vector of a Prometheus".to_owned()))
+}

@@ -1,0 +1,188 @@
+//! What was read, whoever told it: counters by whose they are.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::Serialize;
+use tracewarden::metrics::Counter;
+
+use super::names::{Labels, Names};
+
+/// The longest value of a label that is shown.
+const MAX_VALUE: usize = 120;
+
+/// Whose counters they are: labels of the scrape, and the listener that the filter was told.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Who {
+    owner: Vec<(String, String)>,
+    listener: Option<String>,
+}
+
+/// The version and the revision of a filter that runs.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub(crate) struct Build {
+    pub(crate) version: String,
+    pub(crate) revision: String,
+}
+
+/// One row of the counters.
+#[derive(Clone, Copy)]
+pub(crate) struct Row<'a> {
+    pub(crate) who: &'a Who,
+    pub(crate) counter: Counter,
+    pub(crate) count: u64,
+}
+
+/// Everything that was read.
+#[derive(Default)]
+pub(crate) struct Reading {
+    counts: BTreeMap<(Who, usize), (Counter, f64)>,
+    /// The requests that Envoy itself counted.
+    served: BTreeMap<Who, f64>,
+    /// Whose Envoy has counters of Tracewarden.
+    pub(crate) loaded: BTreeSet<Who>,
+    pub(crate) builds: BTreeSet<Build>,
+    /// Metrics that this version does not know.
+    strange: BTreeSet<String>,
+    notes: Vec<String>,
+    /// The time that the counts are of, where it is known.
+    pub(crate) seconds: Option<u64>,
+    /// Whether one Envoy was asked, and not whoever knows many.
+    pub(crate) is_of_one: bool,
+}
+
+impl Build {
+    /// The version, and as much of the revision as git shows.
+    pub(crate) fn name(&self) -> String {
+        let Self { version, revision } = self;
+        let (hash, dirty) =
+            revision.split_once('-').map_or((revision.as_str(), ""), |(hash, _)| (hash, ", dirty"));
+        format!("{version} ({}{dirty})", hash.get(..12).unwrap_or(hash))
+    }
+}
+
+impl Who {
+    /// Labels and values as they came; those that are missing are left out.
+    pub(crate) fn new<'a>(
+        owner: impl IntoIterator<Item = (&'a str, Option<&'a String>)>,
+        listener: Option<&String>,
+    ) -> Self {
+        let owner = owner.into_iter().filter_map(|(label, value)| Some((label.to_owned(), clean(value?))));
+        Self { owner: owner.collect(), listener: listener.map(|name| clean(name)) }
+    }
+
+    /// The same, whichever the listener.
+    pub(crate) fn owner(&self) -> Self {
+        Self { owner: self.owner.clone(), listener: None }
+    }
+
+    pub(crate) fn name(&self) -> String {
+        let values: Vec<&str> = self.owner.iter().map(|(_, value)| value.as_str()).collect();
+        let parts = [values.join("/"), self.listener.clone().unwrap_or_default()];
+        let name = parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ");
+        if name.is_empty() { "this Envoy".to_owned() } else { name }
+    }
+
+    pub(crate) fn labels(&self) -> Labels {
+        let listener = self.listener.iter().map(|name| ("listener".to_owned(), name.clone()));
+        self.owner.iter().cloned().chain(listener).collect()
+    }
+}
+
+impl Reading {
+    /// Takes a series of Tracewarden's.
+    pub(crate) fn take(&mut self, names: &Names, who: Who, metric: &str, labels: &Labels, value: f64) {
+        let text = |label: &str| labels.get(label).map(|value| clean(value)).unwrap_or_default();
+        if metric == "tracewarden_build_info" {
+            self.builds.insert(Build { version: text("version"), revision: text("revision") });
+        } else if let Some(counter) = names.counter(metric, labels) {
+            self.loaded.insert(who.owner());
+            self.counts.entry((who, counter.index())).or_insert((counter, 0.0)).1 += value;
+        } else if metric.ends_with("_total") && value > 0.0 {
+            self.strange.insert(clean(metric));
+        }
+    }
+
+    /// Takes requests that Envoy itself counted.
+    pub(crate) fn take_served(&mut self, who: Who, count: f64) {
+        *self.served.entry(who).or_default() += count;
+    }
+
+    /// How many requests Envoy itself counted.
+    pub(crate) fn served(&self, who: &Who) -> u64 {
+        self.served.get(who).map_or(0, |count| count.round() as u64)
+    }
+
+    /// Whose Envoys there are, with Tracewarden or without.
+    pub(crate) fn owners(&self) -> BTreeSet<&Who> {
+        self.loaded.iter().chain(self.served.keys()).collect()
+    }
+
+    /// Takes away what was there so many seconds before. What counts less than before has started anew.
+    pub(crate) fn since(mut self, before: &Self, seconds: u64) -> Self {
+        self.seconds = Some(seconds);
+        let step = |now: f64, before: f64| if now < before { now } else { now - before };
+        for (key, (_, count)) in &mut self.counts {
+            *count = step(*count, before.counts.get(key).map_or(0.0, |(_, count)| *count));
+        }
+        for (who, count) in &mut self.served {
+            *count = step(*count, before.served.get(who).copied().unwrap_or(0.0));
+        }
+        self
+    }
+
+    /// Keeps what the reader should know, once.
+    pub(crate) fn note(&mut self, note: String) {
+        if !self.notes.contains(&note) {
+            self.notes.push(note);
+        }
+    }
+
+    /// Every counter that is above zero; what was extrapolated is no whole number.
+    pub(crate) fn rows(&self) -> impl Iterator<Item = Row<'_>> {
+        self.rows_from(&Who::default())
+    }
+
+    /// Those of one listener, where they say so.
+    pub(crate) fn rows_at<'a>(&'a self, who: &Who) -> impl Iterator<Item = Row<'a>> {
+        self.rows_from(who).take_while(move |row| row.who == who)
+    }
+
+    /// Those of all listeners of one Envoy, or of one workload's.
+    pub(crate) fn rows_of<'a>(&'a self, who: &Who) -> impl Iterator<Item = Row<'a>> {
+        self.rows_from(&who.owner()).take_while(move |row| row.who.owner == who.owner)
+    }
+
+    fn rows_from<'a>(&'a self, who: &Who) -> impl Iterator<Item = Row<'a>> + use<'a> {
+        let rows = self.counts.range((who.clone(), 0)..);
+        let rows =
+            rows.map(|((who, _), &(counter, count))| Row { who, counter, count: count.round() as u64 });
+        rows.filter(|row| row.count > 0)
+    }
+
+    pub(crate) fn notes(&self) -> Vec<String> {
+        let strange = (!self.strange.is_empty()).then(|| {
+            let names: Vec<&str> = self.strange.iter().map(String::as_str).collect();
+            format!("Not understood by this version of the command: {}.", names.join(", "))
+        });
+        self.notes.iter().cloned().chain(strange).collect()
+    }
+}
+
+/// A text of others as it can go to a terminal: no control characters, nothing invisible or that turns the direction of
+/// writing.
+pub(crate) fn printable(text: &str) -> impl Iterator<Item = char> {
+    text.chars().filter(|c| {
+        !c.is_control()
+            && !matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
+    })
+}
+
+/// The same, and not without end.
+pub(crate) fn clean(text: &str) -> String {
+    let mut shown: String = printable(text).take(MAX_VALUE + 1).collect();
+    if shown.chars().count() > MAX_VALUE {
+        shown.pop();
+        shown.push('…');
+    }
+    shown
+}

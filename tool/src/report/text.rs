@@ -1,0 +1,188 @@
+//! A report for people.
+
+use std::fmt::Write;
+use std::time::Duration;
+
+use anstyle::{AnsiColor, Style};
+use humantime::format_duration;
+use tracewarden::metrics::Verdict;
+
+use super::Report;
+use super::advice::Rank;
+use super::findings::{Finding, Summary};
+use super::source::{Server, Since, Source};
+
+/// What there is to say of a Prometheus that knows nothing.
+pub(super) const NOTHING: &str = "it has no series of Tracewarden, nor of any Envoy. Is Envoy's /stats/prometheus scraped, \
+                                  and does --match leave it in?";
+
+/// The widest that lines become, however wide the terminal.
+const MAX_WIDTH: usize = 100;
+/// Of fewer than so many requests no share is told.
+const FEW: u64 = 100;
+
+const PLAIN: Style = Style::new();
+const BOLD: Style = Style::new().bold();
+const DIM: Style = Style::new().dimmed();
+const RED: Style = AnsiColor::Red.on_default().bold();
+const YELLOW: Style = AnsiColor::Yellow.on_default().bold();
+const GREEN: Style = AnsiColor::Green.on_default().bold();
+
+/// How wide lines may be: the terminal, within reason.
+pub(super) fn width() -> usize {
+    textwrap::termwidth().min(MAX_WIDTH)
+}
+
+/// The report, with at most `top` findings, in lines of that width.
+pub(super) fn lines(report: &Report<'_>, top: usize, width: usize) -> String {
+    let mut out = String::new();
+    paragraph(&mut out, width, "", PLAIN, &heading(&report.source));
+    let builds: Vec<String> = report.builds.iter().map(|build| build.name()).collect();
+    if !builds.is_empty() {
+        paragraph(&mut out, width, "", PLAIN, &format!("Tracewarden {}", builds.join(", ")));
+    }
+    out.push('\n');
+    summary(&mut out, report);
+    for (number, finding) in report.findings.iter().take(top).enumerate() {
+        entry(&mut out, width, number + 1, finding);
+    }
+    let more = report.findings.len().saturating_sub(top);
+    if more > 0 {
+        let _ = writeln!(out, "\nand {more} more: --top {} prints all", report.findings.len());
+    }
+    if report.findings.is_empty() {
+        let said = if report.summary.is_empty() {
+            format!("{YELLOW}Tracewarden has counted no request.{YELLOW:#}")
+        } else {
+            format!("{GREEN}Nothing is lost or corrupt.{GREEN:#}")
+        };
+        let _ = writeln!(out, "\n{said}");
+    }
+    for note in &report.notes {
+        out.push('\n');
+        paragraph(&mut out, width, "note: ", PLAIN, note);
+    }
+    out
+}
+
+/// What was read.
+fn heading(source: &Source) -> String {
+    let Source { kind, target, since, seconds } = source;
+    let time = seconds.map(|seconds| format_duration(Duration::from_secs(seconds)).to_string());
+    let what = match kind {
+        Server::Envoy => "Envoy",
+        Server::Prometheus => "Prometheus",
+    };
+    let when = match (since, time) {
+        (Since::Window, time) => format!("in the last {}", time.unwrap_or_default()),
+        (Since::Start, Some(time)) => format!("in the {time} since its start"),
+        (Since::Start, None) => "since Envoy's start".to_owned(),
+    };
+    format!("{what} at {target}, {when}")
+}
+
+/// One line for each role, mode and direction.
+fn summary(out: &mut String, report: &Report<'_>) {
+    let name = |summary: &Summary| format!("{}, {}, {}", summary.role, summary.mode, summary.direction);
+    let column = report.summary.iter().map(|summary| name(summary).len()).max().unwrap_or(0);
+    for summary in &report.summary {
+        let _ = writeln!(out, "{:<column$}  {}", name(summary), told(summary));
+    }
+    let mended: Vec<String> =
+        report.mended.iter().map(|(by, count)| format!("{} by {by}", number(*count))).collect();
+    if !mended.is_empty() {
+        let _ = writeln!(out, "{:<column$}  {}", "mended", mended.join(", "));
+    }
+}
+
+fn told(summary: &Summary) -> String {
+    let others: Vec<String> = Verdict::ALL
+        .iter()
+        .filter(|context| **context != Verdict::Continued || summary.due.is_none())
+        .map(|context| (context.label(), summary.requests(*context)))
+        .filter(|(_, count)| *count > 0)
+        .map(|(label, count)| format!("{} {label}", number(count)))
+        .collect();
+    let begin = match summary.due {
+        Some(0) => "no context was due".to_owned(),
+        Some(due) => {
+            let whole = summary.requests(Verdict::Continued);
+            let style = if whole == due { GREEN } else { RED };
+            format!(
+                "{style}{} of {} contexts whole{style:#}{}",
+                number(whole),
+                number(due),
+                share(whole, due)
+            )
+        }
+        None => "nothing due".to_owned(),
+    };
+    if others.is_empty() { begin } else { format!("{begin}: {}", others.join(", ")) }
+}
+
+/// One finding.
+fn entry(out: &mut String, width: usize, place: usize, finding: &Finding) {
+    let Finding { who, advice, .. } = finding;
+    let style = match advice.rank {
+        Rank::Blind | Rank::Broken => RED,
+        Rank::Beside => YELLOW,
+    };
+    let begin = format!("{place}. ");
+    let indent = " ".repeat(begin.len());
+    out.push('\n');
+    paragraph(out, width, &begin, style, &format!("{}: {}", who.name(), advice.what));
+    let _ = writeln!(out, "{indent}{}", amount(finding));
+    for (label, text) in
+        [("cause", advice.cause.as_str()), ("mend", &advice.mend), ("see", advice.section.link())]
+    {
+        paragraph(out, width, &format!("{indent}{label:<7}"), PLAIN, text);
+    }
+}
+
+/// How much it is, and of what.
+fn amount(finding: &Finding) -> String {
+    let Finding { advice, labels, count, of, .. } = finding;
+    let much = match of {
+        Some(of) => {
+            format!("{} of {} {}{}", number(*count), number(*of), advice.unit.word(*of), share(*count, *of))
+        }
+        None => format!("{} {}", number(*count), advice.unit.word(*count)),
+    };
+    let shown = ["direction", "mode", "header", "reason", "cause"].into_iter();
+    let shown: Vec<&str> = shown.filter_map(|label| labels.get(label).map(String::as_str)).collect();
+    let shown = if shown.is_empty() { String::new() } else { format!(" ({})", shown.join(", ")) };
+    format!("{BOLD}{much}{BOLD:#}{shown}")
+}
+
+/// A text in lines, behind a label.
+fn paragraph(out: &mut String, width: usize, label: &str, style: Style, text: &str) {
+    let mut label = label.to_owned();
+    for line in textwrap::wrap(text, width.saturating_sub(label.len()).max(1)) {
+        let _ = writeln!(out, "{DIM}{label}{DIM:#}{style}{line}{style:#}");
+        label = " ".repeat(label.len());
+    }
+}
+
+/// A share of enough to speak of one; never rounded up to all or down to nothing.
+fn share(part: u64, whole: u64) -> String {
+    if whole < FEW || part == 0 {
+        return String::new();
+    }
+    match part * 1000 / whole {
+        0 => ", less than 0.1 %".to_owned(),
+        permille => format!(", {}.{} %", permille / 10, permille % 10),
+    }
+}
+
+/// A number with commas between its thousands.
+fn number(number: u64) -> String {
+    let digits = number.to_string();
+    let mut out = String::new();
+    for (place, digit) in digits.chars().enumerate() {
+        if place > 0 && (digits.len() - place).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}

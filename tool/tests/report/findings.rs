@@ -1,0 +1,290 @@
+//! What counters are taken for, how much of it there is, and in which order it is told.
+
+use std::collections::BTreeSet;
+
+use serde_json::Value;
+use tracewarden::metrics::Counter;
+
+use crate::support::{Said, Server, report, requests, stats_json};
+
+const CORRUPT: &str =
+    "direction=.=outbound;.;header=.=traceparent;.;reason=.=upper_case;.;tracewarden_corrupt_total";
+const SERVED: &str = "http.mesh.downstream_rq_total";
+
+type Stat<'a> = (&'a str, u64);
+/// A finding: its kind, its count, and of how many it is.
+type Expected<'a> = (&'a str, u64, Option<u64>);
+
+fn internal(direction: &str, context: &str) -> String {
+    requests("", direction, "internal", "enforce", context)
+}
+
+fn of_envoy(stats: &[(&str, u64)], arguments: &[&str]) -> Said {
+    let envoy = Server::envoy(stats);
+    report(&[&[envoy.url().as_str()], arguments].concat())
+}
+
+/// Each finding as its kind, its count and of how many it is.
+fn told(said: &Said) -> Vec<(String, u64, Option<u64>)> {
+    let value = said.value();
+    let findings = value["findings"].as_array().expect("findings");
+    let of = |finding: &Value| {
+        let kind = finding["kind"].as_str().expect("a kind").to_owned();
+        (kind, finding["count"].as_u64().expect("a count"), finding["of"].as_u64())
+    };
+    findings.iter().map(of).collect()
+}
+
+#[test]
+fn each_counter_that_should_be_zero_is_a_finding() {
+    let [inbound, outbound] = ["inbound", "outbound"].map(|way| internal(way, "continued"));
+    let lost = |way: &str| internal(way, "lost");
+    let observed = requests("", "inbound", "internal", "observe", "continued");
+    let at_edge = |context: &str| requests("", "inbound", "edge", "enforce", context);
+    let rows: &[(&str, &[Stat<'_>], &[Expected<'_>])] = &[
+        ("nothing is wrong", &[(&inbound, 9)], &[]),
+        ("nothing has happened", &[(&inbound, 0)], &[]),
+        ("its callers lose", &[(&inbound, 9), (&lost("inbound"), 3)], &[("lost_by_caller", 3, Some(12))]),
+        (
+            "the application loses what it receives",
+            &[(&inbound, 9), (&outbound, 1), (&lost("outbound"), 3)],
+            &[("lost_by_application", 3, Some(4))],
+        ),
+        ("jobs never had one", &[(&outbound, 1), (&lost("outbound"), 3)], &[("lost_by_jobs", 3, Some(4))]),
+        (
+            "what is observed does not make a job an application",
+            &[(&observed, 9), (&lost("outbound"), 3)],
+            &[("lost_by_jobs", 3, Some(3))],
+        ),
+        (
+            "an observed application is one as well",
+            &[(&observed, 9), (&requests("", "outbound", "internal", "observe", "lost"), 3)],
+            &[("lost_by_application", 3, Some(3))],
+        ),
+        ("whose loss it is, Envoy does not say", &[(&lost("unspecified"), 2)], &[("lost", 2, Some(2))]),
+        (
+            "what is excluded, started or restarted was not due",
+            &[
+                (&lost("inbound"), 1),
+                (&internal("inbound", "excluded"), 5),
+                (&internal("inbound", "restarted"), 5),
+                (&internal("inbound", "started"), 5),
+            ],
+            &[("lost_by_caller", 1, Some(1))],
+        ),
+        (
+            "modes are not mixed",
+            &[(&observed, 9), (&lost("inbound"), 1), (&inbound, 1)],
+            &[("lost_by_caller", 1, Some(2))],
+        ),
+        (
+            "corruption is told by its reason",
+            &[(&outbound, 3), (&internal("outbound", "corrupt"), 2), (CORRUPT, 2)],
+            &[("corrupt", 2, Some(5))],
+        ),
+        (
+            "corruption has no mode, so two modes have no share",
+            &[
+                (&internal("outbound", "corrupt"), 2),
+                (&requests("", "outbound", "internal", "observe", "continued"), 9),
+                (CORRUPT, 2),
+            ],
+            &[("corrupt", 2, None)],
+        ),
+        (
+            "corruption without its reason is still told",
+            &[(&outbound, 3), (&internal("outbound", "corrupt"), 2)],
+            &[("corrupt", 2, Some(5))],
+        ),
+        ("a reason alone says enough", &[(CORRUPT, 2)], &[("corrupt", 2, None)]),
+        (
+            "the edge's outsiders are not the mesh",
+            &[
+                (&at_edge("corrupt"), 5),
+                ("direction=.=inbound;.;header=.=b3;.;reason=.=shape;.;tracewarden_corrupt_total", 5),
+                (&at_edge("started"), 5),
+            ],
+            &[],
+        ),
+        (
+            "a trace of its own",
+            &[(&outbound, 3), (&internal("outbound", "unlinked"), 1)],
+            &[("unlinked", 1, Some(4))],
+        ),
+        (
+            "two formats, two traces",
+            &[(&inbound, 9), ("used=.=tracecontext;.;other=.=b3;.;tracewarden_conflicts_total", 4)],
+            &[("conflict", 4, None)],
+        ),
+        (
+            "responses that disagree, of those that tell",
+            &[
+                ("context=.=mismatch;.;tracewarden_responses_total", 2),
+                ("context=.=match;.;tracewarden_responses_total", 3),
+                ("context=.=absent;.;tracewarden_responses_total", 50),
+                ("context=.=corrupt;.;tracewarden_responses_total", 1),
+            ],
+            &[("response_mismatch", 2, Some(6)), ("response_corrupt", 1, Some(6))],
+        ),
+        (
+            "spans that are gone",
+            &[
+                ("cause=.=queue_full;.;tracewarden_spans_dropped_total", 7),
+                ("tracewarden_spans_recorded_total", 10),
+                ("result=.=exported;.;tracewarden_export_batches_total", 1),
+            ],
+            &[("spans_dropped", 7, Some(10))],
+        ),
+        (
+            "spans that were recorded before have no share",
+            &[
+                ("cause=.=shutdown;.;tracewarden_spans_dropped_total", 7),
+                ("tracewarden_spans_recorded_total", 3),
+            ],
+            &[("spans_dropped", 7, None)],
+        ),
+        (
+            "uploads of which none arrives",
+            &[
+                ("result=.=retried;.;tracewarden_export_batches_total", 4),
+                ("result=.=gave_up;.;tracewarden_export_batches_total", 1),
+                ("result=.=exported;.;tracewarden_export_batches_total", 0),
+            ],
+            &[("collector_unreachable", 5, Some(5))],
+        ),
+        (
+            "what Envoy refuses",
+            &[("call=.=get_property;.;tracewarden_host_errors_total", 3)],
+            &[("host_errors", 3, None)],
+        ),
+        (
+            "a bad configuration",
+            &[("tracewarden_bypassed_total", 300), (SERVED, 300)],
+            &[("bypassed", 300, None)],
+        ),
+        ("a filter that has stopped", &[(&inbound, 30), (SERVED, 300)], &[("not_running", 270, Some(300))]),
+        ("a filter on some listeners", &[(&inbound, 31), (SERVED, 300)], &[]),
+        ("few requests say nothing", &[(&inbound, 0), (SERVED, 19)], &[]),
+        ("20 requests in a day say nothing", &[(&inbound, 0), (SERVED, 20), ("server.uptime", 86_400)], &[]),
+        ("no filter at all", &[(SERVED, 2)], &[("not_running", 2, Some(2))]),
+        ("no filter and no request", &[], &[("not_running", 0, Some(0))]),
+        (
+            "who asks Envoy itself is not served",
+            &[
+                (&inbound, 1),
+                ("http.admin.downstream_rq_total", 900),
+                ("http.report.downstream_rq_total", 900),
+            ],
+            &[],
+        ),
+    ];
+    for (name, stats, expected) in rows {
+        let said = of_envoy(stats, &["--json"]);
+        let expected: Vec<_> =
+            expected.iter().map(|(kind, count, of)| ((*kind).to_owned(), *count, *of)).collect();
+        assert_eq!(told(&said), expected, "{name}");
+        assert_eq!(said.code, Some(i32::from(!expected.is_empty())), "{name}: {said:?}");
+    }
+}
+
+#[test]
+fn the_worst_is_told_first() {
+    let stats = [
+        ("cause=.=gave_up;.;tracewarden_spans_dropped_total", 9000),
+        ("direction=.=inbound;.;header=.=tracestate;.;reason=.=key;.;tracewarden_corrupt_total", 8000),
+        ("direction=.=inbound;.;header=.=traceparent;.;reason=.=repeated;.;tracewarden_corrupt_total", 40),
+        (&internal("inbound", "continued"), 9000),
+        (&internal("inbound", "lost"), 30),
+        (&internal("outbound", "lost"), 50),
+        ("tracewarden_bypassed_total", 1),
+    ];
+    let kinds: Vec<String> =
+        told(&of_envoy(&stats, &["--json"])).into_iter().map(|(kind, ..)| kind).collect();
+    // Blind first, then what breaks traces by how often it does, then what is missing beside them.
+    let order = ["bypassed", "lost_by_application", "corrupt", "lost_by_caller", "spans_dropped", "corrupt"];
+    assert_eq!(kinds, order);
+}
+
+#[test]
+fn listeners_are_told_apart_and_share_what_their_workload_receives() {
+    let stats = [
+        (requests("in", "inbound", "internal", "enforce", "continued"), 100),
+        (requests("a_out", "outbound", "internal", "enforce", "continued"), 10),
+        (requests("a_out", "outbound", "internal", "enforce", "lost"), 2),
+        (requests("b_out", "outbound", "internal", "enforce", "lost"), 3),
+    ];
+    let stats: Vec<(&str, u64)> = stats.iter().map(|(stat, count)| (stat.as_str(), *count)).collect();
+    let said = of_envoy(&stats, &["--json"]);
+    let lost = |count, of| ("lost_by_application".to_owned(), count, Some(of));
+    assert_eq!(told(&said), [lost(3, 3), lost(2, 12)]);
+    let value = said.value();
+    assert_eq!(value.pointer("/findings/0/who/listener"), Some(&"b_out".into()));
+    assert_eq!(value.pointer("/findings/1/who/listener"), Some(&"a_out".into()));
+    assert_eq!(value.pointer("/findings/1/labels/direction"), Some(&"outbound".into()));
+    let outbound = &value["summary"][1];
+    assert_eq!((&outbound["due"], &outbound["requests"]["lost"]), (&15.into(), &5.into()));
+}
+
+#[test]
+fn every_counter_of_the_filter_is_understood_and_every_reason_has_a_text() {
+    let names: Vec<String> = Counter::every().iter().map(Counter::to_string).collect();
+    let stats: Vec<(&str, u64)> = names.iter().map(|name| (name.as_str(), 1)).collect();
+    let value = of_envoy(&stats, &["--json"]).value();
+    assert_eq!(value["notes"], serde_json::json!([]));
+    let runbook = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/runbook.md"))
+        .expect("the runbook");
+    let sections = runbook.lines().filter_map(|line| line.strip_prefix("## "));
+    let sections: BTreeSet<String> = sections.map(|title| title.to_lowercase().replace(' ', "-")).collect();
+    let findings = value["findings"].as_array().expect("findings");
+    for finding in findings {
+        for field in ["what", "cause", "mend"] {
+            assert!(finding[field].as_str().is_some_and(|text| text.len() > 20), "{field} of {finding}");
+        }
+        let section = finding["runbook"].as_str().and_then(|link| link.strip_prefix("docs/runbook.md#"));
+        assert!(section.is_some_and(|section| sections.contains(section)), "{finding}");
+    }
+    // Every counter of something wrong has a finding of its own, but for the verdict whose reasons have counters, and ...
+    let of = |part: &str| findings.iter().filter(|finding| finding["kind"] == part).count();
+    let counters = |is: fn(&Counter) -> bool| Counter::every().iter().filter(|counter| is(counter)).count();
+    assert_eq!(of("corrupt"), counters(|counter| matches!(counter, Counter::Corrupt { .. })));
+    assert_eq!(of("host_errors"), counters(|counter| matches!(counter, Counter::HostError { .. })));
+    assert_eq!(of("spans_dropped"), counters(|counter| matches!(counter, Counter::SpanDropped { .. })));
+    assert_eq!(of("conflict"), counters(|counter| matches!(counter, Counter::Conflict { .. })));
+    // ... two modes of three directions.
+    let lost = ["lost", "lost_by_caller", "lost_by_application"].map(of);
+    assert_eq!((lost, of("unlinked"), of("bypassed")), ([2, 2, 2], 6, 1));
+}
+
+#[test]
+fn a_newer_filter_is_not_passed_over_in_silence() {
+    let stats = [("colour=.=red;.;tracewarden_surprises_total", 3), (&internal("inbound", "continued"), 1)];
+    let value = of_envoy(&stats, &["--json"]).value();
+    let note = value["notes"][0].as_str().unwrap_or_default();
+    assert!(note.contains("tracewarden_surprises_total"), "{value}");
+}
+
+#[test]
+fn two_readings_tell_what_is_lost_now() {
+    let readings = [
+        stats_json(&[
+            (&internal("inbound", "lost"), 100),
+            (&internal("inbound", "continued"), 50),
+            ("server.uptime", 500),
+        ]),
+        // Envoy has started anew in between: what counts less than before counts from zero.
+        stats_json(&[
+            (&internal("inbound", "lost"), 103),
+            (&internal("inbound", "continued"), 7),
+            ("server.uptime", 1),
+        ]),
+    ];
+    let asked = std::sync::atomic::AtomicUsize::new(0);
+    let envoy = Server::answering(move |_| {
+        let place = asked.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        (200, readings[place.min(1)].clone())
+    });
+    let said = report(&[&envoy.url(), "--for", "1s", "--json"]);
+    assert_eq!(told(&said), [("lost_by_caller".to_owned(), 3, Some(10))]);
+    let source = &said.value()["source"];
+    assert_eq!((&source["since"], &source["seconds"]), (&"window".into(), &1.into()));
+}

@@ -1,0 +1,10 @@
+//! `tracewarden report`, as people and programs call it.
+#![expect(clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail")]
+
+mod findings;
+mod options;
+mod prometheus;
+mod real;
+mod refusals;
+mod support;
+mod text;

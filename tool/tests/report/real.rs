@@ -1,0 +1,306 @@
+//! The demo mesh's real Envoy, and a real Prometheus that scrapes it.
+
+use std::fs;
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::{Value, json};
+
+use crate::support::{Said, report, report_with};
+
+/// Nothing here takes longer than this, unless it has failed.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// What three requests to `mangler` and two to `lossy` are told as: who, what, how many, of how many.
+const STORY: &[(&str, &str, u64, u64)] =
+    &[("mangler", "corrupt", 3, 3), ("lossy", "lost_by_application", 2, 2)];
+
+#[test]
+fn the_demo_mesh_is_told_by_its_envoy_and_by_its_prometheus() {
+    let mesh = Mesh::up();
+    for path in ["/checkout", "/lossy", "/mangler", "/lossy", "/mangler", "/mangler"] {
+        get(mesh.port, path);
+    }
+
+    let said = report(&[&mesh.admin(), "--json"]);
+    assert_eq!(told(&said), story(None), "{said:?}");
+    assert_eq!(said.value()["findings"][0]["labels"]["reason"], "upper_case");
+    let saved = get(mesh.admin, "/stats?format=json");
+    assert_eq!(told(&report_with(&["-", "--json"], &saved, &[])), story(None));
+
+    let prometheus = Prometheus::scraping(mesh.admin);
+    let url = format!("http://127.0.0.1:{}", prometheus.port);
+    let said = wait_for("Prometheus to have scraped the mesh", || {
+        let said = report(&[&url, "--json"]);
+        (said.code == Some(1)).then_some(said)
+    });
+    assert_eq!(told(&said), story(Some("demo")), "{said:?}");
+    let narrowed = report(&[&url, "--json", "--match", "workload=\"lossy\""]);
+    assert_eq!(told(&narrowed), story(Some("demo")).split_off(1));
+    let unnamed = report(&[&url, "--json", "--by", "team"]);
+    let who = json!({"job": "envoy", "instance": format!("127.0.0.1:{}", mesh.admin), "listener": "mangler_outbound"});
+    assert_eq!(unnamed.value()["findings"][0]["who"], who, "{unnamed:?}");
+    let saved = get(prometheus.port, "/api/v1/query?query=%7B__name__=~%22tracewarden_.%2B%22%7D");
+    assert_eq!(told(&report_with(&["-", "--json"], &saved, &[])), story(Some("demo")));
+    report(&[&url, "--match", "=="]).assert_refused(&["/api/v1/query answered 400", "parse error"]);
+
+    // What is older than the window is no longer told; what comes then, is.
+    let quiet = wait_for("the loss to be past", || {
+        let said = report(&[&url, "--window", "4s"]);
+        (said.code == Some(0)).then_some(said)
+    });
+    assert!(quiet.out.contains("the last 4s"), "{quiet:?}");
+    let said = wait_for("a new loss to be told", || {
+        get(mesh.port, "/lossy");
+        let said = report(&[&url, "--window", "4s", "--json"]);
+        (said.code == Some(1)).then_some(said)
+    });
+    let findings = told(&said);
+    assert!(findings.len() == 1 && findings[0].0 == "demo lossy lossy_outbound", "{said:?}");
+}
+
+/// Its Envoy counts in one place for all workloads, so only its listeners tell them apart.
+fn story(namespace: Option<&str>) -> Vec<(String, String, u64, u64)> {
+    let owner =
+        |workload: &str| namespace.map(|namespace| format!("{namespace} {workload} ")).unwrap_or_default();
+    let row = |&(workload, kind, count, of): &(&str, &str, u64, u64)| {
+        (format!("{}{workload}_outbound", owner(workload)), kind.to_owned(), count, of)
+    };
+    STORY.iter().map(row).collect()
+}
+
+fn told(said: &Said) -> Vec<(String, String, u64, u64)> {
+    let value = said.value();
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let finding = |finding: &Value| {
+        let who = ["namespace", "workload", "listener"].iter().filter_map(|label| finding["who"].get(*label));
+        let who: Vec<String> = who.map(text).collect();
+        let number = |name: &str| finding[name].as_u64().unwrap_or_default();
+        (who.join(" "), text(&finding["kind"]), number("count"), number("of"))
+    };
+    value["findings"].as_array().expect("findings").iter().map(finding).collect()
+}
+
+#[test]
+fn an_envoy_without_the_filter_says_what_to_check() {
+    let scratch = Scratch::new("bare");
+    let admin = scratch.path("admin");
+    let config = r#"{"admin": {"address": {"socket_address": {"address": "127.0.0.1", "port_value": 0}}}}"#;
+    let _envoy = Running(
+        Command::new(envoy())
+            .args([
+                "--config-yaml",
+                config,
+                "--disable-hot-restart",
+                "--concurrency",
+                "1",
+                "--log-level",
+                "off",
+            ])
+            .arg("--admin-address-path")
+            .arg(&admin)
+            .spawn()
+            .expect("Envoy starts"),
+    );
+    let said = wait_for("Envoy's admin endpoint", || {
+        let said = report(&[&format!("http://{}", fs::read_to_string(&admin).ok()?.trim())]);
+        (said.code != Some(2)).then_some(said)
+    });
+    assert!(said.code == Some(1) && said.out.contains("Envoy serves without Tracewarden"), "{said:?}");
+}
+
+#[test]
+fn a_prometheus_behind_tls_a_password_and_a_prefix_is_read() {
+    let scratch = Scratch::new("secure");
+    let certified = rcgen::generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
+    fs::write(scratch.path("cert.pem"), certified.cert.pem()).expect("a file");
+    fs::write(scratch.path("key.pem"), certified.signing_key.serialize_pem()).expect("a file");
+    // The password is "secret".
+    let web = r#"{"tls_server_config": {"cert_file": "cert.pem", "key_file": "key.pem"},
+        "basic_auth_users": {"reader": "$2b$04$MeqGMpxC1ITxP0QW5CuBx.M6/fK1mR9gO/PTDSAWvoiKLDl.kc5JO"}}"#;
+    fs::write(scratch.path("web.yaml"), web).expect("a file");
+    fs::write(scratch.path("prometheus.yaml"), "{}").expect("a file");
+    let file = |name: &str| scratch.path(name).display().to_string();
+    let port = free_port();
+    let arguments = [
+        format!("--web.config.file={}", file("web.yaml")),
+        format!("--web.external-url=https://localhost:{port}/metrics/of"),
+    ];
+    let _prometheus = Prometheus::start(port, scratch.path("prometheus.yaml"), &arguments);
+
+    let url = format!("https://localhost:{port}/metrics/of/");
+    let roots = ("SSL_CERT_FILE", file("cert.pem"));
+    let roots = (roots.0, roots.1.as_str());
+    let password = ("TRACEWARDEN_AUTHORIZATION", "Basic cmVhZGVyOnNlY3JldA==");
+    let ask = |variables: &[(&str, &str)]| report_with(&[&url], "", variables);
+    ask(&[roots, password]).assert_refused(&["it has no series of Tracewarden"]);
+    ask(&[roots]).assert_refused(&["answered 401", "TRACEWARDEN_AUTHORIZATION"]);
+    ask(&[password]).assert_refused(&["https://localhost", "ertificate"]);
+}
+
+/// The demo mesh on free ports; it is stopped when the test is over.
+struct Mesh {
+    port: u16,
+    admin: u16,
+    run: Scratch,
+}
+
+impl Mesh {
+    fn up() -> Self {
+        let (port, admin) = wait_for("thirteen free ports in a row", free_ports);
+        let mesh = Self { port, admin, run: Scratch::new("mesh") };
+        let ports = [("--port", port.to_string()), ("--admin-port", admin.to_string())];
+        let said = mesh.run(
+            "up",
+            &[
+                &["--envoy".to_owned(), envoy().display().to_string()][..],
+                &ports.map(|(option, port)| format!("{option}={port}")),
+            ]
+            .concat(),
+        );
+        assert!(said.contains("ready after"), "{said}");
+        mesh
+    }
+
+    fn admin(&self) -> String {
+        format!("http://127.0.0.1:{}", self.admin)
+    }
+
+    fn run(&self, verb: &str, arguments: &[String]) -> String {
+        let mut command = Command::new("python3");
+        command.arg(in_repository("envoy/mesh.py")).arg(verb).arg("--run-dir").arg(self.run.path("mesh"));
+        let Output { stdout, stderr, .. } = command.args(arguments).output().expect("python3 runs");
+        String::from_utf8_lossy(&[stdout, stderr].concat()).into_owned()
+    }
+}
+
+impl Drop for Mesh {
+    fn drop(&mut self) {
+        self.run("down", &[]);
+    }
+}
+
+/// A Prometheus; it is killed when the test is over.
+struct Prometheus {
+    port: u16,
+    _running: Running,
+    _scratch: Scratch,
+}
+
+impl Prometheus {
+    /// One that scrapes the demo mesh every second, as its configuration says.
+    fn scraping(admin: u16) -> Self {
+        let scratch = Scratch::new("scraping");
+        let config =
+            fs::read_to_string(in_repository("envoy/prometheus/demo.yaml")).expect("a configuration");
+        let config = config
+            .replace("127.0.0.1:9901", &format!("127.0.0.1:{admin}"))
+            .replace("_interval: 5s", "_interval: 1s");
+        let config = config.replace("rule_files: [tracewarden.rules.yaml]", "");
+        fs::write(scratch.path("demo.yaml"), config).expect("a file");
+        Self::start(free_port(), scratch.path("demo.yaml"), &[])
+    }
+
+    fn start(port: u16, config: PathBuf, arguments: &[String]) -> Self {
+        let scratch = Scratch::new(&format!("prometheus-{port}"));
+        let directory = std::env::var_os("PROMETHEUS")
+            .map_or_else(|| in_repository(".venv/debian/prometheus/usr/bin"), PathBuf::from);
+        let mut command = Command::new(require(directory.join("prometheus"), "run `make alerts`"));
+        command.arg(format!("--config.file={}", config.display()));
+        command.arg(format!("--storage.tsdb.path={}", scratch.path("data").display()));
+        command
+            .arg(format!("--web.listen-address=127.0.0.1:{port}"))
+            .args(["--log.level=error"])
+            .args(arguments);
+        let running =
+            Running(command.stdin(Stdio::null()).stdout(Stdio::null()).spawn().expect("Prometheus starts"));
+        wait_for("Prometheus to listen", || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).ok());
+        Self { port, _running: running, _scratch: scratch }
+    }
+}
+
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// An empty directory that is removed when the test is over, unless it failed.
+struct Scratch(PathBuf);
+
+impl Scratch {
+    fn new(name: &str) -> Self {
+        let path =
+            Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("report-{name}-{}", std::process::id()));
+        let _ = fs::remove_dir_all(&path);
+        fs::create_dir_all(&path).expect("a directory for the test");
+        Self(path)
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.0.join(name)
+    }
+}
+
+impl Drop for Scratch {
+    fn drop(&mut self) {
+        if !std::thread::panicking() {
+            let _ = fs::remove_dir_all(&self.0);
+        }
+    }
+}
+
+fn envoy() -> PathBuf {
+    let path =
+        std::env::var_os("ENVOY").map_or_else(|| in_repository(".venv/envoy-1.40.0/envoy"), PathBuf::from);
+    require(path, "run `make test`, or set ENVOY to an Envoy that you have")
+}
+
+fn in_repository(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
+}
+
+fn require(path: PathBuf, mend: &str) -> PathBuf {
+    assert!(path.is_file(), "{} is not there: {mend}", path.display());
+    path
+}
+
+fn free_port() -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+    listener.local_addr().expect("an address").port()
+}
+
+/// Twelve free ports in a row and one more, below those that the system hands out by itself.
+fn free_ports() -> Option<(u16, u16)> {
+    let first = 20_000 + free_port() % 10_000;
+    let free = |port| {
+        TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err()
+            && TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()
+    };
+    (first..first + 13).all(free).then_some((first, first + 12))
+}
+
+/// What is there.
+fn get(port: u16, path: &str) -> String {
+    let agent: ureq::Agent =
+        ureq::config::Config::builder().proxy(None).timeout_global(Some(PATIENCE)).build().into();
+    let mut answer = agent.get(format!("http://127.0.0.1:{port}{path}")).call().expect(path);
+    answer.body_mut().read_to_string().expect(path)
+}
+
+/// Asks again and again until there is an answer.
+fn wait_for<T>(what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    let begin = Instant::now();
+    loop {
+        if let Some(answer) = ask() {
+            return answer;
+        }
+        assert!(begin.elapsed() < PATIENCE, "waited {} s for {what}", PATIENCE.as_secs());
+        std::thread::sleep(Duration::from_millis(50));
+    }
+}

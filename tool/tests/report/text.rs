@@ -1,0 +1,109 @@
+//! What people see.
+
+use crate::support::{Said, Server, report_with, requests};
+
+const UPPER: &str = "listener=.=mangler_outbound;.;direction=.=outbound;.;header=.=traceparent;.;reason=.=upper_case;.;tracewarden_corrupt_total";
+
+fn of_envoy(stats: &[(&str, u64)], arguments: &[&str], variables: &[(&str, &str)]) -> Said {
+    let envoy = Server::envoy(stats);
+    report_with(&[&[envoy.url().as_str()], arguments].concat(), "", variables)
+}
+
+#[test]
+fn the_report_reads_as_documented() {
+    let stats = [
+        (&*requests("", "inbound", "internal", "enforce", "continued"), 12_345),
+        (&requests("", "inbound", "edge", "observe", "started"), 7),
+        (&requests("mangler_outbound", "outbound", "internal", "enforce", "corrupt"), 2),
+        (&requests("mangler_outbound", "outbound", "internal", "enforce", "continued"), 2998),
+        (UPPER, 2),
+        ("direction=.=outbound;.;by=.=correlation;.;tracewarden_repairs_total", 2),
+        ("version=.=0.1.0;.;revision=.=0123456789abcdef0123-dirty;.;tracewarden_build_info", 1),
+        ("server.uptime", 3723),
+    ];
+    let said = of_envoy(&stats, &[], &[]);
+    let (first, rest) = said.out.split_once(", in the ").expect("a heading");
+    assert!(first.starts_with("Envoy at http://127.0.0.1:"), "{said:?}");
+    let expected = "\
+1h 2m 3s since its start
+Tracewarden 0.1.0 (0123456789ab, dirty)
+
+internal, enforce, inbound   12,345 of 12,345 contexts whole, 100.0 %
+internal, enforce, outbound  2,998 of 3,000 contexts whole, 99.9 %: 2 corrupt
+edge, observe, inbound       nothing due: 7 started
+mended                       2 by correlation
+
+1. mangler_outbound: its own application sends a broken traceparent: hexadecimal
+   digits are in upper case
+   2 of 3,000 requests, less than 0.1 % (outbound, traceparent, upper_case)
+   cause  A client that writes hexadecimal digits in upper case.
+   mend   Let it write them in lower case; W3C Trace Context knows no others.
+   see    docs/runbook.md#trace-corruption
+";
+    assert_eq!(rest, expected);
+}
+
+#[test]
+fn few_requests_have_no_share() {
+    let lost = requests("", "inbound", "internal", "enforce", "lost");
+    let continued = requests("", "inbound", "internal", "enforce", "continued");
+    for (count, line) in [(97, "2 of 99 requests (inbound"), (98, "2 of 100 requests, 2.0 % (inbound")] {
+        let said = of_envoy(&[(&lost, 2), (&continued, count)], &[], &[]);
+        assert!(said.out.contains(line), "{said:?}");
+    }
+    let said = of_envoy(&[(&lost, 1)], &[], &[]);
+    assert!(said.out.contains("1 of 1 request (inbound"), "{said:?}");
+}
+
+#[test]
+fn a_healthy_envoy_and_an_idle_one_are_told_apart() {
+    let continued = requests("", "inbound", "internal", "enforce", "continued");
+    assert!(of_envoy(&[(&continued, 1)], &[], &[]).out.ends_with("\nNothing is lost or corrupt.\n"));
+    assert!(of_envoy(&[(&continued, 0)], &[], &[]).out.ends_with("\nTracewarden has counted no request.\n"));
+    let said = of_envoy(&[], &[], &[]);
+    assert!(said.out.contains("1. this Envoy: Envoy serves without Tracewarden"), "{said:?}");
+    assert!(said.out.contains("never loaded") && said.out.contains("/config_dump"), "{said:?}");
+}
+
+#[test]
+fn only_the_worst_are_printed_and_json_has_all() {
+    let lost: Vec<String> =
+        (0..12).map(|n| requests(&format!("l{n}"), "inbound", "internal", "enforce", "lost")).collect();
+    let stats: Vec<(&str, u64)> = lost.iter().zip(1..).map(|(stat, count)| (stat.as_str(), count)).collect();
+    let said = of_envoy(&stats, &[], &[]);
+    assert!(said.out.contains("\n1. l11: ") && said.out.contains("\n10. l2: "), "{said:?}");
+    assert!(
+        !said.out.contains("l1:") && said.out.ends_with("\nand 2 more: --top 12 prints all\n"),
+        "{said:?}"
+    );
+    assert!(of_envoy(&stats, &["--top", "12"], &[]).out.contains("\n12. l0: "));
+    let value = of_envoy(&stats, &["--json", "--top", "1"], &[]).value();
+    assert_eq!(value["findings"].as_array().map(Vec::len), Some(12));
+}
+
+#[test]
+fn colours_are_for_terminals_and_for_those_who_want_them() {
+    let lost = requests("", "inbound", "internal", "enforce", "lost");
+    let coloured =
+        |variables: &[(&str, &str)]| of_envoy(&[(&lost, 1)], &[], variables).out.contains('\u{1b}');
+    assert!(!coloured(&[]), "a pipe is no terminal");
+    assert!(coloured(&[("CLICOLOR_FORCE", "1")]));
+    assert!(!coloured(&[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")]));
+}
+
+#[test]
+fn names_of_others_cannot_write_to_the_terminal() {
+    let hostile = format!("a\u{1b}[31m\u{9b}2J\r\n\u{7}b\u{202e}c\u{200b}{}", "x".repeat(100_000));
+    let lost = requests(&hostile, "inbound", "internal", "enforce", "lost");
+    let build = "version=.=1\u{1b}]0;owned\u{7};.;revision=.=\u{8}2;.;tracewarden_build_info";
+    let strange = "tracewarden_\u{1b}[2J_total";
+    let stats = [(lost.as_str(), 1), (build, 1), (strange, 1)];
+    for arguments in [&[][..], &["--json"]] {
+        let said = of_envoy(&stats, arguments, &[]);
+        let is_plain =
+            |c: char| c == '\n' || !(c.is_control() || ('\u{200b}'..'\u{2069}').contains(&c) && c != '…');
+        assert!(said.code == Some(1) && said.out.chars().all(is_plain), "{said:?}");
+        assert!(said.out.contains("a[31m2Jbcxxx") && said.out.contains("xx…"), "{said:?}");
+        assert!(said.out.len() < 5000, "{} octets", said.out.len());
+    }
+}
