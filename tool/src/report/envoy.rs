@@ -4,11 +4,8 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::names::{Names, split};
-use super::reading::{Reading, Who};
+use super::reading::{Reading, WITHOUT_FILTER, Who};
 use super::web::{Failure, Web};
-
-/// Whose requests no filter is to see: the admin endpoint's, and those of the trace health page in envoy/envoy.yaml.
-const WITHOUT_FILTER: &[&str] = &["admin", "report"];
 
 /// What is asked for.
 const FILTER: &str = r"tracewarden_|^http\..*downstream_rq_total$|^server\.uptime$";

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::names::{Labels, Names};
-use super::reading::{Reading, Who, clean};
+use super::reading::{Reading, WITHOUT_FILTER, Who, clean};
 use super::web::{Failure, Web};
 
 /// The labels that say whose Envoy it is, as the rules in envoy/prometheus expect them.
@@ -113,9 +113,9 @@ pub(crate) fn read(json: &[u8], names: &Names, scope: &Scope) -> Result<Reading,
     for series in saved {
         let metric = series.metric.get("__name__").ok_or(UNNAMED)?;
         if metric == SERVED {
-            let of_admin =
-                series.metric.get("envoy_http_conn_manager_prefix").is_some_and(|prefix| prefix == "admin");
-            let count = if of_admin { 0.0 } else { series.count() };
+            let prefix = series.metric.get("envoy_http_conn_manager_prefix");
+            let unseen = prefix.is_some_and(|prefix| WITHOUT_FILTER.contains(&prefix.as_str()));
+            let count = if unseen { 0.0 } else { series.count() };
             reading.take_served(scope.who(&series.metric).owner(), count);
         } else {
             reading.take(names, scope.who(&series.metric), metric, &series.metric, series.count());
@@ -198,9 +198,10 @@ impl Group<'_> {
         self.increase(metric, &self.matchers, by)
     }
 
-    /// Envoy's own count, without its admin endpoint.
+    /// Envoy's own count of what a filter is to see.
     fn served(&self) -> String {
-        let matchers = format!("envoy_http_conn_manager_prefix!=\"admin\",{}", self.matchers);
+        let unseen = WITHOUT_FILTER.join("|");
+        let matchers = format!("envoy_http_conn_manager_prefix!~\"{unseen}\",{}", self.matchers);
         self.increase(SERVED, &matchers, self.owners.iter().copied())
     }
 

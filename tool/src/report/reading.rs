@@ -7,6 +7,9 @@ use tracewarden::metrics::Counter;
 
 use super::names::{Labels, Names};
 
+/// Whose requests no filter is to see: the admin endpoint's, and those of the trace health page in envoy/envoy.yaml.
+pub(crate) const WITHOUT_FILTER: [&str; 2] = ["admin", "trace_health"];
+
 /// The longest value of a label that is shown.
 const MAX_VALUE: usize = 120;
 

@@ -173,7 +173,7 @@ fn each_counter_that_should_be_zero_is_a_finding() {
             &[
                 (&inbound, 1),
                 ("http.admin.downstream_rq_total", 900),
-                ("http.report.downstream_rq_total", 900),
+                ("http.trace_health.downstream_rq_total", 900),
             ],
             &[],
         ),

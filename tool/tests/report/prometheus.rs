@@ -104,7 +104,7 @@ fn others_labels_can_say_whose_it_is() {
     let questions: Vec<&String> = asked.iter().filter(|head| head.contains("query?query=")).collect();
     let mut of_envoy = questions.iter().filter(|head| head.contains("envoy_http_downstream_rq_total"));
     assert!(
-        of_envoy.all(|head| head.contains("envoy_http_conn_manager_prefix!%3D%22admin%22")),
+        of_envoy.all(|head| head.contains("envoy_http_conn_manager_prefix!~%22admin%7Ctrace_health%22")),
         "{questions:#?}"
     );
     assert!(questions.iter().any(|head| head.contains("by%20(cluster%2Capp)")), "{questions:#?}");
@@ -160,13 +160,14 @@ fn warnings_are_passed_on_once() {
 fn a_saved_answer_has_the_counters_themselves() {
     let scrape = &[("namespace", "demo"), ("workload", "cart"), ("job", "envoy"), ("instance", "a")];
     let other = &[("namespace", "demo"), ("workload", "cart"), ("job", "envoy"), ("instance", "b")];
-    let of_admin = [scrape.as_slice(), &[("envoy_http_conn_manager_prefix", "admin")]].concat();
+    let of = |prefix| [scrape.as_slice(), &[("envoy_http_conn_manager_prefix", prefix)]].concat();
     let rows: &[Row<'_>] = &[
         ("tracewarden_requests_total", &requests(scrape, "inbound", "lost"), 3.0),
         ("tracewarden_requests_total", &requests(other, "inbound", "lost"), 4.0),
         ("tracewarden_pass_duration_ns_sum", scrape, 4.0),
         ("envoy_http_downstream_rq_total", scrape, 7.0),
-        ("envoy_http_downstream_rq_total", &of_admin, 900.0),
+        ("envoy_http_downstream_rq_total", &of("admin"), 900.0),
+        ("envoy_http_downstream_rq_total", &of("trace_health"), 900.0),
     ];
     let saved = vector(&json!(rows.iter().map(series).collect::<Vec<_>>()));
     let said = report_with(&["-"], &saved, &[]);
