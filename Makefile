@@ -9,6 +9,7 @@ CARGO ?= cargo
 include envoy/envoy.mk
 include envoy/prometheus/prometheus.mk
 include envoy/istio/istio.mk
+include envoy/report/report.mk
 include benches/bench.mk
 include fuzz/fuzz.mk
 include release/release.mk
@@ -56,7 +57,7 @@ reference: ## write the references of configuration and metrics anew, in docs
 	@cd docs && $(REFERENCE) reference configuration >new && mv new configuration.md
 	@cd docs && $(REFERENCE) reference metrics >new && mv new metrics.md
 
-test: build alerts manifests $(filter $(ENVOY_PRIVATE),$(ENVOY)) envoy-demo $(COLLECTOR_READY) $(INTEROP_READY) $(RELEASE_TOOLS) ## run every test, the real Envoy's and the vendors' among them
+test: build alerts manifests page $(filter $(ENVOY_PRIVATE),$(ENVOY)) envoy-demo $(COLLECTOR_READY) $(INTEROP_READY) $(RELEASE_TOOLS) ## run every test, the real Envoy's and the vendors' among them
 	@ENVOY='$(abspath $(ENVOY))' PROMETHEUS='$(abspath $(PROMETHEUS))' INTEROP_PYTHON='$(INTEROP_PYTHON)' $(CARGO) test --locked --workspace
 
 lint: | wasm-target ## check format, clippy on the host and for wasm, and the documentation

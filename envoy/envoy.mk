@@ -1,6 +1,6 @@
 # The demo mesh. Included by the top Makefile, which defines `build`.
 #   ENVOY=/path/to/envoy   runs that Envoy; none is installed
-#   ENVOY_PORT             the first of twelve ports on loopback
+#   ENVOY_PORT             the first of thirteen ports on loopback
 #   ENVOY_ADMIN_PORT       Envoy's admin port
 #   ENVOY_VERSIONS         the Envoys of `make test-matrix`
 

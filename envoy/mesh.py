@@ -2,7 +2,8 @@
 """Runs Tracewarden's demo mesh on loopback: one Envoy with the filter, and three applications behind it.
 
 `make envoy-up`, `make envoy-status`, `make envoy-traces` and `make envoy-down` call this. Ports count from one base
-port: +0 the edge, +1 to +6 the services' listeners, +7 to +9 the applications, +10 and +11 a collector of spans.
+port: +0 the edge, +1 to +6 the services' listeners, +7 to +9 the applications, +10 and +11 a collector of spans, +12 the
+trace health page.
 """
 
 from __future__ import annotations
@@ -33,6 +34,7 @@ HOST = "127.0.0.1"
 DEFAULT_PORT = 10000
 DEFAULT_ADMIN_PORT = 9901
 DEFAULT_MODULE = "target/tracewarden.wasm"
+PAGE = "envoy/report/index.html"
 DEFAULT_COLLECTOR = ".venv/collector/rotel-agent"
 
 # What listens on each port, counted from the base port.
@@ -49,8 +51,9 @@ PORTS = (
     "the application mangler",
     "the collector of spans",
     "the collector of spans, for gRPC,",
+    "the trace health page",
 )
-COLLECTOR_HTTP, COLLECTOR_GRPC = 10, 11
+COLLECTOR_HTTP, COLLECTOR_GRPC, REPORT = 10, 11, 12
 APPLICATION_PORTS = (7, 8, 9)
 
 COUNTERS_PATH = "/stats/prometheus?filter=tracewarden_"
@@ -232,21 +235,22 @@ def check_ports(port: int, admin_port: int) -> None:
 
 
 def render(template: str, port: int, admin_port: int, module: Path) -> str:
-    """The template with these ports and this module; refuses a template that lacks one of their places."""
+    """The template with these ports, this module and the page; refuses a template that lacks one of their places."""
     ports = {DEFAULT_PORT + offset: port + offset for offset in range(len(PORTS))}
     # The demo sends spans over HTTP alone.
     del ports[DEFAULT_PORT + COLLECTOR_GRPC]
     ports[DEFAULT_ADMIN_PORT] = admin_port
-    left = {f"port_value: {literal}" for literal in ports} | {f"filename: {DEFAULT_MODULE}"}
+    files = {DEFAULT_MODULE: module, PAGE: REPOSITORY / PAGE}
+    left = {f"port_value: {literal}" for literal in ports} | {f"filename: {file}" for file in files}
 
     def substitute(match: re.Match[str]) -> str:
         left.discard(match.group())
         if match["port"]:
             return f"port_value: {ports.get(int(match['port']), match['port'])}"
         # A JSON string is a YAML string, whatever the path has in it.
-        return f"filename: {json.dumps(str(module))}"
+        return f"filename: {json.dumps(str(files[match['file']]))}"
 
-    places = rf"port_value: (?P<port>\d+)\b|filename: {re.escape(DEFAULT_MODULE)}"
+    places = rf"port_value: (?P<port>\d+)\b|filename: (?P<file>{'|'.join(map(re.escape, files))})"
     rendered = re.sub(places, substitute, template)
     if left:
         raise MeshError(f"{TEMPLATE} lacks {', '.join(sorted(left))}: it and mesh.py no longer fit together")
@@ -407,6 +411,7 @@ def what_to_try(port: int, admin_port: int, run: RunDirectory) -> str:
   make envoy-traces   # the spans of each request
   make envoy-down     # stops the mesh
 
+  page       http://{HOST}:{port + REPORT}/
   counters   http://{HOST}:{admin_port}{COUNTERS_PATH}
   each hop   {shown(run.access_log)}
   Envoy log  {shown(run.envoy_log)}"""

@@ -86,12 +86,12 @@ pub(crate) struct Mesh {
 
 impl Mesh {
     pub(crate) fn new(name: &str) -> Self {
-        let (port, admin) = wait_for("thirteen free ports in a row", free_ports);
+        let (port, admin) = wait_for("fourteen free ports in a row", free_ports);
         Self { port, admin, run: Scratch::new(name) }
     }
 
     fn ports(&self) -> impl Iterator<Item = u16> {
-        (self.port..self.port + 12).chain([self.admin])
+        (self.port..self.port + 13).chain([self.admin])
     }
 
     fn up_arguments(&self) -> Vec<String> {
@@ -206,7 +206,7 @@ fn named(name: &str, labels: BTreeSet<String>, count: u64) -> Option<(String, u6
     (count > 0 && !of_time && !of_build).then(|| (words.join(" "), count))
 }
 
-/// Twelve free ports in a row and one more, below those that the system hands out by itself.
+/// Thirteen free ports in a row and one more, below those that the system hands out by itself.
 fn free_ports() -> Option<(u16, u16)> {
     let any = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).ok()?.local_addr().ok()?.port();
     let first = 20_000 + any % 10_000;
@@ -214,5 +214,5 @@ fn free_ports() -> Option<(u16, u16)> {
         TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err()
             && TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()
     };
-    (first..first + 13).all(free).then_some((first, first + 12))
+    (first..first + 14).all(free).then_some((first, first + 13))
 }

@@ -149,7 +149,7 @@ struct Mesh {
 
 impl Mesh {
     fn up() -> Self {
-        let (port, admin) = wait_for("thirteen free ports in a row", free_ports);
+        let (port, admin) = wait_for("fourteen free ports in a row", free_ports);
         let mesh = Self { port, admin, run: Scratch::new("mesh") };
         let ports = [("--port", port.to_string()), ("--admin-port", admin.to_string())];
         let said = mesh.run(
@@ -275,14 +275,14 @@ fn free_port() -> u16 {
     listener.local_addr().expect("an address").port()
 }
 
-/// Twelve free ports in a row and one more, below those that the system hands out by itself.
+/// Thirteen free ports in a row and one more, below those that the system hands out by itself.
 fn free_ports() -> Option<(u16, u16)> {
     let first = 20_000 + free_port() % 10_000;
     let free = |port| {
         TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err()
             && TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()
     };
-    (first..first + 13).all(free).then_some((first, first + 12))
+    (first..first + 14).all(free).then_some((first, first + 13))
 }
 
 /// What is there.

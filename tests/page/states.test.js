@@ -1,0 +1,379 @@
+// What the page makes of stats that the demo mesh does not have: they are put into the answers of its Envoy.
+
+import assert from 'node:assert/strict';
+import { createHash } from 'node:crypto';
+import { readFileSync } from 'node:fs';
+import { after, before, test } from 'node:test';
+
+import { launch } from './chromium.js';
+import { Mesh } from './mesh.js';
+import { inRepository } from './repository.js';
+import { overflowing, rows, tiles, visit } from './visit.js';
+
+const TIMEOUT = { timeout: 60_000 };
+const source = (path) => readFileSync(inRepository(path), 'utf8');
+
+let mesh, chromium;
+before(async () => {
+  chromium = await launch();
+  mesh = await Mesh.start();
+}, { timeout: 180_000 });
+after(async () => {
+  await chromium?.close();
+  await mesh?.stop();
+}, { timeout: 60_000 });
+
+/** A stat of the filter's, as Envoy names it. */
+function stat(metric, labels, value) {
+  const words = Object.entries(labels).map(([label, is]) => `${label}=.=${is};.;`);
+  return { name: `wasmcustom.${words.join('')}tracewarden_${metric}`, value };
+}
+
+const INBOUND = { direction: 'inbound', role: 'internal', mode: 'enforce' };
+const OUTBOUND = { ...INBOUND, direction: 'outbound' };
+const request = (labels, context, value) => stat('requests_total', { ...labels, context }, value);
+const corrupt = (labels, header, reason, value) => stat('corrupt_total', { ...labels, header, reason }, value);
+
+/** Opens the page on these stats; what is pushed later comes with the next reading. */
+async function open(stats, options = {}) {
+  const current = { stats, readings: 0, status: 200 };
+  const answer = (route) => {
+    current.readings += 1;
+    return route.fulfill({ status: current.status, json: { stats: current.stats } });
+  };
+  const visited = await visit(chromium.browser, mesh.url, options, { stats: answer, quiet: options.quiet });
+  await visited.says('#live', /^Live/);
+  return { ...visited, current };
+}
+
+const finding = (page) => page.locator('#finding').evaluate((all) =>
+  [all.dataset.state, ...[...all.querySelectorAll('h2, li')].map((line) => line.innerText.replaceAll('\u00a0', ' '))]);
+const shown = (page, selector) => page.innerText(selector).then((text) => text.replace(/\s+/g, ' '));
+
+test('the policy lets the page’s own script and style run', () => {
+  const html = source('envoy/report/index.html'), yaml = source('envoy/envoy.yaml');
+  for (const tag of ['script', 'style']) {
+    const bodies = [...html.matchAll(new RegExp(`<${tag}>(.*?)</${tag}>`, 'gs'))];
+    assert.equal(bodies.length, 1, tag);
+    const hash = createHash('sha256').update(bodies[0][1]).digest('base64');
+    const wanted = `${tag}-src 'sha256-${hash}'`;
+    assert.ok(yaml.includes(wanted), `the content-security-policy in envoy/envoy.yaml must have ${wanted}`);
+  }
+  assert.ok(Buffer.byteLength(html) < 52_000, `${Buffer.byteLength(html)} octets`);
+  // Nothing moves, so nobody need ask for less motion.
+  assert.doesNotMatch(html, /\b(transition|animation|animate)\b/);
+  assert.doesNotMatch(html, /innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b/);
+});
+
+/** What docs/metrics.md, which is made from the filter's own list of counters, says of a label's values. */
+function words(metric, label) {
+  const section = source('docs/metrics.md').split('\n### ').find((each) => each.startsWith(`tracewarden_${metric}\n`));
+  const cells = section.split('\n').map((line) => line.split(' | '));
+  return cells.filter(([name]) => name === `| \`${label}\``).map(([, value, text]) => [value.replaceAll('`', ''), text]);
+}
+
+/** The reasons that headers can be corrupt for, by the header, or `formats` for those of all other formats. */
+function reasons() {
+  const found = { traceparent: [], tracestate: [], 'x-request-id': [], formats: [] };
+  for (const [reason, text] of words('corrupt_total', 'reason')) {
+    for (const of of text.split('<br>')) found[/^`([^`]+)`: /.exec(of)?.[1] ?? 'formats'].push(reason);
+  }
+  return found;
+}
+
+test('every word that the filter counts by has a text, and no other', TIMEOUT, async () => {
+  const { page, close } = await open([]);
+  const known = await page.evaluate(() => Object.fromEntries(Object.entries(
+    { ...REASONS, formats: FORMAT_REASONS, VERDICTS, REPAIRS, DECIDED_BY, DROPS, ANSWERS },
+  ).map(([name, texts]) => [name, Object.keys(texts)])));
+  const values = (metric, label) => words(metric, label).map(([value]) => value);
+  const wanted = {
+    ...reasons(), VERDICTS: values('requests_total', 'context'), REPAIRS: values('repairs_total', 'by'),
+    DECIDED_BY: values('sampled_total', 'by'), DROPS: values('spans_dropped_total', 'cause'),
+    ANSWERS: values('responses_total', 'context').filter((answer) => answer !== 'absent'),
+  };
+  const sorted = (sets) => Object.fromEntries(Object.entries(sets).map(([name, set]) => [name, [...set].sort()]));
+  assert.deepEqual(sorted(known), sorted(wanted));
+  assert.ok(Object.values(wanted).every((set) => set.length > 0));
+
+  // One set of advice, whoever gives it.
+  const [causes, mends] = await page.evaluate(() => [
+    [...Object.values(REASONS), FORMAT_REASONS].flatMap((each) => Object.values(each)).flatMap(([, advice]) => advice),
+    Object.values(DROPS).map(([, mend]) => mend)]);
+  for (const text of causes) assert.ok(source('tool/src/report/advice/corruption.rs').includes(`"${text}"`), text);
+  for (const text of mends) assert.ok(source('tool/src/report/advice/spans.rs').includes(`"${text}"`), text);
+  await close();
+});
+
+test('every reason of every header is shown with its cause and mend', TIMEOUT, async () => {
+  const { formats, ...own } = reasons();
+  const all = words('corrupt_total', 'header').flatMap(([header]) => (own[header] ?? formats).map((reason) => [header, reason]));
+  const { page, close } = await open([request(INBOUND, 'corrupt', 5), request(INBOUND, 'continued', 5),
+    ...all.map(([header, reason], at) => corrupt({ direction: 'inbound' }, header, reason, 1000 - at))]);
+  const told = await page.locator('#causes tbody').evaluateAll((bodies) => bodies.map((body) => body.innerText));
+  assert.equal(told.length, all.length);
+  for (const [at, [header, reason]] of all.entries()) {
+    assert.ok(told[at].startsWith(`${header}: `) && told[at].includes(`${reason}, at inbound`), told[at]);
+    assert.match(told[at], /Usual cause: [A-Z].*\.\s+Mend: [A-Z].*\.\s*$/s);
+    assert.doesNotMatch(told[at], /Not known/);
+  }
+  await close();
+});
+
+test('roles and modes are in no ratio together, and what is not due is in none', TIMEOUT, async () => {
+  const EDGE = { ...INBOUND, role: 'edge' }, OBSERVED = { ...INBOUND, mode: 'observe' };
+  const { page, close } = await open([
+    request({ listener: 'edge', ...EDGE }, 'started', 1000), request({ listener: 'edge', ...EDGE }, 'corrupt', 500),
+    request({ listener: 'edge', ...EDGE }, 'continued', 70), request({ listener: 'edge', ...EDGE }, 'restarted', 30),
+    request({ listener: 'a', ...INBOUND }, 'continued', 3), request({ listener: 'a', ...INBOUND }, 'lost', 1),
+    request({ listener: 'a', ...INBOUND }, 'excluded', 400), request({ listener: 'a', ...INBOUND }, 'restarted', 20),
+    request({ listener: 'a', ...OBSERVED }, 'continued', 1), request({ listener: 'a', ...OBSERVED }, 'lost', 3),
+    request({ listener: 'a', ...OBSERVED }, 'unlinked', 4),
+  ]);
+  const modes = await page.locator('#glance .mode').evaluateAll((all) => all.map((mode) =>
+    [...mode.querySelectorAll('h3, .figure')].map((one) => one.innerText.replaceAll('\u00a0', ' '))));
+  assert.deepEqual(modes, [['Enforced', '75 %', '25 %', '0 %', '0'],
+    ['Observed only, nothing is mended', '12.5 %', '37.5 %', '0 %', '50 %']]);
+  assert.deepEqual(await rows(page, '#listeners > table'), [
+    ['a inbound, observed only', '8', '3 37.5 %', '0', '4 50 %'],
+    ['a inbound', '4', '1 25 %', '0', '0'],
+  ]);
+  assert.match(await shown(page, '#listeners > table'), /Not due: 400 excluded, 20 restarted, not trusted\./);
+  assert.deepEqual(await rows(page, '.edge'), [['edge inbound', '1,000', '70', '30', '500']]);
+  assert.deepEqual(await finding(page), ['bad',
+    'a (observed) receives 37.5 % of its requests without a trace context: its callers lose it.',
+    'a (observed) starts a trace of its own in 50 % of its requests, instead of continuing one.',
+    'a receives 25 % of its requests without a trace context: its callers lose it.']);
+  await close();
+});
+
+const WELL = request(INBOUND, 'continued', 1000);
+const served = (prefix, value) => ({ name: `http.${prefix}.downstream_rq_total`, value });
+const JOBS = 'This workload’s application makes 100 % of its requests without a trace context. '
+  + 'They may be jobs that never had one.';
+const FINDINGS = [
+  ['whole', [WELL], ['good', 'Every trace context that was due arrived whole']],
+  ['a little is lost', [WELL, request(INBOUND, 'lost', 1)],
+    ['good', 'Next to every trace context that was due arrived whole']],
+  ['at the threshold of loss', [request(INBOUND, 'continued', 95), request(INBOUND, 'lost', 5)],
+    ['good', 'Next to every trace context that was due arrived whole']],
+  ['over it', [request(INBOUND, 'continued', 94), request(INBOUND, 'lost', 6)],
+    ['bad', 'This workload receives 6 % of its requests without a trace context: its callers lose it.']],
+  ['corruption counts from less', [request(INBOUND, 'continued', 98), request(INBOUND, 'corrupt', 2)],
+    ['bad', 'This workload receives a corrupt trace context in 2 % of its requests: its callers corrupt it.']],
+  ['the application loses', [WELL, request(OUTBOUND, 'lost', 10)],
+    ['bad', 'This workload’s application forgets the trace context in 100 % of its requests.']],
+  ['jobs that never had one', [request(INBOUND, 'lost', 0), request(OUTBOUND, 'lost', 10)], ['none', JOBS]],
+  ['traced requests of another mode prove nothing',
+    [request({ ...INBOUND, mode: 'observe' }, 'continued', 9), request(OUTBOUND, 'lost', 10)], ['none', JOBS]],
+  ['jobs are told last', [request(INBOUND, 'lost', 8), request(INBOUND, 'corrupt', 2), request(OUTBOUND, 'lost', 10)],
+    ['bad', 'This workload receives 80 % of its requests without a trace context: its callers lose it.',
+      'This workload receives a corrupt trace context in 20 % of its requests: its callers corrupt it.', JOBS]],
+  ['nobody is blamed where the direction is unknown', [request({ ...INBOUND, direction: 'unspecified' }, 'lost', 1),
+    request({ ...INBOUND, direction: 'unspecified' }, 'corrupt', 1)],
+  ['bad', 'This workload receives 50 % of its requests without a trace context.',
+    'This workload receives a corrupt trace context in 50 % of its requests.']],
+  ['nearly all', [WELL, request(OUTBOUND, 'lost', 99999), request(OUTBOUND, 'continued', 1)],
+    ['bad', 'This workload’s application forgets the trace context in >99.9 % of its requests.']],
+  ['only the edge', [request({ ...INBOUND, role: 'edge' }, 'started', 5)],
+    ['good', 'No trace context was due, so none was lost']],
+  ['not loaded', [served('ingress', 3)],
+    ['bad', 'Tracewarden counts nothing here', 'Its filter is in no listener, is switched off, or was not loaded (look for '
+      + '“wasm” in Envoy’s log); or stats_matcher leaves its stats out.']],
+  ['not running', [request(INBOUND, 'continued', 9), served('ingress', 100)],
+    ['bad', 'Envoy served 100 requests, and Tracewarden saw 9. Its filter was not loaded, or it failed and Envoy goes on '
+      + 'without it: look for “wasm” in Envoy’s log.']],
+  ['readings are no requests', [request(INBOUND, 'continued', 9), served('admin', 1000), served('trace_health', 1000)],
+    ['good', 'Every trace context that was due arrived whole']],
+  ['bypassed', [WELL, stat('bypassed_total', {}, 7), served('ingress', 100000)],
+    ['bad', 'A configuration is refused: 7 requests passed the filter by, untouched. Envoy’s log has the field to mend, '
+      + 'behind “configuration refused”.']],
+  ['host errors', [WELL, stat('host_errors_total', { call: 'get_property' }, 1)],
+    ['bad', 'Envoy refused the filter’s call get_property once. Its log has the first.']],
+  ['spans', [WELL, stat('spans_recorded_total', {}, 200), stat('spans_dropped_total', { cause: 'gave_up' }, 3)],
+    ['bad', '1.5 % of the spans did not arrive at the collector.']],
+];
+for (const [name, stats, wanted] of FINDINGS) {
+  test(`finding: ${name}`, TIMEOUT, async () => {
+    const { page, close } = await open(stats);
+    assert.deepEqual(await finding(page), wanted);
+    await close();
+  });
+}
+
+test('words of a later filter spoil nothing', TIMEOUT, async () => {
+  const { page, close } = await open([WELL, request(INBOUND, 'invented', 5), stat('repairs_total', { by: 'invented' }, 2),
+    corrupt({ direction: 'inbound' }, 'traceparent', 'invented', 1)]);
+  assert.deepEqual(await finding(page), ['good', 'Every trace context that was due arrived whole']);
+  assert.deepEqual(await rows(page, '#listeners'), [['inbound', '1,000', '0', '0', '0']]);
+  assert.deepEqual(await rows(page, '#causes'), [['traceparent: invented invented, at inbound', '1']]);
+  assert.match(await shown(page, '#rest'), /Repairs invented 2/);
+  await close();
+});
+
+test('a screen reader is told when the state changes, not when a number does', TIMEOUT, async () => {
+  const loses = (lost) => [request(INBOUND, 'continued', 50), request(INBOUND, 'lost', lost)];
+  const { page, says, current, close } = await open(loses(10));
+  await says('#announcer', /^This workload receives 16\.7\s% of its requests without/);
+  await page.evaluate(() => {
+    window.spoken = 0;
+    new MutationObserver(() => { window.spoken += 1; }).observe(document.getElementById('announcer'), { childList: true });
+  });
+  const spoken = () => page.evaluate(() => window.spoken);
+  current.stats = loses(50);
+  await says('#finding', /receives 50\s%/);
+  assert.equal(await spoken(), 0);
+  current.stats = [...loses(50), request(INBOUND, 'corrupt', 20)];
+  await says('#announcer', /a corrupt trace context/);
+  assert.equal(await spoken(), 1);
+  await close();
+});
+
+test('whose fault it is, and what to do', TIMEOUT, async () => {
+  const { page, close } = await open([
+    request({ listener: 'in', ...INBOUND }, 'lost', 9), request({ listener: 'in', ...INBOUND }, 'continued', 1),
+    request({ listener: 'out', ...OUTBOUND }, 'lost', 8), request({ listener: 'out', ...OUTBOUND }, 'unlinked', 2),
+    request({ listener: 'auto', ...INBOUND, direction: 'unspecified' }, 'corrupt', 7),
+  ]);
+  const told = await page.locator('#listeners tbody').evaluateAll((all) => all.map((body) => body.innerText));
+  const of = (listener) => told.find((text) => text.startsWith(listener));
+  assert.match(of('in'), /fault: The callers’.*Mend what is lost: Instrument the callers/s);
+  assert.match(of('out'), /own application\..*forward traceparent.*unlinked: Instrument the server side/s);
+  assert.match(of('auto'), /state the filter’s direction.*By the reasons below/s);
+  await close();
+});
+
+test('what else the filter counts', TIMEOUT, async () => {
+  const quantiles = [0, 25, 50, 75, 90, 95, 99, 99.5, 99.9, 100];
+  const pass = (name, median, high) => ({ name: `wasmcustom.pass=.=${name};.;tracewarden_pass_duration_ns`,
+    values: quantiles.map((quantile) => ({ cumulative: quantile === 99 ? high : median, interval: null })) });
+  const { page, close } = await open([
+    WELL,
+    stat('repairs_total', { direction: 'inbound', by: 'format' }, 4), stat('repairs_total', { direction: 'inbound', by: 'new' }, 3),
+    stat('sampled_total', { decision: 'record', by: 'rule' }, 1), stat('sampled_total', { decision: 'drop', by: 'rate_limit' }, 1),
+    stat('sampled_total', { listener: 'another', decision: 'drop', by: 'rate_limit' }, 2),
+    stat('sampled_total', { decision: 'record', by: 'error' }, 40),
+    stat('responses_total', { context: 'absent' }, 50), stat('responses_total', { context: 'match' }, 9),
+    stat('responses_total', { context: 'mismatch' }, 1),
+    stat('formats_total', { format: 'b3' }, 12), stat('conflicts_total', { used: 'b3', other: 'tracecontext' }, 1),
+    stat('conflicts_total', { listener: 'another', used: 'b3', other: 'tracecontext' }, 1),
+    stat('spans_recorded_total', {}, 1000), stat('spans_exported_total', {}, 990),
+    stat('spans_dropped_total', { cause: 'refused' }, 5), stat('export_queue_spans', {}, 5),
+    stat('baggage_limited_total', {}, 6), stat('build_info', { version: '1.2.3', revision: '0123456789abcdef' }, 1),
+    { histograms: { supported_quantiles: quantiles,
+      computed_quantiles: [pass('request', 21000, 301000), pass('response', null, null)] } },
+  ]);
+  assert.equal((await tiles(page)).Repaired.sentence, '4 kept their trace');
+  const rest = await shown(page, '#rest');
+  for (const part of [
+    'Repairs taken from another format 4 new trace 3',
+    'Sampling 25 % of 4 requests are sampled. sampled by a rule 1 not sampled over the rate limit 3 recorded late because it failed 40',
+    'same trace 9 another trace 1', '10 % do not name the trace of their request',
+    'b3 12', 'b3 and tracecontext named different traces 2 times; b3 was used.',
+    'recorded 1,000 exported 990 waiting now 5 dropped: refused for good 5', 'A wrong path or protocol',
+    'The baggage of 6 requests', 'A pass of a request takes 21 µs, one in a hundred more than 301 µs',
+  ]) assert.ok(rest.includes(part), `${part} in ${rest}`);
+  assert.ok(!rest.includes('A pass of a response'), rest);
+  assert.equal(await page.locator('#rest .bad', { hasText: '301 µs' }).count(), 1);
+  assert.match(await shown(page, '#about'), /^Tracewarden 1\.2\.3 \(0123456789ab\)\./);
+  await close();
+});
+
+test('names are text, and long ones and large numbers fit a phone', TIMEOUT, async () => {
+  const listener = `<img src=x onerror=alert(1)>${'long_'.repeat(20)}`;
+  const { page, close } = await open([
+    request({ listener, ...INBOUND }, 'continued', 123456789), request({ listener, ...OUTBOUND }, 'lost', 987654321),
+    request({ listener, ...OUTBOUND }, 'corrupt', 987654321), request({ listener, ...OUTBOUND }, 'unlinked', 987654321),
+    corrupt({ listener, direction: 'outbound' }, 'x-datadog-trace-id', 'sampled', 987654321),
+    stat('host_errors_total', { call: 'get_current_time_nanoseconds' }, 987654321),
+  ], { viewport: { width: 360, height: 740 }, isMobile: true });
+  assert.equal(await page.locator('img').count(), 0);
+  assert.ok((await shown(page, '#finding')).includes(listener));
+  assert.equal((await rows(page, '#listeners > table'))[0][2], '987.7M 33.3 %');
+  assert.deepEqual(await overflowing(page), []);
+  await close();
+});
+
+test('an answer that is none is an outage, too', TIMEOUT, async () => {
+  const { page, says, current, close } = await open([WELL], { quiet: true });
+  current.status = 503;
+  await says('#outage', /Its stats are answered with status 503\./);
+  current.status = 200;
+  current.stats = undefined;
+  await says('#outage', /Its answer has no stats\./);
+  current.stats = [WELL];
+  await page.locator('#outage').waitFor({ state: 'hidden' });
+  await close();
+});
+
+test('it reads nothing while it is paused or hidden', TIMEOUT, async () => {
+  const { page, says, current, close } = await open([WELL]);
+  const rests = async () => {
+    const readings = current.readings;
+    await new Promise((resolve) => { setTimeout(resolve, 4_000); });
+    assert.ok(current.readings <= readings + 1, 'one may be under way');
+  };
+  await page.getByRole('button', { name: 'Pause' }).click();
+  await says('#live', /^Paused, read at/);
+  await rests();
+  let readings = current.readings;
+  await page.getByRole('button', { name: 'Resume' }).click();
+  await says('#live', /^Live/);
+  await until(() => current.readings > readings);
+
+  const hide = (hidden) => page.evaluate((is) => {
+    Object.defineProperty(document, 'hidden', { configurable: true, get: () => is });
+    document.dispatchEvent(new Event('visibilitychange'));
+  }, hidden);
+  await hide(true);
+  await rests();
+  readings = current.readings;
+  await hide(false);
+  await until(() => current.readings > readings);
+  await close();
+});
+
+async function until(holds) {
+  for (const end = Date.now() + 10_000; !holds();) {
+    assert.ok(Date.now() < end, String(holds));
+    await new Promise((resolve) => { setTimeout(resolve, 50); });
+  }
+}
+
+test('what it remembers: periods, a gap, a restart, and no more than it must', TIMEOUT, async () => {
+  const { page, close } = await open([]);
+  const told = await page.evaluate(() => {
+    const past = new History(), name = 'wasmcustom.context=.=lost;.;tracewarden_requests_total';
+    const read = (value, seconds) => past.record(new Map([[name, value]]), [], seconds * 1000);
+    const sum = (period) => past.in(period)?.sum('tracewarden_requests_total') ?? null;
+    const [start, five, one] = PERIODS;
+    const told = {};
+    read(100, 0);
+    told.first = [sum(start), sum(five), sum(one)];
+    for (let second = 3; second <= 600; second += 3) read(100 + second, second);
+    told.steady = [sum(start), sum(five), sum(one)];
+    read(1000, 1200);
+    told.gap = [sum(start), sum(five), sum(one)];
+    read(1007, 1203);
+    told.after = [sum(start), sum(five), sum(one)];
+    read(4, 1206);
+    told.restart = [sum(start), sum(five), sum(one), past.restarted];
+    for (let second = 1209; second <= 86400; second += 3) read(second, second);
+    told.day = [past.intervals.length <= LONGEST_HISTORY + 1, past.intervals[0].from, sum(five), sum(one)];
+    told.kept = past.intervals.reduce((all, { gains }) => all + (gains.get(name) ?? 0), 0);
+    told.joined = past.intervals.every(({ from }, at) => at === 0 || from === past.intervals[at - 1].to);
+    return told;
+  });
+  // In order: since the start, five minutes, one minute.
+  assert.deepEqual(told, {
+    first: [100, null, null],
+    steady: [700, 300, 60],
+    gap: [1000, null, null],
+    after: [1007, 7, 7],
+    restart: [4, 11, 11, 1206_000],
+    day: [true, 0, 300, 60],
+    kept: 907 + 4 + (86400 - 4),
+    joined: true,
+  });
+  await close();
+});
