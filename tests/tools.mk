@@ -1,6 +1,6 @@
 # What the tests borrow, none of it installed into the system. Included by the top Makefile.
-#   .venv/debian/PACKAGE/ready       a Debian package, unpacked beside what it depends on and this machine lacks
-#   tests/DIRECTORY/node_modules     what that directory's package-lock.json names, for Node.js
+#   .venv/debian/PACKAGE/ready   a Debian package, unpacked beside what it depends on and this machine lacks
+#   tests/DIRECTORY/node_modules/.package-lock.json   what that directory's package-lock.json names, for Node.js
 
 .SECONDARY:
 
@@ -10,7 +10,7 @@
 	@rm -rf $(@D) && mkdir -p $(@D) && cd $(@D) && \
 		fetch() { apt-get -qq download $* $$(LC_ALL=C apt-get -s install --no-install-recommends $* \
 			| sed -n 's/^Inst \([^ ]*\).*/\1/p'); } && \
-		{ fetch 2>/dev/null || { apt-get -qq update && fetch; } } && \
+		{ fetch 2>/dev/null || { flock ../lists apt-get -qq update && fetch; } } && \
 		for package in *.deb; do dpkg -x $$package . || exit 1; done && rm -f -- *.deb || { \
 		echo "Debian's package $* could not be had (as root: apt-get update)." >&2; exit 1; }
 	@touch $@
@@ -29,7 +29,8 @@ export PATH := $(if $(NODE_SUFFICES),,$(CURDIR)/.venv/node/commands:)$(PATH)
 	@mkdir .venv/node/commands && ln -s ../bin/node ../bin/npm .venv/node/commands
 	@touch $@
 
-tests/%/node_modules: tests/%/package-lock.json | $(NODE_READY)
+# npm writes this file when it is done.
+tests/%/node_modules/.package-lock.json: tests/%/package-lock.json | $(NODE_READY)
 	@echo "Installing what $< names…"
 	@npm ci --prefix tests/$* --silent --no-audit --no-fund --ignore-scripts
 	@touch $@

@@ -3,7 +3,7 @@
 
 CHROMIUM ?=
 CHROMIUM_READY := $(if $(CHROMIUM),,.venv/debian/chromium/ready)
-PAGE_NEEDS = build envoy-demo $(filter $(ENVOY_PRIVATE),$(ENVOY)) $(COLLECTOR_READY) $(CHROMIUM_READY) tests/page/node_modules
+PAGE_NEEDS = build envoy-demo $(filter $(ENVOY_PRIVATE),$(ENVOY)) $(COLLECTOR_READY) $(CHROMIUM_READY) tests/page/node_modules/.package-lock.json
 IN_PAGE = @ENVOY='$(abspath $(ENVOY))' CHROMIUM='$(CHROMIUM)' node
 
 .PHONY: page page-screenshot

@@ -66,7 +66,9 @@ pub(super) fn configured(case: &Case, healthy: &Outcome, strike: &Strike) -> Vec
     let mut found = Vec::new();
     let mut bench = Bench::empty();
     let json = case.json();
-    let (root, made) = bench.during(Some(strike), |vm| vm.root(json.as_bytes()));
+    let (root, mut made) = bench.during(Some(strike), |vm| vm.root(json.as_bytes()));
+    // Which build it is may be said by each VM, where there is no memory to say it in once: that is no error.
+    made.retain(|call, _| ![Call::GetSharedData, Call::SetSharedData].contains(call));
     let root = match root {
         Ok(root) => root,
         Err(trap) => return vec![format!("configuring traps: {trap}")],
