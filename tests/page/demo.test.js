@@ -1,7 +1,9 @@
 // The page as the demo mesh serves it, in a real browser.
 
 import assert from 'node:assert/strict';
+import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
+import { createServer } from 'node:http';
 import { createRequire } from 'node:module';
 import { after, before, test } from 'node:test';
 
@@ -102,6 +104,23 @@ test('it shows who loses, who corrupts and why, in Envoy’s numbers, and goes o
     ['lossy_outbound outbound 2', 'checkout_inbound inbound 2', 'lossy_inbound inbound 2']);
   assert.deepEqual(await rows(page, '#causes'), []);
   await close();
+});
+
+test('another site’s page cannot have the browser ask for stats', TIMEOUT, async () => {
+  const image = `<img src="${mesh.url}stats">`;
+  const site = createServer((_, answer) => answer.setHeader('content-type', 'text/html').end(image));
+  await once(site.listen(0, '127.0.0.1'), 'listening');
+  const context = await chromium.browser.newContext();
+  try {
+    const page = await context.newPage();
+    const asked = page.waitForResponse(`${mesh.url}stats`, { timeout: 15_000 });
+    await Promise.all([page.goto(`http://localhost:${site.address().port}/`), asked]);
+    assert.equal((await asked).status(), 404);
+  } finally {
+    await context.close();
+    site.closeAllConnections();
+    site.close();
+  }
 });
 
 test('the chart has a table that says the same', TIMEOUT, async () => {

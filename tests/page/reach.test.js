@@ -137,6 +137,28 @@ test('headers change neither what is asked for nor how', TIMEOUT, async () => {
   assert.equal(await letThrough(), before + tricks.length);
 });
 
+test('no other web site can have a browser ask, and the page and curl can', TIMEOUT, async () => {
+  const before = await letThrough();
+  const ask = async (...headers) => statuses(await say(head('GET /stats HTTP/1.1', host(), ...headers)))[0];
+  for (const site of ['cross-site', 'same-site', 'same-origin, cross-site', 'xnone', '1']) {
+    assert.equal(await ask(`Sec-Fetch-Site: ${site}`, 'Sec-Fetch-Mode: no-cors'), 404, site);
+  }
+  assert.equal(await letThrough(), before);
+  const own = [[], ['Sec-Fetch-Site: same-origin'], ['Sec-Fetch-Site: none']];
+  for (const headers of own) assert.equal(await ask(...headers), 200);
+  assert.equal(await letThrough(), before + 3);
+});
+
+test('many at once are turned away before Envoy’s main thread has them to answer', TIMEOUT, async () => {
+  const answers = await Promise.all(Array.from({ length: 200 }, async () => {
+    const answer = await fetch(`${mesh.url}stats`);
+    await answer.arrayBuffer();
+    return answer.status;
+  }));
+  assert.deepEqual([...new Set(answers)].sort(), [200, 503]);
+  assert.equal((await fetch(`${mesh.url}stats`)).status, 200);
+});
+
 test('what normalization makes /stats of is /stats as the page asks for it', TIMEOUT, async () => {
   const before = await letThrough();
   const same = ['/stats', '/stats\t', '//stats', '/./stats', '/x/../stats', '/%73tats', '/stats#x',

@@ -31,6 +31,7 @@ function stat(metric, labels, value) {
 
 const INBOUND = { direction: 'inbound', role: 'internal', mode: 'enforce' };
 const OUTBOUND = { ...INBOUND, direction: 'outbound' };
+const EDGE = { ...INBOUND, role: 'edge' };
 const request = (labels, context, value) => stat('requests_total', { ...labels, context }, value);
 const corrupt = (labels, header, reason, value) => stat('corrupt_total', { ...labels, header, reason }, value);
 
@@ -59,7 +60,7 @@ test('the policy lets the page’s own script and style run', () => {
     const wanted = `${tag}-src 'sha256-${hash}'`;
     assert.ok(yaml.includes(wanted), `the content-security-policy in envoy/envoy.yaml must have ${wanted}`);
   }
-  assert.ok(Buffer.byteLength(html) < 52_000, `${Buffer.byteLength(html)} octets`);
+  assert.ok(Buffer.byteLength(html) < 54_000, `${Buffer.byteLength(html)} octets`);
   // Nothing moves, so nobody need ask for less motion.
   assert.doesNotMatch(html, /\b(transition|animation|animate)\b/);
   assert.doesNotMatch(html, /innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b/);
@@ -99,11 +100,19 @@ test('every word that the filter counts by has a text, and no other', TIMEOUT, a
   // One set of advice, whoever gives it.
   const [causes, mends] = await page.evaluate(() => [
     [...Object.values(REASONS), FORMAT_REASONS].flatMap((each) => Object.values(each)).flatMap(([, advice]) => advice),
-    Object.values(DROPS).map(([, mend]) => mend)]);
+    Object.fromEntries(Object.entries(DROPS).map(([cause, [, mend]]) => [cause, mend]))]);
   for (const text of causes) assert.ok(source('tool/src/report/advice/corruption.rs').includes(`"${text}"`), text);
-  for (const text of mends) assert.ok(source('tool/src/report/advice/spans.rs').includes(`"${text}"`), text);
+  assert.deepEqual(mends, mendsOfDrops());
   await close();
 });
+
+/** The mend of each cause that spans are dropped for, in the tool: the third text behind it. */
+function mendsOfDrops() {
+  const arms = source('tool/src/report/advice/spans.rs')
+    .matchAll(/DropCause::(\w+) => \(\s*"[^"]*",\s*"[^"]*",\s*"([^"]*)",?\s*\)/g);
+  const snake = (name) => name.replace(/(?<=.)[A-Z]/g, '_$&').toLowerCase();
+  return Object.fromEntries([...arms].map(([, cause, mend]) => [snake(cause), mend]));
+}
 
 test('every reason of every header is shown with its cause and mend', TIMEOUT, async () => {
   const { formats, ...own } = reasons();
@@ -121,7 +130,7 @@ test('every reason of every header is shown with its cause and mend', TIMEOUT, a
 });
 
 test('roles and modes are in no ratio together, and what is not due is in none', TIMEOUT, async () => {
-  const EDGE = { ...INBOUND, role: 'edge' }, OBSERVED = { ...INBOUND, mode: 'observe' };
+  const OBSERVED = { ...INBOUND, mode: 'observe' };
   const { page, close } = await open([
     request({ listener: 'edge', ...EDGE }, 'started', 1000), request({ listener: 'edge', ...EDGE }, 'corrupt', 500),
     request({ listener: 'edge', ...EDGE }, 'continued', 70), request({ listener: 'edge', ...EDGE }, 'restarted', 30),
@@ -129,10 +138,15 @@ test('roles and modes are in no ratio together, and what is not due is in none',
     request({ listener: 'a', ...INBOUND }, 'excluded', 400), request({ listener: 'a', ...INBOUND }, 'restarted', 20),
     request({ listener: 'a', ...OBSERVED }, 'continued', 1), request({ listener: 'a', ...OBSERVED }, 'lost', 3),
     request({ listener: 'a', ...OBSERVED }, 'unlinked', 4),
+    stat('repairs_total', { listener: 'edge', direction: 'inbound', by: 'new' }, 500),
+    stat('repairs_total', { listener: 'edge', direction: 'inbound', by: 'format' }, 70),
+    stat('repairs_total', { listener: 'a', direction: 'inbound', by: 'new' }, 2),
+    stat('repairs_total', { listener: 'a', direction: 'inbound', by: 'correlation' }, 1),
   ]);
+  assert.equal((await tiles(page)).Repaired.sentence, '1 kept their trace');
   const modes = await page.locator('#glance .mode').evaluateAll((all) => all.map((mode) =>
     [...mode.querySelectorAll('h3, .figure')].map((one) => one.innerText.replaceAll('\u00a0', ' '))));
-  assert.deepEqual(modes, [['Enforced', '75 %', '25 %', '0 %', '0'],
+  assert.deepEqual(modes, [['Enforced', '75 %', '25 %', '0 %', '3'],
     ['Observed only, nothing is mended', '12.5 %', '37.5 %', '0 %', '50 %']]);
   assert.deepEqual(await rows(page, '#listeners > table'), [
     ['a inbound, observed only', '8', '3 37.5 %', '0', '4 50 %'],
@@ -147,10 +161,27 @@ test('roles and modes are in no ratio together, and what is not due is in none',
   await close();
 });
 
+test('repairs at the edge are told from others where listeners or directions are, and else said to be among them', TIMEOUT,
+  async () => {
+    const repair = (direction, value) => stat('repairs_total', { direction, by: 'new' }, value);
+    const edge = [request(EDGE, 'corrupt', 7), repair('inbound', 7)];
+    const { page, says, current, close } = await open([...edge, request(OUTBOUND, 'lost', 2), repair('outbound', 2)]);
+    const repaired = async () => {
+      const { figure, sentence } = (await tiles(page)).Repaired;
+      return [figure, sentence];
+    };
+    assert.deepEqual(await repaired(), ['2', '0 kept their trace']);
+    current.stats = [...edge.slice(0, 1), request(INBOUND, 'lost', 3), repair('inbound', 10)];
+    await says('#glance', /among them/);
+    assert.deepEqual(await repaired(), ['10', '0 kept their trace; the edge’s are among them']);
+    await close();
+  });
+
 const WELL = request(INBOUND, 'continued', 1000);
 const served = (prefix, value) => ({ name: `http.${prefix}.downstream_rq_total`, value });
 const JOBS = 'This workload’s application makes 100 % of its requests without a trace context. '
   + 'They may be jobs that never had one.';
+const FORGETS = ['bad', 'This workload’s application forgets the trace context in 100 % of its requests.'];
 const FINDINGS = [
   ['whole', [WELL], ['good', 'Every trace context that was due arrived whole']],
   ['a little is lost', [WELL, request(INBOUND, 'lost', 1)],
@@ -161,11 +192,21 @@ const FINDINGS = [
     ['bad', 'This workload receives 6 % of its requests without a trace context: its callers lose it.']],
   ['corruption counts from less', [request(INBOUND, 'continued', 98), request(INBOUND, 'corrupt', 2)],
     ['bad', 'This workload receives a corrupt trace context in 2 % of its requests: its callers corrupt it.']],
-  ['the application loses', [WELL, request(OUTBOUND, 'lost', 10)],
-    ['bad', 'This workload’s application forgets the trace context in 100 % of its requests.']],
+  ['the application loses', [WELL, request(OUTBOUND, 'lost', 10)], FORGETS],
   ['jobs that never had one', [request(INBOUND, 'lost', 0), request(OUTBOUND, 'lost', 10)], ['none', JOBS]],
-  ['traced requests of another mode prove nothing',
-    [request({ ...INBOUND, mode: 'observe' }, 'continued', 9), request(OUTBOUND, 'lost', 10)], ['none', JOBS]],
+  ['a context that came in while only observing proves it',
+    [request({ ...INBOUND, mode: 'observe' }, 'continued', 9), request(OUTBOUND, 'lost', 10)], FORGETS],
+  ['what the edge continues proves it', [request(EDGE, 'continued', 9), request(OUTBOUND, 'lost', 10)], FORGETS],
+  ['what the edge starts proves it', [request(EDGE, 'started', 9), request(OUTBOUND, 'lost', 10)], FORGETS],
+  ['what is restarted proves it', [request(INBOUND, 'restarted', 9), request(OUTBOUND, 'lost', 10)], FORGETS],
+  ['what is only observed to start proves nothing', [request({ ...EDGE, mode: 'observe' }, 'started', 9),
+    request({ ...INBOUND, mode: 'observe' }, 'restarted', 9), request(OUTBOUND, 'lost', 10)], ['none', JOBS]],
+  ['a repair on the way in proves it', [stat('repairs_total', { direction: 'inbound', by: 'new' }, 1),
+    request(OUTBOUND, 'lost', 10)], FORGETS],
+  ['a repair on the way out proves nothing', [stat('repairs_total', { direction: 'outbound', by: 'new' }, 10),
+    request(OUTBOUND, 'lost', 10)], ['none', JOBS]],
+  ['a hundredth of them traced proves it', [request(INBOUND, 'continued', 10), request(OUTBOUND, 'lost', 1000)], FORGETS],
+  ['fewer prove nothing', [request(INBOUND, 'continued', 9), request(OUTBOUND, 'lost', 1000)], ['none', JOBS]],
   ['jobs are told last', [request(INBOUND, 'lost', 8), request(INBOUND, 'corrupt', 2), request(OUTBOUND, 'lost', 10)],
     ['bad', 'This workload receives 80 % of its requests without a trace context: its callers lose it.',
       'This workload receives a corrupt trace context in 20 % of its requests: its callers corrupt it.', JOBS]],
@@ -200,6 +241,27 @@ for (const [name, stats, wanted] of FINDINGS) {
     await close();
   });
 }
+
+test('a filter that has died is not hidden by what it did before', TIMEOUT, async () => {
+  const before = [request(INBOUND, 'continued', 100000), served('ingress', 100000)];
+  const { page, says, current, close } = await open(before);
+  await says('#finding h2', /^Every trace context that was due arrived whole$/);
+  current.stats = [request(INBOUND, 'continued', 100000), served('ingress', 100009)];
+  await says('#live', /^Live/);
+  const readings = current.readings;
+  await until(() => current.readings > readings + 1);
+  assert.deepEqual(await finding(page), ['good', 'Every trace context that was due arrived whole']);
+
+  current.stats = [request(INBOUND, 'continued', 100001), served('ingress', 100040)];
+  const dead = 'Envoy served 40 requests, and Tracewarden saw 1. Its filter was not loaded, or it failed and Envoy goes on '
+    + 'without it: look for “wasm” in Envoy’s log.';
+  await says('#finding h2', /Tracewarden saw 1\./);
+  assert.deepEqual(await finding(page), ['bad', `In the last 5 minutes, as far as this page has watched, ${dead}`]);
+  await page.getByRole('button', { name: '5 minutes' }).click();
+  await says('#finding h2', /^Envoy served/);
+  assert.deepEqual(await finding(page), ['bad', dead]);
+  await close();
+});
 
 test('words of a later filter spoil nothing', TIMEOUT, async () => {
   const { page, close } = await open([WELL, request(INBOUND, 'invented', 5), stat('repairs_total', { by: 'invented' }, 2),
@@ -243,6 +305,21 @@ test('whose fault it is, and what to do', TIMEOUT, async () => {
   await close();
 });
 
+test('who only ever sends may be a gateway', TIMEOUT, async () => {
+  const { page, says, current, close } = await open([request(OUTBOUND, 'lost', 8), request(INBOUND, 'lost', 0)]);
+  await says('#listeners', /own application, its jobs and timers, or at a gateway who calls through it: no request came in/);
+  current.stats = [request(OUTBOUND, 'lost', 8), request(INBOUND, 'lost', 1)];
+  await says('#listeners', /own application, or its jobs and timers: hardly any traced request came in meanwhile\./);
+  current.stats = [request(OUTBOUND, 'lost', 8), request(INBOUND, 'continued', 1)];
+  await says('#listeners', /own application\.\s/);
+  // It has had requests, though none lately.
+  current.stats = [request(OUTBOUND, 'lost', 9), request(INBOUND, 'continued', 1)];
+  await page.evaluate(() => { past.intervals = []; });
+  await page.getByRole('button', { name: '1 minute' }).click();
+  await says('#listeners', /own application, or its jobs and timers/);
+  await close();
+});
+
 test('what else the filter counts', TIMEOUT, async () => {
   const quantiles = [0, 25, 50, 75, 90, 95, 99, 99.5, 99.9, 100];
   const pass = (name, median, high) => ({ name: `wasmcustom.pass=.=${name};.;tracewarden_pass_duration_ns`,
@@ -270,7 +347,7 @@ test('what else the filter counts', TIMEOUT, async () => {
     'Sampling 25 % of 4 requests are sampled. sampled by a rule 1 not sampled over the rate limit 3 recorded late because it failed 40',
     'same trace 9 another trace 1', '10 % do not name the trace of their request',
     'b3 12', 'b3 and tracecontext named different traces 2 times; b3 was used.',
-    'recorded 1,000 exported 990 waiting now 5 dropped: refused for good 5', 'A wrong path or protocol',
+    'recorded 1,000 exported 990 waiting now 5 dropped: refused for good 5', "Correct export's path and protocol",
     'The baggage of 6 requests', 'A pass of a request takes 21 µs, one in a hundred more than 301 µs',
   ]) assert.ok(rest.includes(part), `${part} in ${rest}`);
   assert.ok(!rest.includes('A pass of a response'), rest);
@@ -361,6 +438,13 @@ test('what it remembers: periods, a gap, a restart, and no more than it must', T
     for (let second = 1209; second <= 86400; second += 3) read(second, second);
     told.day = [past.intervals.length <= LONGEST_HISTORY + 1, past.intervals[0].from, sum(five), sum(one)];
     told.kept = past.intervals.reduce((all, { gains }) => all + (gains.get(name) ?? 0), 0);
+    const other = new History(), reading = (uptime, seconds) =>
+      other.record(new Map([['server.uptime', uptime], [name, 100 + seconds]]), [], seconds * 1000);
+    reading(9, 0);
+    reading(12, 3);
+    told.up = [other.in(five).sum('tracewarden_requests_total'), other.restarted ?? null];
+    reading(1, 6);
+    told.uptimeFell = [other.in(five).sum('tracewarden_requests_total'), other.restarted];
     told.joined = past.intervals.every(({ from }, at) => at === 0 || from === past.intervals[at - 1].to);
     return told;
   });
@@ -372,6 +456,8 @@ test('what it remembers: periods, a gap, a restart, and no more than it must', T
     after: [1007, 7, 7],
     restart: [4, 11, 11, 1206_000],
     day: [true, 0, 300, 60],
+    up: [3, null],
+    uptimeFell: [3 + 106, 6000],
     kept: 907 + 4 + (86400 - 4),
     joined: true,
   });
