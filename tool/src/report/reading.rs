@@ -171,13 +171,10 @@ impl Reading {
     }
 }
 
-/// A text of others as it can go to a terminal: no control characters, nothing invisible or that turns the direction of
-/// writing.
+/// A text of others as it can go to a terminal: only what Rust's own tables of Unicode print as it is. No control or format
+/// characters, no separators but the space, and no marks that change the character before them.
 pub(crate) fn printable(text: &str) -> impl Iterator<Item = char> {
-    text.chars().filter(|c| {
-        !c.is_control()
-            && !matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{2069}' | '\u{feff}')
-    })
+    text.chars().filter(|&c| matches!(c, '\\' | '"' | '\'') || c.escape_debug().eq([c]))
 }
 
 /// The same, and not without end.

@@ -91,17 +91,28 @@ fn colours_are_for_terminals_and_for_those_who_want_them() {
     assert!(!coloured(&[("CLICOLOR_FORCE", "1"), ("NO_COLOR", "1")]));
 }
 
+/// What turns the direction of writing, hides, breaks lines, or is seen as nothing or as something else.
+const HIDDEN: &str = "\u{ad}\u{61c}\u{180e}\u{200b}\u{200d}\u{200e}\u{200f}\u{2028}\u{2029}\u{202a}\u{202e}\u{2060}\u{2064}\
+    \u{2066}\u{2069}\u{206f}\u{fe0f}\u{feff}\u{fff9}\u{fffa}\u{fffb}\u{1d173}\u{e0001}\u{e0020}\u{e007f}\u{e0100}\u{e000}\u{a0}\u{3000}\u{85}\u{301}";
+
+#[test]
+fn names_of_others_in_any_script_are_shown() {
+    let name = r#"café "Ünï" o'ne a\b 日本 Ελλάς عربى <&>~ 🛒 …"#;
+    let lost = requests(name, "inbound", "internal", "enforce", "lost");
+    let value = of_envoy(&[(&lost, 1)], &["--json"], &[]).value();
+    assert_eq!(value.pointer("/findings/0/who/listener"), Some(&name.into()));
+}
+
 #[test]
 fn names_of_others_cannot_write_to_the_terminal() {
-    let hostile = format!("a\u{1b}[31m\u{9b}2J\r\n\u{7}b\u{202e}c\u{200b}{}", "x".repeat(100_000));
+    let hostile = format!("a{HIDDEN}\u{1b}[31m\u{9b}2J\r\n\u{7}b\u{202e}c\u{200b}{}", "x".repeat(100_000));
     let lost = requests(&hostile, "inbound", "internal", "enforce", "lost");
     let build = "version=.=1\u{1b}]0;owned\u{7};.;revision=.=\u{8}2;.;tracewarden_build_info";
     let strange = "tracewarden_\u{1b}[2J_total";
     let stats = [(lost.as_str(), 1), (build, 1), (strange, 1)];
     for arguments in [&[][..], &["--json"]] {
         let said = of_envoy(&stats, arguments, &[]);
-        let is_plain =
-            |c: char| c == '\n' || !(c.is_control() || ('\u{200b}'..'\u{2069}').contains(&c) && c != '…');
+        let is_plain = |c: char| c == '\n' || !(c.is_control() || HIDDEN.contains(c));
         assert!(said.code == Some(1) && said.out.chars().all(is_plain), "{said:?}");
         assert!(said.out.contains("a[31m2Jbcxxx") && said.out.contains("xx…"), "{said:?}");
         assert!(said.out.len() < 5000, "{} octets", said.out.len());
