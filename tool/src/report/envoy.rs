@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::names::{Names, split};
-use super::reading::{Reading, WITHOUT_FILTER, Who};
+use super::reading::{Reading, WITHOUT_FILTER_IN_ISTIO, Who};
 use super::web::{Failure, Web};
 
 /// What is asked for.
@@ -38,7 +38,7 @@ pub(crate) fn read(json: &[u8], names: &Names) -> Result<Reading, String> {
     let answer: Stats = serde_json::from_slice(json).map_err(|error| format!("no stats in JSON: {error}"))?;
     let mut reading = Reading::default();
     reading.is_of_one = true;
-    let mut served = 0;
+    let mut served = 0_u64;
     for Stat { name, value } in &answer.stats {
         let Some(value) = value.as_u64() else { continue };
         if name.contains("tracewarden_") {
@@ -47,15 +47,15 @@ pub(crate) fn read(json: &[u8], names: &Names) -> Result<Reading, String> {
         } else if name == "server.uptime" {
             reading.seconds = Some(value);
         } else if is_served(name) {
-            served += value;
+            served = served.saturating_add(value);
         }
     }
     reading.take_served(Who::default(), served as f64);
     Ok(reading)
 }
 
-/// Whether it counts requests that the filter should see.
+/// Whether it counts requests that the filter should see. The stats do not say whether Istio runs it.
 fn is_served(stat: &str) -> bool {
     let prefix = stat.strip_prefix("http.").and_then(|rest| rest.strip_suffix("downstream_rq_total"));
-    prefix.is_some_and(|prefix| !WITHOUT_FILTER.contains(&prefix.trim_end_matches(['.', ';'])))
+    prefix.is_some_and(|prefix| !WITHOUT_FILTER_IN_ISTIO.contains(&prefix.trim_end_matches(['.', ';'])))
 }

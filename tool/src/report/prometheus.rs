@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::names::{Labels, Names};
-use super::reading::{Reading, WITHOUT_FILTER, Who, clean};
+use super::reading::{Reading, WITHOUT_FILTER, WITHOUT_FILTER_IN_ISTIO, Who, clean};
 use super::web::{Failure, Web};
 
 /// The labels that say whose Envoy it is, as the rules in envoy/prometheus expect them.
@@ -14,8 +14,19 @@ pub(crate) const OWNERS: &[&str] = &["namespace", "workload"];
 const SCRAPE: &[&str] = &["job", "instance"];
 
 const SERVED: &str = "envoy_http_downstream_rq_total";
+/// The labels that say whose requests Envoy counted, its own and Istio's; and the values where no filter is to see them.
+const PREFIXES: [(&str, &[&str]); 2] = [
+    ("envoy_http_conn_manager_prefix", &WITHOUT_FILTER),
+    ("http_conn_manager_prefix", &WITHOUT_FILTER_IN_ISTIO),
+];
 const BUILD_INFO: &str = "tracewarden_build_info";
 const LISTENER: &str = "listener";
+
+/// How far before the window a series is looked for, in seconds. Outages are shorter; and the samples of a week, which a
+/// Prometheus all reads for it, would take a large one longer than --timeout gives it.
+const BEFORE: u64 = 24 * 3600;
+/// The most that a series is believed to have counted: beyond it, it is no counter, and its number is not exact.
+const MOST: f64 = (1_u64 << f64::MANTISSA_DIGITS) as f64;
 
 const UNTAGGED: &str = "Some Envoys leave the labels in the names of their stats, and are not counted here: they need the \
                         stats_tags of envoy/envoy.yaml, in Istio extraStatTags.";
@@ -113,9 +124,10 @@ pub(crate) fn read(json: &[u8], names: &Names, scope: &Scope) -> Result<Reading,
     for series in saved {
         let metric = series.metric.get("__name__").ok_or(UNNAMED)?;
         if metric == SERVED {
-            let prefix = series.metric.get("envoy_http_conn_manager_prefix");
-            let unseen = prefix.is_some_and(|prefix| WITHOUT_FILTER.contains(&prefix.as_str()));
-            let count = if unseen { 0.0 } else { series.count() };
+            let is_unseen = |(label, unseen): (&str, &[&str])| {
+                series.metric.get(label).is_some_and(|prefix| unseen.contains(&prefix.as_str()))
+            };
+            let count = if PREFIXES.into_iter().any(is_unseen) { 0.0 } else { series.count() };
             reading.take_served(scope.who(&series.metric).owner(), count);
         } else {
             reading.take(names, scope.who(&series.metric), metric, &series.metric, series.count());
@@ -200,18 +212,18 @@ impl Group<'_> {
 
     /// Envoy's own count of what a filter is to see.
     fn served(&self) -> String {
-        let unseen = WITHOUT_FILTER.join("|");
-        let matchers = format!("envoy_http_conn_manager_prefix!~\"{unseen}\",{}", self.matchers);
-        self.increase(SERVED, &matchers, self.owners.iter().copied())
+        let seen = PREFIXES.map(|(label, unseen)| format!("{label}!~\"{}\",", unseen.join("|")));
+        self.increase(SERVED, &format!("{}{}", seen.concat(), self.matchers), self.owners.iter().copied())
     }
 
     /// A series that begins within the window counts as a whole: `increase` does not see its first step, and a reason of
-    /// corruption begins with the first that occurs.
+    /// corruption begins with the first that occurs. One that was only not scraped for a while has begun before.
     fn increase<'a>(&self, metric: &str, matchers: &str, by: impl Iterator<Item = &'a str>) -> String {
         let (by, window) = (by.collect::<Vec<_>>().join(","), self.window);
         let series = format!("{metric}{{{matchers}}}");
+        let before = window.max(BEFORE);
         format!(
-            "sum by ({by}) (({series} unless present_over_time({series}[{window}s] offset {window}s)) \
+            "sum by ({by}) (({series} unless present_over_time({series}[{before}s] offset {window}s)) \
              or increase({series}[{window}s])) > 0"
         )
     }
@@ -228,7 +240,8 @@ impl Group<'_> {
 
 impl Series {
     fn count(&self) -> f64 {
-        self.value.1.parse().ok().filter(|count: &f64| count.is_finite() && *count > 0.0).unwrap_or(0.0)
+        let count = self.value.1.parse().ok().filter(|count: &f64| count.is_finite());
+        count.unwrap_or(0.0).clamp(0.0, MOST)
     }
 }
 

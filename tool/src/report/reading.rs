@@ -9,6 +9,8 @@ use super::names::{Labels, Names};
 
 /// Whose requests no filter is to see: the admin endpoint's, and those of the trace health page in envoy/envoy.yaml.
 pub(crate) const WITHOUT_FILTER: [&str; 2] = ["admin", "trace_health"];
+/// In Istio's proxies neither those of probes and of scrapes.
+pub(crate) const WITHOUT_FILTER_IN_ISTIO: [&str; 4] = ["admin", "agent", "stats", "trace_health"];
 
 /// The longest value of a label that is shown.
 const MAX_VALUE: usize = 120;

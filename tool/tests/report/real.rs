@@ -4,7 +4,7 @@ use std::fs;
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
@@ -59,6 +59,37 @@ fn the_demo_mesh_is_told_by_its_envoy_and_by_its_prometheus() {
     });
     let findings = told(&said);
     assert!(findings.len() == 1 && findings[0].0 == "demo lossy lossy_outbound", "{said:?}");
+}
+
+#[test]
+fn what_was_not_scraped_for_a_while_is_not_new() {
+    let scratch = Scratch::new("backfill");
+    // Of one, nothing was scraped in the hour before the last one.
+    let samples =
+        [scraped("paused", &[300, 299, 4, 3, 2, 1], 70), scraped("new", &[4, 3, 2, 1], 50)].concat();
+    let text = format!("# TYPE tracewarden_requests counter\n{samples}# EOF\n");
+    fs::write(scratch.path("samples"), text).expect("a file");
+    fs::write(scratch.path("prometheus.yaml"), "{}").expect("a file");
+    let made = Command::new(prometheus("promtool"))
+        .args(["tsdb", "create-blocks-from", "openmetrics"])
+        .args([scratch.path("samples"), scratch.path("data")])
+        .output()
+        .expect("promtool runs");
+    assert!(made.status.success(), "{made:?}");
+    let config = scratch.path("prometheus.yaml");
+    let server = Prometheus::over(scratch, free_port(), &config, &[]);
+
+    let url = format!("http://127.0.0.1:{}", server.port);
+    let lost = |workload: &str| (workload.to_owned(), "lost_by_caller".to_owned(), 50, 50);
+    assert_eq!(told(&report(&[&url, "--json", "--window", "1h"])), [lost("new")]);
+}
+
+/// Lines of OpenMetrics: a counter as it was so many minutes ago.
+fn scraped(workload: &str, minutes: &[u64], value: u64) -> String {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).expect("a clock").as_secs();
+    let labels = r#"direction="inbound",role="internal",mode="enforce",context="lost""#;
+    let series = format!(r#"tracewarden_requests_total{{workload="{workload}",{labels}}}"#);
+    minutes.iter().map(|minutes| format!("{series} {value} {}\n", now - minutes * 60)).collect()
 }
 
 /// Its Envoy counts in one place for all workloads, so only its listeners tell them apart.
@@ -128,7 +159,7 @@ fn a_prometheus_behind_tls_a_password_and_a_prefix_is_read() {
         format!("--web.config.file={}", file("web.yaml")),
         format!("--web.external-url=https://localhost:{port}/metrics/of"),
     ];
-    let _prometheus = Prometheus::start(port, scratch.path("prometheus.yaml"), &arguments);
+    let _prometheus = Prometheus::start(port, &scratch.path("prometheus.yaml"), &arguments);
 
     let url = format!("https://localhost:{port}/metrics/of/");
     let roots = ("SSL_CERT_FILE", file("cert.pem"));
@@ -200,14 +231,16 @@ impl Prometheus {
             .replace("_interval: 5s", "_interval: 1s");
         let config = config.replace("rule_files: [tracewarden.rules.yaml]", "");
         fs::write(scratch.path("demo.yaml"), config).expect("a file");
-        Self::start(free_port(), scratch.path("demo.yaml"), &[])
+        Self::start(free_port(), &scratch.path("demo.yaml"), &[])
     }
 
-    fn start(port: u16, config: PathBuf, arguments: &[String]) -> Self {
-        let scratch = Scratch::new(&format!("prometheus-{port}"));
-        let directory = std::env::var_os("PROMETHEUS")
-            .map_or_else(|| in_repository(".venv/debian/prometheus/usr/bin"), PathBuf::from);
-        let mut command = Command::new(require(directory.join("prometheus"), "run `make alerts`"));
+    fn start(port: u16, config: &Path, arguments: &[String]) -> Self {
+        Self::over(Scratch::new(&format!("prometheus-{port}")), port, config, arguments)
+    }
+
+    /// One that keeps its data, and may find some, in a directory there.
+    fn over(scratch: Scratch, port: u16, config: &Path, arguments: &[String]) -> Self {
+        let mut command = Command::new(prometheus("prometheus"));
         command.arg(format!("--config.file={}", config.display()));
         command.arg(format!("--storage.tsdb.path={}", scratch.path("data").display()));
         command
@@ -259,6 +292,12 @@ fn envoy() -> PathBuf {
     let path =
         std::env::var_os("ENVOY").map_or_else(|| in_repository(".venv/envoy-1.40.0/envoy"), PathBuf::from);
     require(path, "run `make test`, or set ENVOY to an Envoy that you have")
+}
+
+fn prometheus(program: &str) -> PathBuf {
+    let directory = std::env::var_os("PROMETHEUS")
+        .map_or_else(|| in_repository(".venv/debian/prometheus/usr/bin"), PathBuf::from);
+    require(directory.join(program), "run `make alerts`")
 }
 
 fn in_repository(path: &str) -> PathBuf {
