@@ -47,7 +47,8 @@ enum Command {
     /// Print where an Envoy's or a Prometheus' counters say that context is lost and corrupted, worst first, with the likely
     /// cause and the mend.
     ///
-    /// Exit status: 0 nothing wrong found, 1 something is lost or corrupt, 2 the counters could not be read or understood.
+    /// Exit status: 0 no trace breaks (what is missing beside traces, such as a job's calls or spans, may still be told), 1
+    /// traces break or Tracewarden sees nothing, 2 the counters could not be read or understood.
     Report(report::Options),
     /// Print the JSON Schema of a configuration, for editors and validators.
     Schema,

@@ -17,6 +17,7 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::Said;
+use advice::Rank;
 use findings::{Finding, Summary};
 use reading::{Build, printable};
 use source::{Server, Source};
@@ -90,7 +91,7 @@ pub(crate) fn report(options: &Options) -> Result<Said, String> {
         notes,
     };
     Ok(Said {
-        is_valid: report.findings.is_empty(),
+        is_valid: report.findings.iter().all(|finding| finding.advice.rank == Rank::Beside),
         lines: text::lines(&report, options.top, text::width()),
         value: report.value(),
     })

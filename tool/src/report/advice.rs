@@ -44,6 +44,17 @@ pub(crate) enum Rank {
     Beside,
 }
 
+/// What a workload receives, beside what is wrong with its requests.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Received {
+    /// So many contexts that its application would have one to send.
+    Contexts,
+    /// Requests, with next to no context.
+    Requests,
+    /// No request, as far as Tracewarden sees: it runs jobs, or it is a gateway that others call through.
+    Nothing,
+}
+
 /// What is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Unit {
@@ -110,13 +121,15 @@ impl Section {
     }
 }
 
-/// What a counter says by having counted; `serves_traced` is whether the same workload serves requests with a context.
-pub(crate) fn of(counter: Counter, serves_traced: bool) -> Option<Advice> {
+/// What a counter says by having counted, beside what the same workload receives.
+pub(crate) fn of(counter: Counter, received: Received) -> Option<Advice> {
     match counter {
         Counter::Request { role: Role::Internal, direction, context, .. } => {
-            verdict(context, direction, serves_traced)
+            verdict(context, direction, received)
         }
-        Counter::Corrupt { direction, corruption } => Some(corruption::advice(direction, corruption)),
+        Counter::Corrupt { direction, corruption } => {
+            Some(corruption::advice(direction, received, corruption))
+        }
         Counter::Conflict { used, other } => Some(conflict(used, other)),
         Counter::Response { context } => answer(context),
         Counter::SpanDropped { cause } => Some(spans::dropped(cause)),
@@ -134,13 +147,13 @@ pub(crate) fn of(counter: Counter, serves_traced: bool) -> Option<Advice> {
     }
 }
 
-fn verdict(context: Verdict, direction: Direction, serves_traced: bool) -> Option<Advice> {
+fn verdict(context: Verdict, direction: Direction, received: Received) -> Option<Advice> {
     match context {
-        Verdict::Lost => Some(match direction {
-            Direction::Inbound => lost_by_caller(),
-            Direction::Outbound if serves_traced => lost_by_application(),
-            Direction::Outbound => lost_by_jobs(),
-            Direction::Unspecified => lost(),
+        Verdict::Lost => Some(match (direction, received) {
+            (Direction::Inbound, _) => lost_by_caller(),
+            (Direction::Outbound, Received::Contexts) => lost_by_application(),
+            (Direction::Outbound, Received::Requests | Received::Nothing) => lost_by_jobs(),
+            (Direction::Unspecified, _) => lost(),
         }),
         Verdict::Unlinked => Some(unlinked()),
         // A counter of its own has the reason.
@@ -186,10 +199,12 @@ fn lost_by_jobs() -> Advice {
         kind: Kind::LostByJobs,
         rank: Rank::Beside,
         unit: Unit::Requests,
-        what: "it calls out without a trace context, and receives none either".to_owned(),
-        cause: "Jobs and timers that never had a trace; or an application whose inbound side has no Tracewarden.".to_owned(),
-        mend: "Let the job start a trace. If its calls may start one, the role of this side is edge; if they are probes, \
-               they belong into exclude."
+        what: "it calls out without a trace context, and is given next to none".to_owned(),
+        cause: "Jobs and timers that never had one, or at a gateway who calls through it; or an application whose inbound \
+                side has no Tracewarden."
+            .to_owned(),
+        mend: "Let the job start a trace, and the gateway's caller send its own. If calls may start one here, the role of \
+               this side is edge; if they are probes, they belong into exclude."
             .to_owned(),
         section: Section::TraceLoss,
     }

@@ -8,7 +8,7 @@ use tracewarden::config::{Mode, Role};
 use tracewarden::export::BatchResult;
 use tracewarden::metrics::{Answer, Counter, Direction, Verdict};
 
-use super::advice::{self, Advice, Rank};
+use super::advice::{self, Advice, Rank, Received};
 use super::names::{Labels, labels_of};
 use super::reading::{Reading, Row, Who};
 
@@ -18,6 +18,8 @@ const FEW: u64 = 20;
 const A_FEW_SECONDS: u64 = 5;
 /// Tracewarden runs if it sees more than one in so many of Envoy's requests; the rest are listeners without a filter.
 const HARDLY_ANY: u64 = 10;
+/// An application that is given one context for so many calls has not lost the others: no fan-out explains them, a job does.
+const FAN_OUT: u64 = 100;
 
 /// What all Envoys together received in one role, mode and direction.
 #[derive(Serialize)]
@@ -43,6 +45,15 @@ pub(crate) struct Finding {
     pub(crate) of: Option<u64>,
 }
 
+/// What a workload receives.
+#[derive(Default)]
+struct Inbound {
+    /// Whether it receives requests.
+    is_any: bool,
+    /// Those that gave its application a context.
+    given: u64,
+}
+
 impl Summary {
     pub(crate) fn requests(&self, context: Verdict) -> u64 {
         self.requests.get(context.label()).copied().unwrap_or(0)
@@ -62,9 +73,9 @@ pub(crate) fn summaries(reading: &Reading) -> Vec<Summary> {
             requests: BTreeMap::new(),
             due: (role == Role::Internal).then_some(0),
         });
-        *summary.requests.entry(context.label()).or_default() += row.count;
+        add(summary.requests.entry(context.label()).or_default(), row.count);
         if let Some(due) = summary.due.as_mut().filter(|_| is_due(context)) {
-            *due += row.count;
+            add(due, row.count);
         }
     }
     all.into_values().collect()
@@ -75,15 +86,24 @@ pub(crate) fn mended(reading: &Reading) -> BTreeMap<&'static str, u64> {
     let mut all = BTreeMap::new();
     for row in reading.rows() {
         if let Counter::Repair { by, .. } = row.counter {
-            *all.entry(by.label()).or_default() += row.count;
+            add(all.entry(by.label()).or_default(), row.count);
         }
     }
     all
 }
 
+/// A server can tell any number.
+const fn add(sum: &mut u64, count: u64) {
+    *sum = sum.saturating_add(count);
+}
+
 /// What is wrong, worst first.
 pub(crate) fn findings(reading: &Reading) -> Vec<Finding> {
-    let counted = reading.rows().filter_map(|row| counted(reading, row));
+    let inbound = inbound(reading);
+    let received = |row: Row<'_>| {
+        inbound.get(&row.who.owner()).map_or(Received::Nothing, |inbound| inbound.beside(row.count))
+    };
+    let counted = reading.rows().filter_map(|row| counted(reading, row, received(row)));
     let derived = reading
         .owners()
         .into_iter()
@@ -97,15 +117,15 @@ pub(crate) fn findings(reading: &Reading) -> Vec<Finding> {
 }
 
 /// What a counter says.
-fn counted(reading: &Reading, row: Row<'_>) -> Option<Finding> {
+fn counted(reading: &Reading, row: Row<'_>, received: Received) -> Option<Finding> {
     let advice = match row.counter {
         Counter::Request { role: Role::Internal, context: Verdict::Corrupt, direction, .. } => {
             let mut others = reading.rows_at(row.who);
             let has_reason = others.any(|other| way_of_corruption(other.counter) == Some(direction));
-            (!has_reason).then(|| advice::unexplained(direction))
+            (!has_reason).then(|| advice::unexplained(direction, received))
         }
         Counter::Corrupt { direction, .. } if is_edge(reading, row.who, direction) => None,
-        counter => advice::of(counter, serves_traced(reading, row)),
+        counter => advice::of(counter, received),
     }?;
     let of = base(reading, row).filter(|of| *of >= row.count);
     Some(Finding { who: row.who.clone(), advice, labels: labels_of(row.counter), count: row.count, of })
@@ -146,7 +166,7 @@ fn due(reading: &Reading, who: &Who, way: Direction, whether: Mode) -> u64 {
 }
 
 fn sum<'a>(rows: impl Iterator<Item = Row<'a>>, is: impl Fn(Counter) -> bool) -> u64 {
-    rows.filter(|row| is(row.counter)).map(|row| row.count).sum()
+    rows.filter(|row| is(row.counter)).fold(0, |sum, row| sum.saturating_add(row.count))
 }
 
 /// Whether a context was due, and none of it came to be excluded, or to start a trace anew.
@@ -169,12 +189,50 @@ fn is_edge(reading: &Reading, who: &Who, way: Direction) -> bool {
     roles.contains(&Role::Edge) && !roles.contains(&Role::Internal)
 }
 
-/// Whether the same workload serves requests with a context: then what it sends without one, its application has lost.
-fn serves_traced(reading: &Reading, row: Row<'_>) -> bool {
-    let Counter::Request { mode, .. } = row.counter else { return false };
-    let (direction, context) = (Direction::Inbound, Verdict::Continued);
-    let continued = Counter::Request { direction, role: Role::Internal, mode, context };
-    reading.rows_of(row.who).any(|other| other.counter == continued)
+/// What each workload receives.
+fn inbound(reading: &Reading) -> BTreeMap<Who, Inbound> {
+    let mut all: BTreeMap<_, Inbound> = BTreeMap::new();
+    for row in reading.rows() {
+        let inbound = all.entry(row.who.owner()).or_default();
+        inbound.is_any |= way_of_request(row.counter) == Some(Direction::Inbound);
+        if gives_context(row.counter) {
+            add(&mut inbound.given, row.count);
+        }
+    }
+    all
+}
+
+impl Inbound {
+    /// What it is beside so many requests.
+    const fn beside(&self, count: u64) -> Received {
+        if self.given > 0 && self.given.saturating_mul(FAN_OUT) >= count {
+            Received::Contexts
+        } else if self.is_any {
+            Received::Requests
+        } else {
+            Received::Nothing
+        }
+    }
+}
+
+/// Whether it counts requests that gave the application a context: one that came in, or that the filter made or gave back.
+const fn gives_context(counter: Counter) -> bool {
+    match counter {
+        Counter::Request { direction: Direction::Inbound, mode, context, .. } => match context {
+            Verdict::Continued => true,
+            Verdict::Started | Verdict::Restarted => matches!(mode, Mode::Enforce),
+            Verdict::Lost | Verdict::Corrupt | Verdict::Unlinked | Verdict::Excluded => false,
+        },
+        Counter::Repair { direction: Direction::Inbound, .. } => true,
+        _ => false,
+    }
+}
+
+const fn way_of_request(counter: Counter) -> Option<Direction> {
+    match counter {
+        Counter::Request { direction, .. } => Some(direction),
+        _ => None,
+    }
 }
 
 /// An Envoy that serves requests which Tracewarden does not see.
@@ -189,8 +247,8 @@ fn not_running(reading: &Reading, owner: &Who) -> Option<Finding> {
     };
     let few = reading.seconds.map_or(FEW, |seconds| FEW.max(seconds / A_FEW_SECONDS));
     if !reading.loaded.contains(owner) {
-        // A Prometheus may well know Envoys that have no filter on purpose.
-        let rank = if reading.is_of_one { Rank::Blind } else { Rank::Beside };
+        // Where others have the filter, an Envoy may well be without it on purpose.
+        let rank = if reading.loaded.is_empty() { Rank::Blind } else { Rank::Beside };
         return (served >= few || reading.is_of_one).then(|| of(advice::absent(rank), served));
     }
     let seen = sum(reading.rows_of(owner), |counter| matches!(counter, Counter::Request { .. }));

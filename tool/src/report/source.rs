@@ -18,6 +18,10 @@ pub(super) const AUTHORIZATION: &str = "TRACEWARDEN_AUTHORIZATION";
 
 const HOUR: u64 = 3600;
 
+/// What is told of an Envoy since its start.
+const SINCE_START: &str = "Counts are since Envoy's start, and may hide a filter that died lately; asked with --for 10s, an \
+                           Envoy tells what it counts now.";
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Server {
@@ -53,7 +57,7 @@ pub(super) fn read(options: &Options) -> Result<(Source, Reading), String> {
     let scope = Scope::new(options.window.unwrap_or(HOUR), owners, options.matchers.clone(), &names)?;
     let target = &options.target;
     let is_server = ["http://", "https://"].iter().any(|scheme| target.starts_with(scheme));
-    let (kind, reading) = if is_server {
+    let (kind, mut reading) = if is_server {
         let web = Web::new(target, headers(options)?, Duration::from_secs(options.timeout))?;
         ask(options, &web, &names, &scope)?
     } else {
@@ -63,6 +67,9 @@ pub(super) fn read(options: &Options) -> Result<(Source, Reading), String> {
     options.refuse_what_is_not_of(kind, is_server)?;
     let is_window = options.period.is_some() || (is_server && kind == Server::Prometheus);
     let since = if is_window { Since::Window } else { Since::Start };
+    if kind == Server::Envoy && since == Since::Start {
+        reading.note(SINCE_START.to_owned());
+    }
     let target = printable(target).collect();
     Ok((Source { kind, target, since, seconds: reading.seconds }, reading))
 }

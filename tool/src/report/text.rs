@@ -168,7 +168,7 @@ fn share(part: u64, whole: u64) -> String {
     if whole < FEW || part == 0 {
         return String::new();
     }
-    match part * 1000 / whole {
+    match u128::from(part) * 1000 / u128::from(whole) {
         0 => ", less than 0.1 %".to_owned(),
         permille => format!(", {}.{} %", permille / 10, permille % 10),
     }

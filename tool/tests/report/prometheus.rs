@@ -103,10 +103,9 @@ fn others_labels_can_say_whose_it_is() {
     let asked = server.asked();
     let questions: Vec<&String> = asked.iter().filter(|head| head.contains("query?query=")).collect();
     let mut of_envoy = questions.iter().filter(|head| head.contains("envoy_http_downstream_rq_total"));
-    assert!(
-        of_envoy.all(|head| head.contains("envoy_http_conn_manager_prefix!~%22admin%7Ctrace_health%22")),
-        "{questions:#?}"
-    );
+    let unseen = "%7Benvoy_http_conn_manager_prefix!~%22admin%7Ctrace_health%22%2Chttp_conn_manager_prefix!~%22admin%7Cagent%7C\
+                  stats%7Ctrace_health%22%2C";
+    assert!(of_envoy.all(|head| head.matches(unseen).count() == 3), "{questions:#?}");
     assert!(questions.iter().any(|head| head.contains("by%20(cluster%2Capp)")), "{questions:#?}");
     assert!(
         questions.iter().all(|head| head.contains("cluster%3D%22eu%22") || head.contains("=vector(time())")),
@@ -127,6 +126,37 @@ fn an_envoy_without_tracewarden_is_the_last_of_the_findings() {
     let told: Vec<_> =
         findings.iter().map(|finding| (&finding["kind"], &finding["who"]["workload"])).collect();
     assert_eq!(told, [(&"lost_by_caller".into(), &"cart".into()), (&"not_running".into(), &"stock".into())]);
+}
+
+#[test]
+fn status_1_is_for_where_traces_break_or_nobody_sees_them() {
+    let continued = requests(MESH, "inbound", "continued");
+    let seen = ("tracewarden_requests_total", continued.as_slice(), 1.0);
+    let without: Row<'_> = ("envoy_http_downstream_rq_total", &[("workload", "stock")], 100_000.0);
+    for (rows, code) in [(&[seen, without][..], 0), (&[without], 1)] {
+        let said = report(&[&answering(rows).url(), "--json"]);
+        assert_eq!(said.value()["findings"][0]["kind"], "not_running");
+        assert_eq!(said.code, Some(code), "{said:?}");
+        assert_eq!(said.value()["notes"], json!([]), "it is no Envoy since its start");
+    }
+}
+
+#[test]
+fn what_is_no_number_of_requests_is_none() {
+    let [lost, corrupt] = ["lost", "unlinked"].map(|context| requests(MESH, "inbound", context));
+    let rows: &[(f64, &[u64])] =
+        &[(1e300, &[1 << 53]), (f64::INFINITY, &[]), (-4.0, &[]), (f64::NAN, &[]), (2.0, &[2])];
+    for (value, counts) in rows {
+        let rows =
+            [("tracewarden_requests_total", &*lost, *value), ("tracewarden_requests_total", &corrupt, 0.0)];
+        let said = report(&[&answering(&rows).url(), "--json"]).value();
+        let told = said["findings"].as_array().expect("findings").iter();
+        assert_eq!(
+            told.filter_map(|finding| finding["count"].as_u64()).collect::<Vec<_>>(),
+            *counts,
+            "{value}"
+        );
+    }
 }
 
 #[test]
@@ -161,6 +191,7 @@ fn a_saved_answer_has_the_counters_themselves() {
     let scrape = &[("namespace", "demo"), ("workload", "cart"), ("job", "envoy"), ("instance", "a")];
     let other = &[("namespace", "demo"), ("workload", "cart"), ("job", "envoy"), ("instance", "b")];
     let of = |prefix| [scrape.as_slice(), &[("envoy_http_conn_manager_prefix", prefix)]].concat();
+    let of_istio = |prefix| [scrape.as_slice(), &[("http_conn_manager_prefix", prefix)]].concat();
     let rows: &[Row<'_>] = &[
         ("tracewarden_requests_total", &requests(scrape, "inbound", "lost"), 3.0),
         ("tracewarden_requests_total", &requests(other, "inbound", "lost"), 4.0),
@@ -168,6 +199,10 @@ fn a_saved_answer_has_the_counters_themselves() {
         ("envoy_http_downstream_rq_total", scrape, 7.0),
         ("envoy_http_downstream_rq_total", &of("admin"), 900.0),
         ("envoy_http_downstream_rq_total", &of("trace_health"), 900.0),
+        ("envoy_http_downstream_rq_total", &of_istio("admin"), 900.0),
+        ("envoy_http_downstream_rq_total", &of_istio("trace_health"), 900.0),
+        ("envoy_http_downstream_rq_total", &of_istio("agent"), 900.0),
+        ("envoy_http_downstream_rq_total", &of_istio("stats"), 900.0),
     ];
     let saved = vector(&json!(rows.iter().map(series).collect::<Vec<_>>()));
     let said = report_with(&["-"], &saved, &[]);

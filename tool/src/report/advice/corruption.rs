@@ -4,7 +4,7 @@ use tracewarden::metrics::{Corruption, Direction};
 use tracewarden::propagation::FormatError;
 use tracewarden::w3c::{TraceParentError, TraceStateError};
 
-use super::{Advice, Kind, Rank, Section, Unit};
+use super::{Advice, Kind, Rank, Received, Section, Unit};
 
 /// A usual cause, and its mend.
 type Reason = (&'static str, &'static str);
@@ -31,30 +31,34 @@ const TWICE: Reason = (
 );
 
 /// What a reason says.
-pub(super) fn advice(direction: Direction, corruption: Corruption) -> Advice {
+pub(super) fn advice(direction: Direction, received: Received, corruption: Corruption) -> Advice {
     let (cause, mend) = reason(corruption);
     let rank = match corruption {
         Corruption::TraceParent(_) | Corruption::Format(..) => Rank::Broken,
         Corruption::TraceState(_) | Corruption::RequestId => Rank::Beside,
     };
-    Advice { rank, ..text(direction, &format!("a broken {corruption}"), cause, mend) }
+    Advice { rank, ..text(direction, received, &format!("a broken {corruption}"), cause, mend) }
 }
 
 /// Corruption whose reason was not told.
-pub(crate) fn unexplained(direction: Direction) -> Advice {
+pub(crate) fn unexplained(direction: Direction, received: Received) -> Advice {
     text(
         direction,
+        received,
         "a broken trace context",
         "The reasons are in tracewarden_corrupt_total, which this answer does not have.",
         "Read that metric as well.",
     )
 }
 
-fn text(direction: Direction, header: &str, cause: &str, mend: &str) -> Advice {
-    let sender = match direction {
-        Direction::Inbound => "its callers send",
-        Direction::Outbound => "its own application sends",
-        Direction::Unspecified => "requests bring",
+fn text(direction: Direction, received: Received, header: &str, cause: &str, mend: &str) -> Advice {
+    let sender = match (direction, received) {
+        (Direction::Inbound, _) => "its callers send",
+        (Direction::Outbound, Received::Nothing) => {
+            "its own application, or at a gateway who calls through it, sends"
+        }
+        (Direction::Outbound, Received::Contexts | Received::Requests) => "its own application sends",
+        (Direction::Unspecified, _) => "requests bring",
     };
     Advice {
         kind: Kind::Corrupt,
