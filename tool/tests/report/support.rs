@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::process::{Command, Output, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
 
 use serde_json::{Value, json};
 
@@ -73,6 +74,7 @@ pub(crate) struct Server {
     port: u16,
     asked: Arc<Mutex<Vec<String>>>,
     ends: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
 }
 
 impl Server {
@@ -80,9 +82,9 @@ impl Server {
     pub(crate) fn writing(answer: impl Fn(&str, &mut TcpStream) + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
         let port = listener.local_addr().expect("an address").port();
-        let server = Self { port, asked: Arc::default(), ends: Arc::default() };
+        let mut server = Self { port, asked: Arc::default(), ends: Arc::default(), thread: None };
         let (asked, ends, answer) = (Arc::clone(&server.asked), Arc::clone(&server.ends), Arc::new(answer));
-        std::thread::spawn(move || {
+        server.thread = Some(std::thread::spawn(move || {
             for stream in listener.incoming().map_while(Result::ok) {
                 if ends.load(Ordering::SeqCst) {
                     return;
@@ -90,7 +92,7 @@ impl Server {
                 let (asked, answer) = (Arc::clone(&asked), Arc::clone(&answer));
                 std::thread::spawn(move || serve(stream, &asked, &*answer));
             }
-        });
+        }));
         server
     }
 
@@ -129,7 +131,9 @@ impl Server {
 impl Drop for Server {
     fn drop(&mut self) {
         self.ends.store(true, Ordering::SeqCst);
-        let _ = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port));
+        let woken = TcpStream::connect((Ipv4Addr::LOCALHOST, self.port));
+        // Only then does nobody listen there any more.
+        let _ = woken.map(|_| self.thread.take().map(JoinHandle::join));
     }
 }
 
