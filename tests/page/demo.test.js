@@ -5,25 +5,14 @@ import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { createRequire } from 'node:module';
-import { after, before, test } from 'node:test';
+import { test } from 'node:test';
 
-import { launch } from './chromium.js';
-import { Mesh } from './mesh.js';
+import { chromium, mesh } from './stage.js';
 import { overflowing, rows, tiles, visit } from './visit.js';
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 const TIMEOUT = { timeout: 120_000 };
 const PHONE = { viewport: { width: 360, height: 740 }, isMobile: true, hasTouch: true, deviceScaleFactor: 2 };
-
-let mesh, chromium;
-before(async () => {
-  chromium = await launch();
-  mesh = await Mesh.start();
-}, { timeout: 180_000 });
-after(async () => {
-  await chromium?.close();
-  await mesh?.stop();
-}, { timeout: 60_000 });
 
 const open = (options, more) => visit(chromium.browser, mesh.url, options, more);
 

@@ -3,25 +3,14 @@
 import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { after, before, test } from 'node:test';
+import { test } from 'node:test';
 
-import { launch } from './chromium.js';
-import { Mesh } from './mesh.js';
 import { inRepository } from './repository.js';
+import { chromium, mesh } from './stage.js';
 import { overflowing, rows, tiles, visit } from './visit.js';
 
 const TIMEOUT = { timeout: 60_000 };
 const source = (path) => readFileSync(inRepository(path), 'utf8');
-
-let mesh, chromium;
-before(async () => {
-  chromium = await launch();
-  mesh = await Mesh.start();
-}, { timeout: 180_000 });
-after(async () => {
-  await chromium?.close();
-  await mesh?.stop();
-}, { timeout: 60_000 });
 
 /** A stat of the filter's, as Envoy names it. */
 function stat(metric, labels, value) {

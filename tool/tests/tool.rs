@@ -1,25 +1,15 @@
 //! The command as people and programs call it.
 #![expect(clippy::expect_used, reason = "a test may fail")]
 
-use std::io::Write;
-use std::process::{Command, Output, Stdio};
+mod command;
+
+use std::process::Command;
 
 const VALID: &str = "traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
 fn run(arguments: &[&str], input: &str) -> (Option<i32>, String, String) {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_tracewarden"))
-        .args(arguments)
-        .env_remove("OTEL_TRACES_SAMPLER")
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("it starts");
-    // A command that reads nothing may have ended already.
-    let _ = child.stdin.take().expect("its input").write_all(input.as_bytes());
-    let Output { status, stdout, stderr } = child.wait_with_output().expect("it ends");
-    let text = |octets: Vec<u8>| String::from_utf8(octets).expect("text");
-    (status.code(), text(stdout), text(stderr))
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tracewarden"));
+    command::end(command.args(arguments).env_remove("OTEL_TRACES_SAMPLER"), input)
 }
 
 #[test]

@@ -2,12 +2,14 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
-use std::process::{Command, Output, Stdio};
+use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
 use serde_json::{Value, json};
+
+use crate::command::end;
 
 /// What the command's surroundings may not decide.
 const FOREIGN: &[&str] = &[
@@ -56,17 +58,8 @@ pub(crate) fn report_with(arguments: &[&str], input: &str, variables: &[(&str, &
         command.env_remove(name);
     }
     command.arg("report").args(arguments).envs(variables.iter().copied());
-    let mut child = command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("it starts");
-    // A command that reads nothing may have ended already.
-    let _ = child.stdin.take().expect("its input").write_all(input.as_bytes());
-    let Output { status, stdout, stderr } = child.wait_with_output().expect("it ends");
-    let text = |octets: Vec<u8>| String::from_utf8(octets).expect("text");
-    Said { code: status.code(), out: text(stdout), err: text(stderr) }
+    let (code, out, err) = end(&mut command, input);
+    Said { code, out, err }
 }
 
 /// A server; it ends with the test.
