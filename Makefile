@@ -58,7 +58,7 @@ reference: ## write the references of configuration and metrics anew, in docs
 	@cd docs && $(REFERENCE) reference metrics >new && mv new metrics.md
 
 test: build alerts manifests page $(filter $(ENVOY_PRIVATE),$(ENVOY)) envoy-demo $(COLLECTOR_READY) $(INTEROP_READY) $(RELEASE_TOOLS) ## run every test, the real Envoy's and the vendors' among them
-	@ENVOY='$(abspath $(ENVOY))' PROMETHEUS='$(abspath $(PROMETHEUS))' INTEROP_PYTHON='$(INTEROP_PYTHON)' $(CARGO) test --locked --workspace
+	@ENVOY='$(abspath $(ENVOY))' INTEROP_PYTHON='$(INTEROP_PYTHON)' $(CARGO) test --locked --workspace
 
 lint: | wasm-target ## check format, clippy on the host and for wasm, and the documentation
 	$(CARGO) fmt --all --check

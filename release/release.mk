@@ -3,7 +3,7 @@
 
 RELEASE := $(CARGO) run --locked --quiet -p tracewarden-release --
 CYCLONEDX := .venv/cyclonedx
-RELEASE_TOOLS := .venv/debian/skopeo/ready .venv/debian/docker-registry/ready $(CYCLONEDX)/ready
+RELEASE_TOOLS := .venv/bin/skopeo .venv/bin/docker-registry $(CYCLONEDX)/ready
 
 .PHONY: image release
 

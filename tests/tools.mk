@@ -1,19 +1,20 @@
 # What the tests borrow, none of it installed into the system. Included by the top Makefile.
-#   .venv/debian/PACKAGE/ready   a Debian package, unpacked beside what it depends on and this machine lacks
+#   .venv/bin/PROGRAM           a program that SKOPEO, DOCKER_REGISTRY, PROMETHEUS, PROMTOOL or CHROMIUM names, the PATH's, or Debian's
+#   .venv/unpacked/PACKAGE      a Debian package, unpacked with all its libraries
 #   tests/DIRECTORY/node_modules/.package-lock.json   what that directory's package-lock.json names, for Node.js
 
-.SECONDARY:
+BORROWED := $(addprefix .venv/bin/,chromium docker-registry prometheus promtool skopeo)
 
-# apt answers from the lists that it has; a fresh machine has none yet, and only root may fetch them.
-.venv/debian/%/ready:
-	@echo "Unpacking Debian's $* into $(@D)…"
-	@rm -rf $(@D) && mkdir -p $(@D) && cd $(@D) && \
-		fetch() { apt-get -qq download $* $$(LC_ALL=C apt-get -s install --no-install-recommends $* \
-			| sed -n 's/^Inst \([^ ]*\).*/\1/p'); } && \
-		{ fetch 2>/dev/null || { flock ../lists apt-get -qq update && fetch; } } && \
-		for package in *.deb; do dpkg -x $$package . || exit 1; done && rm -f -- *.deb || { \
-		echo "Debian's package $* could not be had (as root: apt-get update)." >&2; exit 1; }
-	@touch $@
+.SECONDARY:
+.PHONY: $(BORROWED)
+
+# The choice is made again each time: a program on the PATH may have come or gone. Both of Prometheus's are in one package.
+$(BORROWED): .venv/bin/%:
+	@tests/borrow.sh program $*
+.venv/bin/promtool: | .venv/bin/prometheus
+
+.venv/unpacked/%:
+	@tests/borrow.sh unpack $*
 
 # Node.js is this machine's where that is new enough, else PyPI's, in a virtual environment.
 NODE_VERSION := 22.20.0

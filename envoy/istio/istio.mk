@@ -1,4 +1,4 @@
-# Istio's manifests. Included by the top Makefile after envoy.mk and prometheus.mk, whose Envoy and Prometheus it borrows.
+# Istio's manifests. Included by the top Makefile after envoy.mk, whose Envoy it borrows.
 #   KUBECTL   the kubectl whose kustomize renders them
 
 KUBECTL_VERSION ?= 1.37.1
@@ -6,13 +6,13 @@ KUBECTL_HOME := .venv/kubectl-$(KUBECTL_VERSION)
 KUBECTL_PRIVATE := $(KUBECTL_HOME)/bin/kubectl
 KUBECTL ?= $(KUBECTL_PRIVATE)
 
-MANIFESTS_READY := tests/manifests/node_modules/.package-lock.json $(filter $(ENVOY_PRIVATE),$(ENVOY)) $(PROMETHEUS_READY) \
-	$(filter $(KUBECTL_PRIVATE),$(KUBECTL))
+MANIFESTS_READY := tests/manifests/node_modules/.package-lock.json $(filter $(ENVOY_PRIVATE),$(ENVOY)) .venv/bin/prometheus \
+	.venv/bin/promtool $(filter $(KUBECTL_PRIVATE),$(KUBECTL))
 
 .PHONY: manifests
 
 manifests: build tool $(MANIFESTS_READY) ## validate Istio's manifests
-	@cd tests/manifests && ENVOY='$(abspath $(ENVOY))' PROMETHEUS='$(abspath $(PROMETHEUS))' KUBECTL='$(abspath $(KUBECTL))' \
+	@cd tests/manifests && ENVOY='$(abspath $(ENVOY))' KUBECTL='$(abspath $(KUBECTL))' \
 		TRACEWARDEN='$(abspath target/release/tracewarden)' node --test --test-reporter=spec
 
 # The Python package is kubectl's own binary.

@@ -52,9 +52,7 @@ pub(crate) fn collector_file(name: &str) -> PathBuf {
 
 /// Prometheus itself.
 pub(crate) fn prometheus_binary() -> PathBuf {
-    let directory = std::env::var_os("PROMETHEUS")
-        .map_or_else(|| in_repository(".venv/debian/prometheus/usr/bin"), PathBuf::from);
-    require(directory.join("prometheus"), "run `make alerts`")
+    require(in_repository(".venv/bin/prometheus"), "run `make alerts`")
 }
 
 /// A port on loopback that is free now.

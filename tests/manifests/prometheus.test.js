@@ -4,11 +4,10 @@ import assert from 'node:assert/strict';
 import { spawn, spawnSync } from 'node:child_process';
 import { writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
-import { join } from 'node:path';
 import { test } from 'node:test';
 
 import { eventually, inScratch } from './envoy.js';
-import { readYaml, tool } from './support.js';
+import { inRepository, readYaml } from './support.js';
 
 const [JOB] = readYaml('envoy/istio/prometheus.yaml').scrape_configs;
 const CANONICAL = '__meta_kubernetes_pod_label_service_istio_io_canonical_name';
@@ -50,7 +49,7 @@ test('the port of a proxy is scraped, with the names of its namespace and its wo
   });
 });
 
-/** The scrape, of targets that stand in for what it would find in Kubernetes, which Debian's Prometheus is built without. */
+/** The scrape, of targets that stand in for what it would find in Kubernetes, which a Prometheus may be built without. */
 function standingIn(targets) {
   const { kubernetes_sd_configs: _, ...job } = structuredClone(JOB);
   return { global: { scrape_interval: '1h' }, scrape_configs: [{ ...job, static_configs: targets }] };
@@ -61,7 +60,7 @@ function refusal(config) {
   return inScratch((path) => {
     writeFileSync(path('prometheus.yaml'), JSON.stringify(config));
     const arguments_ = ['check', 'config', path('prometheus.yaml')];
-    const { status, stdout, stderr } = spawnSync(join(tool('PROMETHEUS'), 'promtool'), arguments_, { encoding: 'utf8' });
+    const { status, stdout, stderr } = spawnSync(inRepository('.venv/bin/promtool'), arguments_, { encoding: 'utf8' });
     return status === 0 ? '' : stdout + stderr;
   });
 }
@@ -72,7 +71,7 @@ async function discovered(targets) {
   return inScratch(async (path) => {
     writeFileSync(path('prometheus.yaml'), JSON.stringify(standingIn(targets)));
     const prometheus = spawn(
-      join(tool('PROMETHEUS'), 'prometheus'),
+      inRepository('.venv/bin/prometheus'),
       [
         `--config.file=${path('prometheus.yaml')}`,
         `--storage.tsdb.path=${path('data')}`,

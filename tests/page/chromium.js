@@ -1,6 +1,6 @@
-// Debian's Chromium, as `.venv/debian/chromium` has it unpacked, or the one that CHROMIUM names.
+// Chromium, as `make page` leaves it in `.venv/bin`.
 
-import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -8,7 +8,7 @@ import { chromium } from 'playwright-core';
 
 import { inRepository } from './repository.js';
 
-const UNPACKED = inRepository('.venv/debian/chromium');
+const UNPACKED = inRepository('.venv/unpacked/chromium');
 const QUIET = ['--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
   '--disable-component-update', '--disable-sync'];
 
@@ -18,11 +18,11 @@ export async function launch(fonts = []) {
   const remove = () => rmSync(scratch, { recursive: true, force: true });
   try {
     const browser = await chromium.launch({
-      executablePath: process.env.CHROMIUM || join(UNPACKED, 'usr/lib/chromium/chromium'),
+      executablePath: inRepository('.venv/bin/chromium'),
       args: QUIET,
       chromiumSandbox: false,
       timeout: 60_000,
-      env: { ...process.env, HOME: scratch, FONTCONFIG_FILE: fontsConf(scratch, fonts), ...libraries() },
+      env: { ...process.env, HOME: scratch, FONTCONFIG_FILE: fontsConf(scratch, fonts) },
     });
     return { browser, close: () => browser.close().finally(remove) };
   } catch (error) {
@@ -31,17 +31,7 @@ export async function launch(fonts = []) {
   }
 }
 
-/** Where the unpacked Chromium finds what it is linked with. */
-function libraries() {
-  if (process.env.CHROMIUM) return {};
-  const directories = readdirSync(join(UNPACKED, 'usr/lib'))
-    .filter((name) => name.endsWith('-linux-gnu'))
-    .flatMap((name) => [name, `${name}/pulseaudio`])
-    .map((name) => join(UNPACKED, 'usr/lib', name));
-  return { LD_LIBRARY_PATH: directories.join(':') };
-}
-
-/** Debian puts no fonts beside the unpacked Chromium where the system has them, and no fontconfig where it has none. */
+/** The system's fonts and those that were unpacked with Chromium; the system may have none, and no fontconfig. */
 function fontsConf(scratch, fonts) {
   const path = join(scratch, 'fonts.conf');
   const directories = ['/usr/share/fonts', join(UNPACKED, 'usr/share/fonts'), ...fonts];

@@ -12,7 +12,7 @@ use crate::istio::Layout;
 use crate::modules::{REVISION, committed};
 use crate::support::{PATIENCE, Scratch, VERSION, command, in_repository, require, sha256, succeed};
 
-/// Debian's registry on loopback, which forgets everything when the test is over.
+/// A registry on loopback, which forgets everything when the test is over.
 struct Registry {
     process: Child,
     address: String,
@@ -20,10 +20,7 @@ struct Registry {
 
 impl Registry {
     fn start(scratch: &Scratch) -> Self {
-        let binary = require(
-            in_repository(".venv/debian/docker-registry/usr/bin/docker-registry"),
-            "run `make .venv/debian/docker-registry/ready`",
-        );
+        let binary = borrowed("docker-registry");
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
         let address = listener.local_addr().expect("an address").to_string();
         drop(listener);
@@ -57,22 +54,15 @@ impl Drop for Registry {
     }
 }
 
-/// Debian's skopeo, with the libraries that were unpacked beside it, and nobody's credentials.
+/// skopeo without credentials.
 fn skopeo(scratch: &Scratch, arguments: &[&str]) -> String {
-    let root = in_repository(".venv/debian/skopeo/usr");
-    let binary = require(root.join("bin/skopeo"), "run `make .venv/debian/skopeo/ready`");
-    let libraries = std::fs::read_dir(root.join("lib")).expect("libraries").filter_map(|entry| {
-        let path: PathBuf = entry.ok()?.path();
-        path.to_str()?.contains("-linux-gnu").then_some(path)
-    });
-    let libraries = std::env::join_paths(libraries).expect("paths");
-    succeed(
-        Command::new(binary)
-            .arg("--insecure-policy")
-            .args(arguments)
-            .env("LD_LIBRARY_PATH", libraries)
-            .env("HOME", scratch.path("")),
-    )
+    let mut skopeo = Command::new(borrowed("skopeo"));
+    succeed(skopeo.arg("--insecure-policy").args(arguments).env("HOME", scratch.path("")))
+}
+
+/// A program that `make test` leaves in `.venv/bin`.
+fn borrowed(program: &str) -> PathBuf {
+    require(in_repository(".venv/bin").join(program), &format!("run `make .venv/bin/{program}`"))
 }
 
 #[test]

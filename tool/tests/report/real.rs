@@ -295,9 +295,7 @@ fn envoy() -> PathBuf {
 }
 
 fn prometheus(program: &str) -> PathBuf {
-    let directory = std::env::var_os("PROMETHEUS")
-        .map_or_else(|| in_repository(".venv/debian/prometheus/usr/bin"), PathBuf::from);
-    require(directory.join(program), "run `make alerts`")
+    require(in_repository(".venv/bin").join(program), "run `make alerts`")
 }
 
 fn in_repository(path: &str) -> PathBuf {
