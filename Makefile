@@ -12,7 +12,7 @@ include envoy/istio/istio.mk
 include envoy/report/report.mk
 include benches/bench.mk
 include fuzz/fuzz.mk
-include release/release.mk
+include xtask/release.mk
 include tests/interop/interop.mk
 include tests/tools.mk
 .PHONY: help build tool test lint clean $(LINKED)

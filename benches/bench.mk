@@ -21,7 +21,7 @@ $(BENCH_DIR)/floor.wasm: $(BENCH_DIR)/floor-unpruned.wasm src/wasm/exports.txt
 
 $(BENCH_DIR)/floor-unpruned.wasm: benches/floor.wat
 	@mkdir -p $(@D)
-	@$(CARGO) run --locked --quiet -p xtask --features wat -- wat $< $@
+	@$(CARGO) run --locked --quiet -p xtask -- wat $< $@
 
 # Not `--locked`: the filter's own dependencies are in this lock too, and may have changed.
 $(BENCH_MICRO):

@@ -1,7 +1,7 @@
 # Packages of the module. Included by the top Makefile, which defines `build`, `MODULE` and `CARGO`.
 # Rust and make are enough for both; what the tests use besides is in RELEASE_TOOLS.
 
-RELEASE := $(CARGO) run --locked --quiet -p tracewarden-release --
+RELEASE := $(CARGO) run --locked --quiet -p xtask --
 CYCLONEDX := .venv/cyclonedx
 RELEASE_TOOLS := .venv/bin/skopeo .venv/bin/docker-registry $(CYCLONEDX)/ready
 
@@ -14,7 +14,7 @@ release: build ## put a release together: target/dist
 	@$(RELEASE) release $(MODULE) target/dist
 
 # The judge of the bill of materials.
-$(CYCLONEDX)/ready: release/tests/requirements.txt
+$(CYCLONEDX)/ready: xtask/tests/requirements.txt
 	@echo "Installing CycloneDX's schemas and a validator (about 10 MB) into $(CYCLONEDX)…"
 	@rm -rf $(CYCLONEDX)
 	@$(PYTHON) -m venv $(CYCLONEDX) || { rm -rf $(CYCLONEDX); \

@@ -1,4 +1,4 @@
-//! How Istio finds the module in an image: our reading of `pkg/wasm/imagefetcher.go` and `cache.go` of istio/istio.
+//! How Istio finds the module in an image, after `pkg/wasm/imagefetcher.go` and `cache.go` of istio/istio.
 
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -30,10 +30,10 @@ impl Layout {
         assert_eq!(read("oci-layout"), json!({ "imageLayoutVersion": "1.0.0" }));
         let blobs: BTreeMap<_, _> = files
             .iter()
-            .filter_map(|(name, octets)| Some((name.strip_prefix("blobs/sha256/")?, octets)))
-            .map(|(name, octets)| {
-                assert_eq!(sha256(octets), name);
-                (format!("sha256:{name}"), octets.clone())
+            .filter_map(|(name, bytes)| Some((name.strip_prefix("blobs/sha256/")?, bytes)))
+            .map(|(name, bytes)| {
+                assert_eq!(sha256(bytes), name);
+                (format!("sha256:{name}"), bytes.clone())
             })
             .collect();
         let index = read("index.json");

@@ -1,4 +1,4 @@
-//! The bill of materials: what is in the module, in CycloneDX's JSON.
+//! The bill of materials: the parts of the module, in CycloneDX's JSON.
 //!
 //! It has no serial number and no time, which are optional: the same module has the same bill.
 
@@ -7,11 +7,11 @@ use serde_json::{Value, json};
 use crate::dependencies::{Dependencies, Dependency};
 use crate::files::sha256;
 use crate::module::Module;
-use crate::project::Project;
+use crate::project::{NAME, Project};
 use crate::toolchain::{Toolchain, WASI_LIBC};
 
-/// Lists the crates and what the toolchain adds. A crate that is not linked, because it only writes code at build time, has
-/// the scope `excluded`.
+/// Lists the crates and the toolchain's libraries. A crate that only generates code during the build has the scope
+/// `excluded`.
 pub(crate) fn bill(
     module: &Module,
     project: &Project,
@@ -20,7 +20,7 @@ pub(crate) fn bill(
 ) -> Value {
     let Project { package, licence, .. } = project;
     let rust = &toolchain.version;
-    let filter = format!("{}@{}", package.name, module.version);
+    let filter = format!("{NAME}@{}", module.version);
     let std = format!("rust-std@{rust}");
     let libc = format!("wasi-libc@rust-{rust}");
 
@@ -42,17 +42,18 @@ pub(crate) fn bill(
             "lifecycles": [{ "phase": "build" }],
             "tools": { "components": [{
                 "type": "application",
+                "group": NAME,
                 "name": env!("CARGO_PKG_NAME"),
                 "version": env!("CARGO_PKG_VERSION"),
             }] },
             "component": {
                 "type": "application",
                 "bom-ref": filter,
-                "name": package.name.as_str(),
+                "name": NAME,
                 "version": module.version,
                 "description": package.description,
                 "licenses": [{ "expression": licence }],
-                "hashes": [{ "alg": "SHA-256", "content": sha256(&module.octets) }],
+                "hashes": [{ "alg": "SHA-256", "content": sha256(&module.bytes) }],
                 "properties": [{ "name": "tracewarden:revision", "value": module.revision }],
             },
         },
@@ -87,7 +88,7 @@ fn rust_std(reference: &str, rust: &str) -> Value {
     })
 }
 
-/// Rust's version is all that names the one which is linked.
+/// The linked one has no version of its own: Rust's version identifies it.
 fn wasi_libc(reference: &str, rust: &str) -> Value {
     json!({
         "type": "library",

@@ -1,4 +1,4 @@
-//! An image as the files of an OCI image layout: every blob by its digest, an index with one manifest.
+//! An image as the files of an OCI image layout: blobs named by their digests, and an index with one manifest.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -13,10 +13,10 @@ const INDEX: &str = "application/vnd.oci.image.index.v1+json";
 /// The file that makes a directory an OCI image layout.
 const LAYOUT: &str = "oci-layout";
 
-/// What is said about an image or a blob, by the names that the specification gives.
+/// The annotations of an image or a blob, by the names of the OCI image specification.
 pub(crate) type Annotations = BTreeMap<&'static str, String>;
 
-/// How others refer to a blob.
+/// A reference to a blob.
 #[derive(Clone, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Descriptor {
@@ -34,18 +34,18 @@ impl Descriptor {
     }
 }
 
-/// The blobs of an image that is being put together.
+/// The blobs of an unfinished image.
 #[derive(Default)]
 pub(crate) struct Blobs(Files);
 
 impl Blobs {
-    pub(crate) fn add(&mut self, media_type: &'static str, octets: Vec<u8>) -> Descriptor {
-        let (digest, size) = (sha256(&octets), octets.len());
-        self.0.insert(format!("blobs/sha256/{digest}"), octets);
+    pub(crate) fn add(&mut self, media_type: &'static str, bytes: Vec<u8>) -> Descriptor {
+        let (digest, size) = (sha256(&bytes), bytes.len());
+        self.0.insert(format!("blobs/sha256/{digest}"), bytes);
         Descriptor { media_type, digest: format!("sha256:{digest}"), size, annotations: Annotations::new() }
     }
 
-    /// Concludes with the manifest, which the index knows by a tag.
+    /// Adds the manifest, and the index that lists it under the tag.
     pub(crate) fn conclude(
         mut self,
         config: &Descriptor,
@@ -73,7 +73,7 @@ impl Blobs {
 
 /// A finished image.
 pub(crate) struct Layout {
-    /// The digest of its manifest, by which a registry knows it.
+    /// The digest of the manifest, by which a registry identifies the image.
     pub(crate) digest: String,
     pub(crate) files: Files,
 }

@@ -1,6 +1,7 @@
 //! The changes of one version.
 
-/// The section of a version in the changelog; before it has one, what is not released, which the text then says.
+/// The section of the version in the changelog. While there is none, the section Unreleased, with a note that says so.
+/// Fails if the changelog has neither.
 pub(crate) fn changes(changelog: &str, version: &str) -> Result<String, String> {
     if let Some(section) = section(changelog, version) {
         return Ok(format!("# Tracewarden {version}\n\n{section}\n"));
@@ -13,12 +14,12 @@ pub(crate) fn changes(changelog: &str, version: &str) -> Result<String, String> 
     ))
 }
 
-/// What stands below the heading whose first word is the name.
-fn section<'a>(changelog: &'a str, name: &str) -> Option<&'a str> {
+/// The text below the heading that starts with the word.
+fn section<'a>(changelog: &'a str, word: &str) -> Option<&'a str> {
     changelog.split("\n## ").skip(1).find_map(|section| {
         let (heading, body) = section.split_once('\n').unwrap_or((section, ""));
-        let word = heading.split_whitespace().next()?;
-        (word.trim_matches(['[', ']']) == name).then(|| body.trim())
+        let first = heading.split_whitespace().next()?;
+        (first.trim_matches(['[', ']']) == word).then(|| body.trim())
     })
 }
 

@@ -13,12 +13,12 @@ use crate::project::Project;
 
 const TARGET: &str = "wasm32-wasip1";
 
-/// What the filter depends on, on the way to the module: neither its tests' crates nor another target's.
+/// The crates of the registry that a build of the module uses; not those of its tests or of other targets.
 pub(crate) struct Dependencies {
-    /// In the order of names and versions.
+    /// All of them, in the order of names and versions.
     pub(crate) all: Vec<Dependency>,
-    /// The purls of those that the filter itself names.
-    pub(crate) direct: Vec<String>,
+    /// The purls of those that a package of this work tree names, in order.
+    pub(crate) direct: BTreeSet<String>,
 }
 
 /// One crate of the registry.
@@ -26,17 +26,17 @@ pub(crate) struct Dependency {
     pub(crate) name: String,
     pub(crate) version: String,
     pub(crate) licence: String,
-    /// The SHA-256 of its package, as Cargo.lock has it.
+    /// The SHA-256 of its package, from Cargo.lock.
     pub(crate) checksum: String,
     pub(crate) directory: PathBuf,
-    /// Whether its code is in the module; else it only writes code when the module is built.
+    /// Whether its code is in the module. Otherwise it only generates code during the build.
     pub(crate) is_linked: bool,
-    /// The purls of the crates that it depends on.
-    pub(crate) dependencies: Vec<String>,
+    /// The purls of the crates that it depends on, in order.
+    pub(crate) dependencies: BTreeSet<String>,
 }
 
 impl Dependency {
-    /// The package URL, which names it for every tool.
+    /// The package URL, which identifies the crate to every tool.
     pub(crate) fn purl(&self) -> String {
         purl(&self.name, &self.version)
     }
@@ -63,16 +63,13 @@ impl Dependencies {
         let checksums = checksums(&project.root.join("Cargo.lock"))?;
         let graph = Graph::of(&metadata);
 
-        let filter = &project.package.id;
-        let linked = graph.reach(filter, |package| !is_macro(package));
-        let mut all = graph
-            .reach(filter, |_| true)
-            .into_iter()
-            .filter(|id| *id != filter)
-            .map(|id| graph.describe(id, linked.contains(id), &checksums))
-            .collect::<Result<Vec<_>, _>>()?;
+        let linked = graph.reach(&project.package.id, |package| !is_macro(package));
+        let reached = graph.reach(&project.package.id, |_| true);
+        let (ours, theirs): (Vec<_>, Vec<_>) = reached.into_iter().partition(|id| graph.is_ours(id));
+        let all = theirs.into_iter().map(|id| graph.describe(id, linked.contains(id), &checksums));
+        let mut all = all.collect::<Result<Vec<_>, _>>()?;
         all.sort_by(|a, b| (&a.name, &a.version).cmp(&(&b.name, &b.version)));
-        Ok(Self { all, direct: graph.dependencies_of(filter) })
+        Ok(Self { all, direct: ours.into_iter().flat_map(|id| graph.dependencies_of(id)).collect() })
     }
 
     /// Those whose code is in the module.
@@ -81,62 +78,61 @@ impl Dependencies {
     }
 }
 
-/// What Cargo resolved, by the package.
+/// The packages that Cargo resolved, by their ids.
 struct Graph<'a>(BTreeMap<&'a PackageId, (&'a Package, &'a Node)>);
 
 impl<'a> Graph<'a> {
     fn of(metadata: &'a Metadata) -> Self {
         let nodes = metadata.resolve.iter().flat_map(|resolve| &resolve.nodes);
         let nodes: BTreeMap<_, _> = nodes.map(|node| (&node.id, node)).collect();
-        let both = metadata
-            .packages
-            .iter()
-            .filter_map(|package| nodes.get(&package.id).map(|node| (&package.id, (package, *node))));
-        Self(both.collect())
+        let packages = metadata.packages.iter();
+        Self(packages.filter_map(|p| nodes.get(&p.id).map(|node| (&p.id, (p, *node)))).collect())
     }
 
-    /// A crate and all that it needs by way of crates that are let in.
-    fn reach(&self, from: &'a PackageId, lets_in: fn(&Package) -> bool) -> BTreeSet<&'a PackageId> {
+    /// The package and everything that it needs, through packages that pass the filter.
+    fn reach(&self, from: &'a PackageId, filter: fn(&Package) -> bool) -> BTreeSet<&'a PackageId> {
         let (mut reached, mut waiting) = (BTreeSet::new(), vec![from]);
         while let Some(id) = waiting.pop() {
             let Some((package, node)) = self.0.get(id) else { continue };
-            if lets_in(package) && reached.insert(id) {
+            if filter(package) && reached.insert(id) {
                 waiting.extend(normal(node));
             }
         }
         reached
     }
 
+    /// Whether the package is one of this work tree.
+    fn is_ours(&self, id: &PackageId) -> bool {
+        self.0.get(id).is_some_and(|(package, _)| package.source.is_none())
+    }
+
     fn describe(&self, id: &PackageId, is_linked: bool, checksums: &Checksums) -> Result<Dependency, String> {
-        let (package, _) = self.0.get(id).ok_or_else(|| format!("Cargo does not tell of {id}"))?;
+        let (package, _) = self.0.get(id).ok_or_else(|| format!("Cargo does not describe {id}"))?;
         let (name, version) = (package.name.to_string(), package.version.to_string());
         let licence =
             package.license.as_ref().ok_or_else(|| format!("{name} {version} declares no licence"))?;
         let checksum = checksums.get(&(name.clone(), version.clone())).cloned().flatten();
         Ok(Dependency {
-            // What `/` meant before SPDX expressions.
+            // `/` is how `OR` was written before SPDX expressions.
             licence: licence.replace('/', " OR "),
             checksum: checksum.ok_or_else(|| format!("Cargo.lock has no checksum of {name} {version}"))?,
             directory: package.manifest_path.parent().map(Into::into).unwrap_or_default(),
             is_linked,
-            dependencies: self.dependencies_of(id),
+            dependencies: self.dependencies_of(id).collect(),
             name,
             version,
         })
     }
 
-    fn dependencies_of(&self, id: &PackageId) -> Vec<String> {
+    /// The purls of the registry's crates that the package names.
+    fn dependencies_of(&self, id: &PackageId) -> impl Iterator<Item = String> {
         let nodes = self.0.get(id).into_iter().flat_map(|(_, node)| normal(node));
-        let mut purls: Vec<_> = nodes
-            .filter_map(|id| self.0.get(id))
-            .map(|(package, _)| purl(&package.name, &package.version.to_string()))
-            .collect();
-        purls.sort();
-        purls
+        let packages = nodes.filter(|id| !self.is_ours(id)).filter_map(|id| self.0.get(id));
+        packages.map(|(package, _)| purl(&package.name, &package.version.to_string()))
     }
 }
 
-/// A procedural macro runs in the compiler, and so does what it alone needs.
+/// Whether the package is a procedural macro, which runs in the compiler together with all that only it needs.
 fn is_macro(package: &Package) -> bool {
     package.targets.iter().any(|target| target.is_kind(TargetKind::ProcMacro))
 }

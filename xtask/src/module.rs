@@ -1,4 +1,4 @@
-//! The module to be packed, and what it says of itself.
+//! The module to pack, with its version and revision.
 
 use std::path::Path;
 use std::{error::Error, fs};
@@ -9,22 +9,22 @@ use wasmparser::{ExportSectionReader, KnownCustom, Parser, Payload, ProducersSec
 
 use crate::files::at;
 
-/// The custom section in which the build writes version and revision.
+/// The custom section that holds the version and the revision.
 const BUILD_SECTION: &str = "tracewarden.build";
-/// What the build adds to the revision of a work tree with changes that are not committed.
+/// The end of a revision whose work tree had uncommitted changes.
 const DIRTY: &str = "-dirty";
-/// A proxy-wasm module tells the version of its interface by a function of this name.
+/// The start of the function name by which a proxy-wasm module gives the version of its interface.
 const ABI_EXPORT: &str = "proxy_abi_version_";
 
-/// A built module. Its name and its labels come from within it, so that they cannot be another's.
+/// A built module. Its labels are read from its bytes, so that they cannot belong to another module.
 pub(crate) struct Module {
-    pub(crate) octets: Vec<u8>,
+    pub(crate) bytes: Vec<u8>,
     pub(crate) version: Version,
-    /// The commit that it was built from, as `git describe` tells it.
+    /// The commit that it was built from, as `git describe` prints it.
     pub(crate) revision: String,
-    /// The version of proxy-wasm that it speaks, such as `v0.2.1`.
+    /// The version of proxy-wasm that it implements, such as `v0.2.1`.
     pub(crate) abi: String,
-    /// The compiler that it says it was built by, such as `1.95.0 (59807616e 2026-04-14)`.
+    /// The compiler that it names, such as `1.95.0 (59807616e 2026-04-14)`.
     pub(crate) compiler: Option<String>,
 }
 
@@ -36,13 +36,13 @@ struct Build {
 
 impl Module {
     pub(crate) fn read(path: &Path) -> Result<Self, Box<dyn Error>> {
-        let octets = fs::read(path).map_err(at(path))?;
-        Self::parse(octets).map_err(|problem| format!("{}: {problem}", path.display()).into())
+        let bytes = fs::read(path).map_err(at(path))?;
+        Self::parse(bytes).map_err(|problem| format!("{}: {problem}", path.display()).into())
     }
 
-    fn parse(octets: Vec<u8>) -> Result<Self, Box<dyn Error>> {
+    fn parse(bytes: Vec<u8>) -> Result<Self, Box<dyn Error>> {
         let (mut build, mut abi, mut compiler) = (None, None, None);
-        for payload in Parser::new(0).parse_all(&octets) {
+        for payload in Parser::new(0).parse_all(&bytes) {
             match payload? {
                 Payload::CustomSection(section) if section.name() == BUILD_SECTION => {
                     let read = serde_json::from_slice::<Build>(section.data());
@@ -57,26 +57,30 @@ impl Module {
                 _ => {}
             }
         }
-        let Build { version, revision } = build
-            .ok_or_else(|| format!("there is no section {BUILD_SECTION}: build it with `make build`"))?;
-        let abi = abi.ok_or_else(|| format!("no proxy-wasm module: it exports no {ABI_EXPORT}…"))?;
-        Ok(Self { octets, version, revision, abi, compiler })
+        let Build { version, revision } =
+            build.ok_or_else(|| format!("no section {BUILD_SECTION}: build the module with `make build`"))?;
+        let abi = abi.ok_or_else(|| format!("not a proxy-wasm module: it exports no {ABI_EXPORT}…"))?;
+        Ok(Self { bytes, version, revision, abi, compiler })
     }
 
-    /// The tag of its images, which says so if it is not what was committed.
+    /// The tag of its images: the version, with `-dirty` after it if there were uncommitted changes.
     pub(crate) fn tag(&self) -> String {
         let dirty = if self.revision.ends_with(DIRTY) { DIRTY } else { "" };
         format!("{}{dirty}", self.version)
     }
 
-    /// Refuses a module that nobody else can build.
+    /// Fails unless others can build the module again, from a commit.
     pub(crate) fn require_commit(&self) -> Result<(), String> {
         let Self { revision, .. } = self;
         let is_hash = matches!(revision.len(), 40 | 64) && revision.bytes().all(|b| b.is_ascii_hexdigit());
         if revision.ends_with(DIRTY) {
-            Err(format!("the module was built with changes that are not committed, {revision}: commit them"))
+            Err(format!(
+                "the module was built with uncommitted changes, {revision}: commit them and build it again"
+            ))
         } else if !is_hash {
-            Err(format!("the module's revision, {revision:?}, is no commit: build it in a git clone"))
+            Err(format!(
+                "expected a commit as the module's revision, found {revision:?}: build it in a git clone"
+            ))
         } else {
             Ok(())
         }

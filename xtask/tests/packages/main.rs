@@ -1,9 +1,10 @@
-//! The packages of the module, judged by the tools that take them: a registry, skopeo, sha256sum, CycloneDX's schema.
+//! The commands of xtask. The packages are judged by a registry, skopeo, sha256sum and the schema of CycloneDX.
 #![expect(clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "a test may fail")]
 
 mod image;
 mod istio;
 mod modules;
+mod prune;
 mod registry;
 mod release;
 mod sbom;

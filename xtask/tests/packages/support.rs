@@ -14,19 +14,19 @@ pub(crate) const VERSION: &str = env!("CARGO_PKG_VERSION");
 
 /// The command under test, in the work tree.
 pub(crate) fn command(arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tracewarden-release"));
+    let mut command = Command::new(env!("CARGO_BIN_EXE_xtask"));
     command.args(arguments).current_dir(in_repository(""));
     command
 }
 
-/// What the command says on standard output.
+/// The command's standard output. It must succeed.
 pub(crate) fn succeed(command: &mut Command) -> String {
     let output = command.output().expect("the command starts");
     assert!(output.status.success(), "{command:?}: {}", both(&output));
     String::from_utf8(output.stdout).expect("UTF-8")
 }
 
-/// What the command complains of.
+/// The command's standard error. It must fail.
 pub(crate) fn fail(command: &mut Command) -> String {
     let output = command.output().expect("the command starts");
     assert_eq!(output.status.code(), Some(1), "{command:?}: {}", both(&output));
@@ -41,14 +41,14 @@ pub(crate) fn in_repository(path: &str) -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
 }
 
-/// A file that something else makes.
-pub(crate) fn require(path: PathBuf, mend: &str) -> PathBuf {
-    assert!(path.is_file(), "{} is not there: {mend}", path.display());
+/// The path, if the file is there. `fix` says how to make it.
+pub(crate) fn require(path: PathBuf, fix: &str) -> PathBuf {
+    assert!(path.is_file(), "{} is not there: {fix}", path.display());
     path
 }
 
-pub(crate) fn sha256(octets: &[u8]) -> String {
-    Sha256::digest(octets).iter().map(|octet| format!("{octet:02x}")).collect()
+pub(crate) fn sha256(bytes: &[u8]) -> String {
+    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Every file below a directory, by its path from there.
@@ -89,8 +89,8 @@ impl Scratch {
         self.path(name).display().to_string()
     }
 
-    pub(crate) fn write(&self, name: &str, octets: &[u8]) -> String {
-        std::fs::write(self.path(name), octets).expect("a file of the test");
+    pub(crate) fn write(&self, name: &str, bytes: &[u8]) -> String {
+        std::fs::write(self.path(name), bytes).expect("a file of the test");
         self.text(name)
     }
 }

@@ -9,12 +9,12 @@ use crate::dependencies::Dependency;
 use crate::files::at;
 use crate::toolchain::WASI_LIBC;
 
-/// How the files begin in which crates keep their licences and notices.
+/// The first letters of the files with a crate's licences and notices.
 const NAMES: &[&str] = &["LICENSE", "LICENCE", "COPYING", "COPYRIGHT", "NOTICE", "UNLICENSE"];
 
 const RULE: &str = "================================================================================";
 
-/// A list of the crates, and below it every text once, under the names of those that carry it.
+/// A list of the crates, then every text once, below the names of the crates that have it. Fails for a crate without a text.
 pub(crate) fn texts<'a>(
     dependencies: impl Iterator<Item = &'a Dependency>,
 ) -> Result<String, Box<dyn Error>> {
@@ -67,6 +67,8 @@ fn files(directory: &Path) -> Result<Vec<(String, String)>, Box<dyn Error>> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
+
     use super::*;
 
     fn dependency(name: &str, directory: &str) -> Dependency {
@@ -77,12 +79,12 @@ mod tests {
             checksum: String::new(),
             directory: Path::new(env!("CARGO_MANIFEST_DIR")).join(directory),
             is_linked: true,
-            dependencies: Vec::new(),
+            dependencies: BTreeSet::new(),
         }
     }
 
     #[test]
-    fn a_text_that_several_carry_stands_once() {
+    fn a_text_that_several_have_is_listed_once() {
         let text = texts([dependency("a", ".."), dependency("b", "..")].iter()).unwrap();
         assert!(text.contains("\n  a 1.2.3                 MIT\n  b 1.2.3                 MIT\n"), "{text}");
         assert!(text.contains("\na 1.2.3: LICENSE\nb 1.2.3: LICENSE\n"), "{text}");

@@ -94,7 +94,7 @@ fn a_registry_takes_the_images_and_istio_finds_the_module() {
         let error = layout.pull(&sha256(&module)).unwrap_err();
         assert!(error.contains("does not match"), "the module's own checksum is not the image's: {error}");
     }
-    // skopeo tells this much of images alone. The last one has the tag.
+    // skopeo inspects only images in full. The last one pushed has the tag.
     let image = format!("docker://{}/tracewarden:{VERSION}", registry.address);
     let inspected = skopeo(&scratch, &["inspect", "--tls-verify=false", &image]);
     let inspected: Value = serde_json::from_str(&inspected).expect("JSON");

@@ -1,4 +1,4 @@
-//! What `image` writes.
+//! `xtask image`: the image layouts that it writes.
 
 use std::fs::File;
 use std::io::Read;
@@ -52,7 +52,7 @@ fn the_images_hold_the_built_module_and_name_it() {
 }
 
 #[test]
-fn the_artifact_tells_the_runtime_as_its_specification_says() {
+fn the_artifact_names_the_runtime_as_its_specification_says() {
     let scratch = Scratch::new("artifact");
     succeed(&mut command(&[
         "image",
@@ -112,12 +112,7 @@ fn the_images_do_not_depend_on_where_and_when_they_are_made() {
     succeed(command(&["image", &here, &scratch.text("here/images")]).env("TZ", "UTC"));
     succeed(
         Command::new("sh")
-            .args([
-                "-c",
-                r#"umask 077 && exec "$0" "$@""#,
-                env!("CARGO_BIN_EXE_tracewarden-release"),
-                "image",
-            ])
+            .args(["-c", r#"umask 077 && exec "$0" "$@""#, env!("CARGO_BIN_EXE_xtask"), "image"])
             .args([&there, &scratch.text("there/images")])
             .current_dir(in_repository("docs"))
             .envs([("TZ", "Pacific/Chatham"), ("LC_ALL", "tr_TR.UTF-8"), ("SOURCE_DATE_EPOCH", "1")]),
@@ -128,13 +123,13 @@ fn the_images_do_not_depend_on_where_and_when_they_are_made() {
 }
 
 #[test]
-fn the_octets_are_these_on_every_machine() {
-    let scratch = Scratch::new("octets");
+fn the_bytes_are_these_on_every_machine() {
+    let scratch = Scratch::new("bytes");
     let module = compressible();
     succeed(&mut command(&["image", &scratch.write("module.wasm", &module), &scratch.text("images")]));
     let files = tree(&scratch.path("images/compat"));
     let layout = Layout::of(&files);
-    // Another compressor, or another release of it, packs otherwise: the digests of all images change with this one.
+    // Another compressor, or another release of it, packs differently: then this digest changes, and those of all images.
     assert_eq!(
         layout.manifest["layers"][0]["digest"],
         "sha256:990ced502c37544a27816622e865446911bb9e7dc45da4e3d25ba87769b6eac8"
@@ -164,7 +159,7 @@ fn refuses_what_is_no_module_of_ours() {
     let table: &[(&str, Vec<u8>, &str)] = &[
         ("a text", b"plugin".to_vec(), "magic header"),
         ("half a module", built()[..4096].to_vec(), "unexpected end"),
-        ("no section", unlabelled(), "no section tracewarden.build: build it with `make build`"),
+        ("no section", unlabelled(), "no section tracewarden.build: build the module with `make build`"),
         ("no JSON", labelled(&unlabelled(), "0.1.0"), "section tracewarden.build: "),
         ("no revision", labelled(&unlabelled(), r#"{"version":"0.1.0"}"#), "missing field `revision`"),
         ("a path for a version", labelled(&unlabelled(), r#"{"version":"../x","revision":""}"#), "version"),
@@ -192,6 +187,6 @@ fn removes_no_directory_that_is_not_its_own() {
         &scratch.write("module.wasm", &small(REVISION)),
         &scratch.text("images"),
     ]));
-    assert!(error.contains("images/artifact is there and has no oci-layout: remove it"), "{error}");
+    assert!(error.contains("images/artifact exists without oci-layout: remove it"), "{error}");
     assert_eq!(std::fs::read(precious).expect("still there"), b"kept");
 }

@@ -7,7 +7,7 @@ const BUILD_SECTION: &[u8] = b"tracewarden.build";
 const CUSTOM: u8 = 0;
 const EXPORT: u8 = 7;
 
-/// The built module, as if it were of a commit: a work tree has changes while one works on it.
+/// The built module with the revision of a commit: a work tree usually has uncommitted changes during development.
 pub(crate) fn committed() -> Vec<u8> {
     labelled(&built(), &build_of(REVISION))
 }
@@ -17,12 +17,12 @@ pub(crate) fn built() -> Vec<u8> {
     std::fs::read(path).expect("the module")
 }
 
-/// The least that is taken for a proxy-wasm module.
+/// The smallest module that passes for a proxy-wasm module.
 pub(crate) fn small(revision: &str) -> Vec<u8> {
     labelled(&unlabelled(), &build_of(revision))
 }
 
-/// As large as it takes for compressors to differ, and always the same.
+/// Large enough for compressors to differ, and always the same.
 pub(crate) fn compressible() -> Vec<u8> {
     let padding = (0..20_000_u32)
         .flat_map(|n| section(CUSTOM, &[string(b"n"), (n * n % 4093).to_le_bytes().to_vec()].concat()));
@@ -56,21 +56,19 @@ fn build_of(revision: &str) -> String {
     format!(r#"{{"version":"{VERSION}","revision":"{revision}"}}"#)
 }
 
-/// A section of less than 128 octets.
+/// A section of less than 128 bytes.
 fn section(id: u8, content: &[u8]) -> Vec<u8> {
     [vec![id], string(content)].concat()
 }
 
-fn string(octets: &[u8]) -> Vec<u8> {
-    let length =
-        u8::try_from(octets.len()).ok().filter(|length| *length < 128).expect("less than 128 octets");
-    [vec![length], octets.to_vec()].concat()
+fn string(bytes: &[u8]) -> Vec<u8> {
+    let length = u8::try_from(bytes.len()).ok().filter(|length| *length < 128).expect("less than 128 bytes");
+    [vec![length], bytes.to_vec()].concat()
 }
 
-/// An unsigned number, and how many octets it takes.
-fn leb128(octets: &[u8]) -> (usize, usize) {
-    let last = octets.iter().position(|octet| octet & 0x80 == 0).expect("an end");
-    let number =
-        octets[..=last].iter().rev().fold(0, |number, octet| number << 7 | usize::from(octet & 0x7f));
+/// An unsigned number, and how many bytes it takes.
+fn leb128(bytes: &[u8]) -> (usize, usize) {
+    let last = bytes.iter().position(|byte| byte & 0x80 == 0).expect("an end");
+    let number = bytes[..=last].iter().rev().fold(0, |number, byte| number << 7 | usize::from(byte & 0x7f));
     (number, last + 1)
 }

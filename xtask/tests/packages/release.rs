@@ -1,4 +1,4 @@
-//! What `release` puts together.
+//! `xtask release`: the files of a release.
 
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -58,7 +58,7 @@ fn the_images_of_a_release_are_those_of_image() {
 }
 
 #[test]
-fn two_releases_are_the_same_octets() {
+fn two_releases_are_the_same_bytes() {
     let [once, again] = ["once", "again"].map(|name| release(&Scratch::new(name)));
     assert!(
         once == again,
@@ -71,10 +71,10 @@ fn two_releases_are_the_same_octets() {
 fn refuses_a_module_that_nobody_can_build_again() {
     let scratch = Scratch::new("dirty");
     for (revision, expected) in [
-        (format!("{REVISION}-dirty"), "changes that are not committed"),
-        ("unknown".to_owned(), "is no commit: build it in a git clone"),
-        (String::new(), "is no commit: build it in a git clone"),
-        (REVISION[..12].to_owned(), "is no commit"),
+        (format!("{REVISION}-dirty"), "built with uncommitted changes"),
+        ("unknown".to_owned(), ": build it in a git clone"),
+        (String::new(), ": build it in a git clone"),
+        (REVISION[..12].to_owned(), "expected a commit"),
     ] {
         let module = scratch.write("module.wasm", &small(&revision));
         let error = fail(&mut command(&["release", &module, &scratch.text("dist")]));
@@ -89,10 +89,10 @@ fn refuses_a_module_of_another_compiler() {
     let build = format!(r#"{{"version":"{VERSION}","revision":"{REVISION}"}}"#);
     let old = b"\0\x21\x09producers\x01\x0cprocessed-by\x01\x05rustc\x011";
     for (module, expected) in [
-        (small(REVISION), "does not tell which compiler built it"),
+        (small(REVISION), "does not name the compiler that built it"),
         (
             labelled(&[&unlabelled(), old.as_slice()].concat(), &build),
-            "rustc 1 built the module, and rustc 1.",
+            "rustc 1 built the module, but this is rustc 1.",
         ),
     ] {
         let module = scratch.write("module.wasm", &module);

@@ -1,4 +1,4 @@
-//! Rust's own part of the module: its standard library, and the C library below that.
+//! Rust's own part of the module: the standard library, and the C library that it calls.
 
 use std::env;
 use std::error::Error;
@@ -7,28 +7,28 @@ use std::process::Command;
 
 use crate::files::at;
 
-/// Where a toolchain keeps the notices of its standard library and of the crates in it.
+/// The toolchain's notices of its standard library and of the crates in it.
 const NOTICES: &str = "share/doc/rust/COPYRIGHT-library.html";
 
-/// The licence of the C library that Rust brings for this target, as that library's own LICENSE tells it.
+/// The licence of the C library that Rust ships for this target, from that library's LICENSE.
 pub(crate) const WASI_LIBC: &str =
     "(Apache-2.0 WITH LLVM-exception OR Apache-2.0 OR MIT) AND MIT AND BSD-2-Clause AND CC0-1.0";
 
 /// The toolchain that built the module.
 pub(crate) struct Toolchain {
-    /// Such as `1.95.0`.
+    /// Its version, such as `1.95.0`.
     pub(crate) version: String,
     pub(crate) notices: Vec<u8>,
 }
 
 impl Toolchain {
-    /// The toolchain of this work tree, if it is the one that the module names.
+    /// The toolchain of this work tree. Fails unless it is the one that the module names.
     pub(crate) fn of(compiler: Option<&str>) -> Result<Self, Box<dyn Error>> {
-        let compiler = compiler.ok_or("the module does not tell which compiler built it")?;
+        let compiler = compiler.ok_or("the module does not name the compiler that built it")?;
         let ours = rustc("--version")?;
         if ours.strip_prefix("rustc ") != Some(compiler) {
             return Err(
-                format!("rustc {compiler} built the module, and {ours} is here: build it again").into()
+                format!("rustc {compiler} built the module, but this is {ours}: build it again").into()
             );
         }
         let path = PathBuf::from(rustc("--print=sysroot")?).join(NOTICES);
