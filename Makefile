@@ -1,46 +1,43 @@
 # Tracewarden. `make` alone prints the targets.
 
-WASM_TARGET := wasm32-wasip1
+# The filter's package, the module that cargo makes of it, and the list of the exports that Envoy calls.
+EDGE := tracewarden
+LINKED := target/wasm32-wasip1/filter/tracewarden.wasm
+EXPORTS := src/wasm/exports.txt
+
 MODULE := target/tracewarden.wasm
-LINKED := target/$(WASM_TARGET)/filter/tracewarden.wasm
+WASM_TARGET := wasm32-wasip1
 CARGO ?= cargo
+PYTHON ?= python3
+XTASK := $(CARGO) run --locked --quiet -p xtask --
 
 .DEFAULT_GOAL := help
-include envoy/envoy.mk
-include envoy/prometheus/prometheus.mk
-include envoy/istio/istio.mk
-include envoy/report/report.mk
-include benches/bench.mk
-include fuzz/fuzz.mk
-include xtask/release.mk
-include tests/interop/interop.mk
-include tests/tools.mk
-.PHONY: help build tool test lint clean $(LINKED)
+include make/borrowed.mk
+include make/measure.mk
+.PHONY: help build wasm-target $(LINKED) tool reference test alerts manifests page page-screenshot interop test-matrix lint
+.PHONY: envoy-up envoy-down envoy-status envoy-traces envoy-demo image release clean
 
 help: ## print the targets
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z][a-z-]*:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 build: $(MODULE) ## build the module that Envoy loads: target/tracewarden.wasm
 
-# No path of the machine that built it belongs into the module, which is then the same wherever it is built.
+# The flags that shape the code are in .cargo/config.toml, and cargo adds these to them. Without the machine's paths the
+# module is the same wherever it is built. RUSTFLAGS would replace both.
 CARGO_HOME ?= $(HOME)/.cargo
-REMAP := --remap-path-prefix=$(CARGO_HOME)/registry/src= --remap-path-prefix=$(CURDIR)=
+REMAP := "--remap-path-prefix=$(CARGO_HOME)/registry/src=", "--remap-path-prefix=$(CURDIR)="
 
-# A quarter of the usual limit to what is inlined unasked, and less than half of that where code asks for it: a tenth of
-# the module, most of it read once at start. What every request passes through says `#[inline]`.
-INLINE := -Cllvm-args=-inline-threshold=60 -Cllvm-args=-inlinehint-threshold=130
-
-# What the module says of itself; a tree without git is of no known revision.
+# The module names its revision; outside of git the revision is unknown.
 REVISION := $(or $(shell git describe --always --abbrev=40 --dirty --exclude='*' 2>/dev/null),unknown)
 
-# cargo knows better than make what has changed; the module is only written again if it is another one.
+# Only cargo knows what has changed, so it is asked every time. It writes the module only if that is a new one.
 $(LINKED): | wasm-target
-	@TRACEWARDEN_REVISION='$(REVISION)' RUSTFLAGS='$(REMAP) $(INLINE)' $(CARGO) build --locked --lib --profile filter --target $(WASM_TARGET)
+	@TRACEWARDEN_REVISION='$(REVISION)' env -u RUSTFLAGS -u CARGO_ENCODED_RUSTFLAGS $(CARGO) build --locked -p $(EDGE) --lib \
+		--profile filter --target $(WASM_TARGET) --config 'target.$(WASM_TARGET).rustflags = [$(REMAP)]'
 
-$(MODULE): $(LINKED) src/wasm/exports.txt
-	@$(CARGO) run --locked --quiet -p xtask -- prune $(LINKED) src/wasm/exports.txt $@
+$(MODULE): $(LINKED) $(EXPORTS)
+	@$(XTASK) prune $(LINKED) $(EXPORTS) $@
 
-.PHONY: wasm-target
 wasm-target:
 	@rustc --print target-libdir --target $(WASM_TARGET) | xargs -I{} test -d {} || { \
 		command -v rustup >/dev/null || { \
@@ -51,20 +48,57 @@ tool: ## build the command for people: target/release/tracewarden
 	@$(CARGO) build --locked --release -p tracewarden-tool
 
 REFERENCE := $(CARGO) run --locked --quiet -p tracewarden-tool --
-.PHONY: reference
-reference: ## write the references of configuration and metrics anew, in docs
+reference: ## write the references of the configuration and the metrics again, in docs
 	@cd docs && $(REFERENCE) schema >new && mv new configuration.schema.json
 	@cd docs && $(REFERENCE) reference configuration >new && mv new configuration.md
 	@cd docs && $(REFERENCE) reference metrics >new && mv new metrics.md
 
-test: build alerts manifests page $(filter $(ENVOY_PRIVATE),$(ENVOY)) envoy-demo $(COLLECTOR_READY) $(INTEROP_READY) $(RELEASE_TOOLS) ## run every test, the real Envoy's and the vendors' among them
-	@ENVOY='$(abspath $(ENVOY))' INTEROP_PYTHON='$(INTEROP_PYTHON)' $(CARGO) test --locked --workspace
+test: build alerts manifests page $(IN_ENVOY) $(IN_INTEROP) $(IN_XTASK) ## run every test, with the real Envoy and the vendors' libraries
+	@$(TESTING) $(CARGO) test --locked --workspace
+
+alerts: .venv/bin/promtool .venv/bin/prometheus ## check and test the recording rules and alerts
+	@.venv/bin/promtool check config envoy/prometheus/demo.yaml
+	@.venv/bin/promtool test rules envoy/prometheus/tests.yaml
+
+manifests: build tool $(IN_MANIFESTS) ## validate Istio's manifests
+	@cd tests/manifests && $(TESTING) node --test --test-reporter=spec
+
+page: build $(IN_PAGE) ## test the trace health page in a headless Chromium
+	@$(TESTING) node --test --test-concurrency=1 --test-reporter=spec tests/page/*.test.js
+
+page-screenshot: build $(IN_PAGE) .venv/unpacked/fonts-inter ## take the pictures of the trace health page in docs
+	@$(TESTING) node tests/page/screenshot.js .venv/unpacked/fonts-inter/usr/share/fonts docs
+
+interop: build $(IN_INTEROP) ## let the vendors' libraries judge the module: target/interop.md
+	@$(TESTING) $(CARGO) test --locked --workspace --test vendors -- --nocapture
 
 lint: | wasm-target ## check format, clippy on the host and for wasm, and the documentation
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --locked --workspace --all-targets -- -D warnings
-	$(CARGO) clippy --locked --lib --target $(WASM_TARGET) -- -D warnings
+	$(CARGO) clippy --locked -p $(EDGE) --lib --target $(WASM_TARGET) -- -D warnings
 	RUSTDOCFLAGS='-D warnings' $(CARGO) doc --locked --workspace --no-deps
+
+# The demo mesh: ENVOY_PORT is the first of thirteen ports on loopback, ENVOY_ADMIN_PORT Envoy's admin port.
+envoy-up: build $(IN_ENVOY) ## start the demo mesh on loopback (again, if it runs)
+	@$(PYTHON) envoy/mesh.py up --envoy '$(ENVOY)'
+
+envoy-down: ## stop the demo mesh
+	@$(PYTHON) envoy/mesh.py down
+
+envoy-status: ## show what Tracewarden counted in the demo mesh
+	@$(PYTHON) envoy/mesh.py status
+
+envoy-traces: ## show the spans of each request to the demo mesh, as trees
+	@$(PYTHON) envoy/mesh.py traces
+
+envoy-demo:
+	@$(CARGO) build --locked --release -p tracewarden-demo
+
+image: build ## pack the module into OCI images, without a container engine: target/image
+	@$(XTASK) image $(MODULE) target/image
+
+release: build ## put a release together: target/dist
+	@$(XTASK) release $(MODULE) target/dist
 
 clean: ## remove what was built; the virtual environments stay
 	$(CARGO) clean

@@ -1,8 +1,9 @@
 #!/bin/sh
 # Fetches what the tests borrow, and installs nothing into the system.
-#   tests/borrow.sh program NAME     makes .venv/bin/NAME run the program that the variable of that name names (SKOPEO,
-#                                    DOCKER_REGISTRY), otherwise the PATH's if its version serves, otherwise Debian's
-#   tests/borrow.sh unpack PACKAGE   unpacks a Debian package with all its libraries into .venv/unpacked/PACKAGE
+#   make/borrow.sh program NAME     makes .venv/bin/NAME run the program that the variable of that name names (SKOPEO,
+#                                   DOCKER_REGISTRY), otherwise the PATH's if its version serves, otherwise Debian's
+#   make/borrow.sh unpack PACKAGE   unpacks a Debian package with all its libraries into .venv/unpacked/PACKAGE
+#   make/borrow.sh venv DIRECTORY WHAT ARGUMENT…    makes a virtual environment with what pip installs
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -92,7 +93,23 @@ download() {
         apt-get -qq download $packages
 }
 
+venv() {
+    directory=$1 what=$2
+    shift 2
+    echo "Installing $what into $directory…"
+    rm -rf "$directory"
+    if ! "${PYTHON:-python3}" -m venv "$directory"; then
+        echo "${PYTHON:-python3} cannot make a virtual environment (Debian: apt-get install python3-venv)." >&2
+    elif ! "$directory/bin/python" -m pip install --quiet --disable-pip-version-check "$@"; then
+        echo "$what could not be installed; try again when pip reaches its index." >&2
+    else
+        return 0
+    fi
+    rm -rf "$directory"
+    return 1
+}
+
 case ${1:-} in
-    program | unpack) "$@" ;;
-    *) sed -n 's/^# \{0,1\}//; 2,5p' "$0" >&2; exit 2 ;;
+    program | unpack | venv) "$@" ;;
+    *) sed -n 's/^# \{0,1\}//; 2,6p' "$0" >&2; exit 2 ;;
 esac
