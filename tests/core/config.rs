@@ -120,6 +120,7 @@ fn a_refusal_names_the_path_the_bound_and_the_value() {
             r#"{"propagation": {"extract": ["zipkin"]}}"#,
             r#"propagation.extract[0]: "zipkin" is not one of "tracecontext", "b3""#,
         ),
+        // SW-03
         (r#"{"propagation": {"inject": ["sw8"]}}"#, r#"propagation.inject[0]: "sw8" can only be read"#),
         (r#"{"propagation": {"remove": [""]}}"#, r#"propagation.remove[0]: "" is not a header name"#),
         (r#"{"metrics": {"listener": ""}}"#, r#"metrics.listener: "" is not a name of 1 to 64 letters"#),

@@ -3,5 +3,6 @@
 
 mod config;
 mod metrics;
+mod rules;
 mod sampling;
 mod w3c;

@@ -144,13 +144,13 @@ fn retold(ot: &str, sampled: Sampled) -> String {
 fn traces_that_start_here_are_decided_as_in_the_worked_examples() {
     // example, trace-id, probability, what `th` tells
     let rows = [
-        ("E1", HIGH, "0.25", Some("c")),
-        ("E2", HIGH, "0.2", Some("cccd")),
-        ("E3", HIGH, "0.1", None),
-        ("E4", LOW, "0.5", None),
-        ("E5", LOW, "0.75", Some("4")),
-        ("E14", "00000000000000000000000000000001", "1", Some("0")),
-        ("E15", "00000000000000010000000000000000", "1", Some("0")),
+        ("OT-05 E1", HIGH, "0.25", Some("c")),
+        ("OT-02 E2", HIGH, "0.2", Some("cccd")),
+        ("OT-05 E3", HIGH, "0.1", None),
+        ("OT-05 E4", LOW, "0.5", None),
+        ("OT-08 E5", LOW, "0.75", Some("4")),
+        ("OT-02 E14", "00000000000000000000000000000001", "1", Some("0")),
+        ("OT-05 E15", "00000000000000010000000000000000", "1", Some("0")),
     ];
     for (example, trace_id, probability, th) in rows {
         let sampler = Sampler::new(Parent::Respect, Threshold::from_probability(probability).unwrap());
@@ -170,10 +170,18 @@ fn traces_that_came_in_are_decided_as_in_the_worked_examples() {
     let respect = (Parent::Respect, "1");
     // example, trace-id, flags, `ot` that came in, sampler, kept, `ot` that goes out
     let rows = [
-        ("E6", LOW, "00", "rv:6e6d1a75832a2f", (Parent::Ignore, "0.6"), true, "th:6666;rv:6e6d1a75832a2f"),
-        ("E7", LOW, "01", "th:8", respect, true, ""),
-        ("E8", LOW, "00", "th:c;foo:1", respect, false, "foo:1"),
-        ("E10", HIGH, "01", "th:8", (Parent::Ignore, "0.25"), true, "th:c"),
+        (
+            "OT-03 E6",
+            LOW,
+            "00",
+            "rv:6e6d1a75832a2f",
+            (Parent::Ignore, "0.6"),
+            true,
+            "th:6666;rv:6e6d1a75832a2f",
+        ),
+        ("OT-11 E7", LOW, "01", "th:8", respect, true, ""),
+        ("OT-09 E8", LOW, "00", "th:c;foo:1", respect, false, "foo:1"),
+        ("OT-12 E10", HIGH, "01", "th:8", (Parent::Ignore, "0.25"), true, "th:c"),
         ("OT-04", LOW, "01", "th:6;rv:6e6d1a75832a2f", respect, true, "th:6;rv:6e6d1a75832a2f"),
         ("OT-04", HIGH, "01", "th:8;rv:6e6d1a75832a2f", respect, true, "rv:6e6d1a75832a2f"),
         ("OT-11", HIGH, "01", "th:8", respect, true, "th:8"),
@@ -208,7 +216,7 @@ fn thresholds_compare_as_in_the_worked_examples() {
     // E12 and E13: proportions of what came in are probabilities of their own.
     assert_eq!(Threshold::from_probability("0.25").unwrap(), told("c"));
     assert_eq!(Threshold::from_probability("0.025").unwrap(), told("f999a"));
-    // E16: a zero in front counts.
+    // OT-02, E16: a zero in front counts.
     assert_eq!(boundary(told("08")), 0x08_0000_0000_0000);
 }
 

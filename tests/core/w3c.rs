@@ -20,6 +20,7 @@ fn reads_every_valid_traceparent() {
         ("TP-03", "the random flag alone", "00-T-P-02", "00-T-P-02"),
         ("TP-26 TP-27", "reserved flags read as unset", "00-T-P-ff", "00-T-P-03"),
         ("TP-26", "one reserved flag", "00-T-P-08", "00-T-P-00"),
+        ("TP-15 TP-26", "flags that only a future version knows", "fe-T-P-ff-x", "00-T-P-03"),
         ("TP-04", "white space on both sides", " \t00-T-P-01\t ", "00-T-P-01"),
         ("TP-13 TP-16", "a future version of the same length", "cc-T-P-01", "00-T-P-01"),
         ("TP-13 TP-14", "a future version with more fields", "cc-T-P-01-more", "00-T-P-01"),

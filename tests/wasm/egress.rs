@@ -30,7 +30,11 @@ fn what_is_not_to_leave_the_mesh_does_not() {
             for (runner, outcome) in Scenario::new(&config, EVERYTHING, Some(&[])).run_both() {
                 for header in ["traceparent", "tracestate", "baggage", "b3"] {
                     let is_there = outcome.request.get(header).is_some();
-                    assert_eq!(is_there, kept.contains(&header), "{runner}, {direction}, {strip}: {header}");
+                    assert_eq!(
+                        is_there,
+                        kept.contains(&header),
+                        "{runner}, TP-54, {direction}, {strip}: {header}"
+                    );
                 }
                 let verdict = format!("requests {direction} internal enforce continued");
                 assert!(outcome.counters.contains(&verdict), "{runner}: {:?}", outcome.counters);
@@ -107,7 +111,7 @@ fn baggage_is_kept_within_its_bounds_if_asked() {
                 None => came.clone(),
                 Some(value) => Some(value.as_bytes()).filter(|value| !value.is_empty()).into_iter().collect(),
             };
-            assert_eq!(outcome.request.lines("baggage"), expected, "{runner}, {} lines", lines.len());
+            assert_eq!(outcome.request.lines("baggage"), expected, "{runner}, BG-02, {} lines", lines.len());
             let counted = outcome.counters.contains(&"baggage_limited".to_owned());
             assert_eq!(counted, goes.is_some(), "{runner}: {:?}", outcome.counters);
         }

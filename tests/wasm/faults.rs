@@ -99,7 +99,8 @@ fn without_random_octets_nothing_is_started_until_there_are_some() {
     bench.vm.host_mut().fault(Call::RandomGet, Fault::Status(52));
     for _ in 0..3 {
         let Exchange { request, response, .. } = bench.exchange(&case, None).unwrap();
-        assert!(request.get("traceparent").is_none() && response.get("traceparent").is_none());
+        let sent = (request.get("traceparent"), response.get("traceparent"));
+        assert_eq!(sent, (None, None), "TP-43: no other source stands in");
     }
     // A context that is valid goes on as it came.
     let valid = Case { request: &[("traceparent", SAMPLED)], ..case };

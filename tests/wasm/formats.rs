@@ -21,21 +21,21 @@ use Sent::{Context, New, NoParent};
 
 type Headers = &'static [(&'static str, &'static str)];
 
-/// The cross-format vectors: id, format, what comes in, what goes on. A decision that is left to us is taken with
-/// probability 1.
+/// The cross-format vectors: rules and vector, formats in order, what comes in, what goes on. An open decision is taken
+/// with probability 1.
 #[rustfmt::skip]
 const VECTORS: &[(&str, &str, Headers, Sent)] = &[
-    ("X01", "b3", &[("b3", "4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-1")], Context(T32, S16, "01")),
-    ("X02", "b3", &[("b3", "4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-d")], Context(T32, S16, "01")),
-    ("X03", "b3", &[("b3", "4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7")], Context(T32, S16, "01")),
-    ("X04", "b3", &[("b3", "a3ce929d0e0e4736-00f067aa0ba902b7-0")], Context(LOW, S16, "00")),
-    ("X05", "b3", &[("b3", "0")], New("02", None)),
+    ("B3-02 X01", "b3", &[("b3", "4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-1")], Context(T32, S16, "01")),
+    ("B3-02 B3-07 X02", "b3", &[("b3", "4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-d")], Context(T32, S16, "01")),
+    ("B3-02 X03", "b3", &[("b3", "4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7")], Context(T32, S16, "01")),
+    ("B3-08 TP-44 X04", "b3", &[("b3", "a3ce929d0e0e4736-00f067aa0ba902b7-0")], Context(LOW, S16, "00")),
+    ("B3-10 B3-11 X05", "b3", &[("b3", "0")], New("02", None)),
     ("B3-10", "b3", &[("b3", "1")], New("03", None)),
     ("B3-10", "b3", &[("b3", "d")], New("03", None)),
-    ("X06", "b3", &[("b3", "4bf92f3577b34da6a3ce929d0e0e4736")], New("03", Some("b3 shape"))),
-    ("X07", "b3", &[("b3", "4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-")], New("03", Some("b3 sampled"))),
-    ("X08", "b3", &[("b3", "4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-05e3ac9a4f6e3b90")], New("03", Some("b3 sampled"))),
-    ("X09", "b3", &[("b3", "4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-1-05e3ac9a4f6e3b90")], Context(T32, S16, "01")),
+    ("B3-05 X06", "b3", &[("b3", "4bf92f3577b34da6a3ce929d0e0e4736")], New("03", Some("b3 shape"))),
+    ("B3-05 X07", "b3", &[("b3", "4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-")], New("03", Some("b3 sampled"))),
+    ("B3-05 X08", "b3", &[("b3", "4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-05e3ac9a4f6e3b90")], New("03", Some("b3 sampled"))),
+    ("B3-02 X09", "b3", &[("b3", "4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-1-05e3ac9a4f6e3b90")], Context(T32, S16, "01")),
     ("B3-02", "b3", &[("b3", "4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-1-05e3ac9a4f6e3b90-")], New("03", Some("b3 shape"))),
     ("B3-01", "b3", &[("b3", "4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-1")], New("03", Some("b3 trace_id"))),
     ("B3-08", "b3", &[("b3", "0000000000000000-00f067aa0ba902b7-1")], New("03", Some("b3 trace_id"))),
@@ -43,65 +43,68 @@ const VECTORS: &[(&str, &str, Headers, Sent)] = &[
     ("repeated", "b3", &[("b3", "0"), ("b3", "0")], New("03", Some("b3 repeated"))),
     ("B3-01", "b3multi", &[("X-B3-TraceId", T32), ("X-B3-SpanId", S16), ("X-B3-Sampled", "0")], Context(T32, S16, "00")),
     ("B3-01", "b3multi", &[("X-B3-TraceId", T32), ("X-B3-SpanId", S16)], Context(T32, S16, "01")),
-    ("X11", "b3multi", &[("X-B3-TraceId", T32), ("X-B3-SpanId", S16), ("X-B3-Sampled", "true")], Context(T32, S16, "01")),
-    ("X12", "b3multi", &[("X-B3-TraceId", T32), ("X-B3-SpanId", S16), ("X-B3-Sampled", "")], Context(T32, S16, "01")),
-    ("X13", "b3multi", &[("X-B3-TraceId", T32), ("X-B3-SpanId", S16), ("X-B3-Sampled", "0"), ("X-B3-Flags", "1")], Context(T32, S16, "01")),
-    ("X14", "b3multi", &[("X-B3-TraceId", T32)], New("03", Some("x-b3-traceid span_id"))),
+    ("B3-03 X10", "b3 b3multi", &[("b3", "bad"), ("X-B3-TraceId", T32), ("X-B3-SpanId", S16), ("X-B3-Sampled", "1")], Context(T32, S16, "01")),
+    ("B3-03", "b3 b3multi", &[("b3", "4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-1"), ("X-B3-TraceId", T32), ("X-B3-SpanId", "1111111111111111")], Context(T32, S16, "01")),
+    ("B3-06 X11", "b3multi", &[("X-B3-TraceId", T32), ("X-B3-SpanId", S16), ("X-B3-Sampled", "true")], Context(T32, S16, "01")),
+    ("B3-06 X12", "b3multi", &[("X-B3-TraceId", T32), ("X-B3-SpanId", S16), ("X-B3-Sampled", "")], Context(T32, S16, "01")),
+    ("B3-07 X13", "b3multi", &[("X-B3-TraceId", T32), ("X-B3-SpanId", S16), ("X-B3-Sampled", "0"), ("X-B3-Flags", "1")], Context(T32, S16, "01")),
+    ("B3-05 X14", "b3multi", &[("X-B3-TraceId", T32)], New("03", Some("x-b3-traceid span_id"))),
     ("B3-05", "b3multi", &[("X-B3-SpanId", S16)], New("03", Some("x-b3-traceid trace_id"))),
     ("B3-06", "b3multi", &[("X-B3-TraceId", T32), ("X-B3-SpanId", S16), ("X-B3-Sampled", "yes")], New("03", Some("x-b3-traceid sampled"))),
     ("B3-04", "b3multi", &[("X-B3-Sampled", "0"), ("X-B3-Sampled", "1")], New("02", None)),
-    ("X15", "jaeger", &[("uber-trace-id", "abcdef:1:0:1")], Context("00000000000000000000000000abcdef", "0000000000000001", "01")),
-    ("X16", "jaeger", &[("uber-trace-id", "abcdef%3A1%3a0%3A1")], Context("00000000000000000000000000abcdef", "0000000000000001", "01")),
-    ("X17", "jaeger", &[("uber-trace-id", "abcdef:1:1")], New("03", Some("uber-trace-id shape"))),
-    ("X18", "jaeger", &[("uber-trace-id", "0:1:0:1")], New("03", Some("uber-trace-id trace_id"))),
-    ("X19", "jaeger", &[("uber-trace-id", "abcdef:1:0:3")], Context("00000000000000000000000000abcdef", "0000000000000001", "01")),
-    ("JA-04", "jaeger", &[("uber-trace-id", "ABCDEF:1:0:2")], Context("00000000000000000000000000abcdef", "0000000000000001", "00")),
+    ("JA-01 JA-02 X15", "jaeger", &[("uber-trace-id", "abcdef:1:0:1")], Context("00000000000000000000000000abcdef", "0000000000000001", "01")),
+    ("JA-01 X16", "jaeger", &[("uber-trace-id", "abcdef%3A1%3a0%3A1")], Context("00000000000000000000000000abcdef", "0000000000000001", "01")),
+    ("JA-01 X17", "jaeger", &[("uber-trace-id", "abcdef:1:1")], New("03", Some("uber-trace-id shape"))),
+    ("JA-02 X18", "jaeger", &[("uber-trace-id", "0:1:0:1")], New("03", Some("uber-trace-id trace_id"))),
+    ("JA-04 X19", "jaeger", &[("uber-trace-id", "abcdef:1:0:3")], Context("00000000000000000000000000abcdef", "0000000000000001", "01")),
+    ("JA-04 JA-06", "jaeger", &[("uber-trace-id", "ABCDEF:1:0:2")], Context("00000000000000000000000000abcdef", "0000000000000001", "00")),
     ("JA-02", "jaeger", &[("uber-trace-id", "1234567890123456789012345678901234:1:0:1")], New("03", Some("uber-trace-id trace_id"))),
-    ("X20", "xray", &[("X-Amzn-Trace-Id", "Root=1-4bf92f35-77b34da6a3ce929d0e0e4736;Parent=00f067aa0ba902b7;Sampled=1")], Context(T32, S16, "01")),
-    ("X21", "xray", &[("X-Amzn-Trace-Id", "Sampled=0; Parent=00F067AA0BA902B7 ;Root=1-4bf92f35-77b34da6a3ce929d0e0e4736")], Context(T32, S16, "00")),
-    ("X22", "xray", &[("X-Amzn-Trace-Id", "Root=1-67891233-abcdef012345678912345678")], NoParent("67891233abcdef012345678912345678", "01")),
-    ("X24", "xray", &[("X-Amzn-Trace-Id", "Root=1-4bf92f35-77b34da6a3ce929d0e0e4736;Parent=00f067aa0ba902b7;Sampled=?")], Context(T32, S16, "01")),
-    ("X25", "xray", &[("X-Amzn-Trace-Id", "Root=2-4bf92f35-77b34da6a3ce929d0e0e4736")], New("03", Some("x-amzn-trace-id trace_id"))),
+    ("XR-02 X20", "xray", &[("X-Amzn-Trace-Id", "Root=1-4bf92f35-77b34da6a3ce929d0e0e4736;Parent=00f067aa0ba902b7;Sampled=1")], Context(T32, S16, "01")),
+    ("XR-01 X21", "xray", &[("X-Amzn-Trace-Id", "Sampled=0; Parent=00F067AA0BA902B7 ;Root=1-4bf92f35-77b34da6a3ce929d0e0e4736")], Context(T32, S16, "00")),
+    ("XR-03 X22", "xray", &[("X-Amzn-Trace-Id", "Root=1-67891233-abcdef012345678912345678")], NoParent("67891233abcdef012345678912345678", "01")),
+    ("XR-04 X24", "xray", &[("X-Amzn-Trace-Id", "Root=1-4bf92f35-77b34da6a3ce929d0e0e4736;Parent=00f067aa0ba902b7;Sampled=?")], Context(T32, S16, "01")),
+    ("XR-02 X25", "xray", &[("X-Amzn-Trace-Id", "Root=2-4bf92f35-77b34da6a3ce929d0e0e4736")], New("03", Some("x-amzn-trace-id trace_id"))),
     ("XR-01", "xray", &[("X-Amzn-Trace-Id", "Root=1-4bf92f35-77b34da6a3ce929d0e0e4736;Parent")], New("03", Some("x-amzn-trace-id shape"))),
     ("repeated", "xray", &[("X-Amzn-Trace-Id", "Root=1-4bf92f35-77b34da6a3ce929d0e0e4736;Sampled=1,Root=1-4bf92f35-77b34da6a3ce929d0e0e4737;Sampled=0")], New("03", Some("x-amzn-trace-id repeated"))),
     ("XR-07", "xray", &[("X-Amzn-Trace-Id", "Rootx=1-4bf92f35-77b34da6a3ce929d0e0e4736")], New("03", Some("x-amzn-trace-id trace_id"))),
-    ("X26", "gcp", &[("X-Cloud-Trace-Context", "4bf92f3577b34da6a3ce929d0e0e4736/67667974448284343;o=1")], Context(T32, S16, "01")),
-    ("X27", "gcp", &[("X-Cloud-Trace-Context", "4bf92f3577b34da6a3ce929d0e0e4736/18446744073709551616;o=1")], New("03", Some("x-cloud-trace-context span_id"))),
-    ("X28", "gcp", &[("X-Cloud-Trace-Context", "4bf92f3577b34da6a3ce929d0e0e4736/0;o=1")], NoParent(T32, "01")),
-    ("X29", "gcp", &[("X-Cloud-Trace-Context", "4bf92f3577b34da6a3ce929d0e0e4736/1")], Context(T32, "0000000000000001", "01")),
+    ("GC-01 X26", "gcp", &[("X-Cloud-Trace-Context", "4bf92f3577b34da6a3ce929d0e0e4736/67667974448284343;o=1")], Context(T32, S16, "01")),
+    ("GC-02 X27", "gcp", &[("X-Cloud-Trace-Context", "4bf92f3577b34da6a3ce929d0e0e4736/18446744073709551616;o=1")], New("03", Some("x-cloud-trace-context span_id"))),
+    ("GC-02 X28", "gcp", &[("X-Cloud-Trace-Context", "4bf92f3577b34da6a3ce929d0e0e4736/0;o=1")], NoParent(T32, "01")),
+    ("GC-03 X29", "gcp", &[("X-Cloud-Trace-Context", "4bf92f3577b34da6a3ce929d0e0e4736/1")], Context(T32, "0000000000000001", "01")),
     ("GC-03", "gcp", &[("X-Cloud-Trace-Context", "4bf92f3577b34da6a3ce929d0e0e4736/1;o=0")], Context(T32, "0000000000000001", "00")),
     ("GC-02", "gcp", &[("X-Cloud-Trace-Context", "4bf92f3577b34da6a3ce929d0e0e4736")], NoParent(T32, "01")),
     ("GC-01", "gcp", &[("X-Cloud-Trace-Context", "4bf92f35")], New("03", Some("x-cloud-trace-context trace_id"))),
-    ("X30", "datadog", &[("x-datadog-trace-id", "11803532876627986230"), ("x-datadog-parent-id", "67667974448284343"), ("x-datadog-sampling-priority", "1"), ("x-datadog-tags", "_dd.p.dm=-1,_dd.p.tid=4bf92f3577b34da6")], Context(T32, S16, "01")),
-    ("X31", "datadog", &[("x-datadog-trace-id", "11803532876627986230"), ("x-datadog-parent-id", "67667974448284343"), ("x-datadog-sampling-priority", "-1")], Context(LOW, S16, "00")),
-    ("X32", "datadog", &[("x-datadog-trace-id", "11803532876627986230"), ("x-datadog-parent-id", "67667974448284343"), ("x-datadog-tags", "_dd.p.tid=4BF92F3577B34DA6")], Context(LOW, S16, "01")),
-    ("X32", "datadog", &[("x-datadog-trace-id", "11803532876627986230"), ("x-datadog-parent-id", "67667974448284343"), ("x-datadog-tags", "_dd.p.tid=4bf92f3577b34da")], Context(LOW, S16, "01")),
-    ("X33", "datadog", &[("x-datadog-trace-id", "0")], New("03", Some("x-datadog-trace-id trace_id"))),
-    ("X33", "datadog", &[("x-datadog-trace-id", "-1")], New("03", Some("x-datadog-trace-id trace_id"))),
-    ("X33", "datadog", &[("x-datadog-trace-id", "18446744073709551616")], New("03", Some("x-datadog-trace-id trace_id"))),
-    ("X33", "datadog", &[("x-datadog-trace-id", "0xab")], New("03", Some("x-datadog-trace-id trace_id"))),
+    ("DD-01 DD-02 X30", "datadog", &[("x-datadog-trace-id", "11803532876627986230"), ("x-datadog-parent-id", "67667974448284343"), ("x-datadog-sampling-priority", "1"), ("x-datadog-tags", "_dd.p.dm=-1,_dd.p.tid=4bf92f3577b34da6")], Context(T32, S16, "01")),
+    ("DD-02 X31", "datadog", &[("x-datadog-trace-id", "11803532876627986230"), ("x-datadog-parent-id", "67667974448284343"), ("x-datadog-sampling-priority", "-1")], Context(LOW, S16, "00")),
+    ("DD-02 X32", "datadog", &[("x-datadog-trace-id", "11803532876627986230"), ("x-datadog-parent-id", "67667974448284343"), ("x-datadog-tags", "_dd.p.tid=4BF92F3577B34DA6")], Context(LOW, S16, "01")),
+    ("DD-02 X32", "datadog", &[("x-datadog-trace-id", "11803532876627986230"), ("x-datadog-parent-id", "67667974448284343"), ("x-datadog-tags", "_dd.p.tid=4bf92f3577b34da")], Context(LOW, S16, "01")),
+    ("DD-01 X33", "datadog", &[("x-datadog-trace-id", "0")], New("03", Some("x-datadog-trace-id trace_id"))),
+    ("DD-01 X33", "datadog", &[("x-datadog-trace-id", "-1")], New("03", Some("x-datadog-trace-id trace_id"))),
+    ("DD-01 X33", "datadog", &[("x-datadog-trace-id", "18446744073709551616")], New("03", Some("x-datadog-trace-id trace_id"))),
+    ("DD-01 X33", "datadog", &[("x-datadog-trace-id", "0xab")], New("03", Some("x-datadog-trace-id trace_id"))),
     ("DD-01", "datadog", &[("x-datadog-trace-id", "11803532876627986230"), ("x-datadog-parent-id", "0")], NoParent(LOW, "01")),
     ("DD-03", "datadog", &[("x-datadog-trace-id", "1"), ("x-datadog-parent-id", "1"), ("x-datadog-sampling-priority", "yes")], New("03", Some("x-datadog-trace-id sampled"))),
-    ("X36", "ottrace", &[("ot-tracer-traceid", "a3ce929d0e0e4736"), ("ot-tracer-spanid", S16), ("ot-tracer-sampled", "TRUE")], Context(LOW, S16, "01")),
+    ("OTT-02 X36", "ottrace", &[("ot-tracer-traceid", "a3ce929d0e0e4736"), ("ot-tracer-spanid", S16), ("ot-tracer-sampled", "TRUE")], Context(LOW, S16, "01")),
     ("OTT-02", "ottrace", &[("ot-tracer-traceid", T32), ("ot-tracer-spanid", S16), ("ot-tracer-sampled", "")], Context(T32, S16, "00")),
     ("OTT-02", "ottrace", &[("ot-tracer-traceid", T32), ("ot-tracer-spanid", S16), ("ot-tracer-sampled", "maybe")], New("03", Some("ot-tracer-traceid sampled"))),
     ("OTT-01", "ottrace", &[("ot-tracer-spanid", S16)], New("03", Some("ot-tracer-traceid trace_id"))),
-    ("X38", "grpc_trace_bin", &[("grpc-trace-bin", "AABL+S81d7NNpqPOkp0ODkc2AQDwZ6oLqQK3AgE=")], Context(T32, S16, "01")),
+    ("GB-02 X38", "grpc_trace_bin", &[("grpc-trace-bin", "AABL+S81d7NNpqPOkp0ODkc2AQDwZ6oLqQK3AgE=")], Context(T32, S16, "01")),
     ("GB-01", "grpc_trace_bin", &[("grpc-trace-bin", "AABL+S81d7NNpqPOkp0ODkc2AQDwZ6oLqQK3AgE")], Context(T32, S16, "01")),
     ("GB-04", "grpc_trace_bin", &[("grpc-trace-bin", "AABL+S81d7NNpqPOkp0ODkc2AQDwZ6oLqQK3AgA")], Context(T32, S16, "00")),
-    ("X39", "grpc_trace_bin", &[("grpc-trace-bin", "AA==")], New("03", Some("grpc-trace-bin trace_id"))),
+    ("GB-03 X39", "grpc_trace_bin", &[("grpc-trace-bin", "AA==")], New("03", Some("grpc-trace-bin trace_id"))),
     ("GB-03", "grpc_trace_bin", &[("grpc-trace-bin", "AABL+S81d7NNpqPOkp0O")], New("03", Some("grpc-trace-bin shape"))),
     ("GB-03", "grpc_trace_bin", &[("grpc-trace-bin", "AQBL+S81d7NNpqPOkp0ODkc2AQDwZ6oLqQK3AgE")], New("03", Some("grpc-trace-bin shape"))),
-    ("X40", "sw8", &[("sw8", "1-NGJmOTJmMzU3N2IzNGRhNmEzY2U5MjlkMGUwZTQ3MzY=-c2Vn-3-c2VydmljZQ==-aW5zdGFuY2U=-L2FwaQ==-MTI3LjAuMC4xOjgwODA=")], NoParent(T32, "01")),
+    ("SW-02 X40", "sw8", &[("sw8", "1-NGJmOTJmMzU3N2IzNGRhNmEzY2U5MjlkMGUwZTQ3MzY=-c2Vn-3-c2VydmljZQ==-aW5zdGFuY2U=-L2FwaQ==-MTI3LjAuMC4xOjgwODA=")], NoParent(T32, "01")),
     ("SW-02", "sw8", &[("sw8", "1-dHJhY2U=-c2Vn-3-c2VydmljZQ==-aW5zdGFuY2U=-L2FwaQ==-MTI3LjAuMC4xOjgwODA=")], New("03", None)),
-    ("SW-01", "sw8", &[("sw8", "1-dHJhY2U=")], New("03", Some("sw8 shape"))),
+    ("SW-01 SW-04", "sw8", &[("sw8", "1-dHJhY2U=")], New("03", Some("sw8 shape"))),
 ];
 const S16: &str = "00f067aa0ba902b7";
 
 #[test]
 fn every_format_is_read_as_its_rules_say() {
-    for (id, format, headers, sent) in VECTORS {
-        let config = config(&[format], &["tracecontext"]);
+    for (id, formats, headers, sent) in VECTORS {
+        let formats: Vec<&str> = formats.split(' ').collect();
+        let config = config(&formats, &["tracecontext"]);
         for (runner, outcome) in run(&config, headers) {
             let name = format!("{runner}, {id}: {headers:?}");
             let traceparent = only(&name, &outcome.request, "traceparent");
@@ -140,7 +143,7 @@ fn every_format_is_written_as_its_rules_say() {
             &[("uber-trace-id", "4bf92f3577b34da6a3ce929d0e0e4736:00f067aa0ba902b7:0:1")],
         ),
         (
-            "XR-06 X23",
+            "XR-05 XR-06 X23",
             "xray",
             &[(
                 "x-amzn-trace-id",
@@ -159,7 +162,7 @@ fn every_format_is_written_as_its_rules_say() {
             &[("x-cloud-trace-context", "4bf92f3577b34da6a3ce929d0e0e4736/67667974448284343;o=1")],
         ),
         (
-            "DD-09",
+            "DD-04 DD-09",
             "datadog",
             &[
                 ("x-datadog-sampling-priority", "2"),
@@ -224,7 +227,7 @@ fn a_format_without_room_for_the_trace_id_says_nothing() {
 
 #[test]
 fn datadogs_priority_is_reconciled_with_the_sampled_flag() {
-    // X34, X35, DD-06: the flag, Datadog's member of the tracestate, the priority that goes out.
+    // X34, X35, DD-05, DD-06: the flag, Datadog's member of the tracestate, the priority that goes out.
     let rows = [
         ("01", "dd=s:-1", "1"),
         ("00", "dd=s:-1", "-1"),
@@ -287,17 +290,39 @@ fn what_datadog_would_refuse_is_not_written() {
 
 #[test]
 fn what_is_read_in_a_format_is_written_in_the_same_again() {
-    let came: &[(&str, &str, &str)] = &[
-        ("b3", "b3", "4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-d"),
-        ("b3", "b3", "4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-0"),
-        ("jaeger", "uber-trace-id", "4bf92f3577b34da6a3ce929d0e0e4736:00f067aa0ba902b7:0:3"),
-        ("gcp", "x-cloud-trace-context", "4bf92f3577b34da6a3ce929d0e0e4736/67667974448284343;o=0"),
-        ("grpc_trace_bin", "grpc-trace-bin", "AABL+S81d7NNpqPOkp0ODkc2AQDwZ6oLqQK3AgE"),
+    let came: &[(&str, &str, &str, &str)] = &[
+        ("B3-07", "b3", "b3", "4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-d"),
+        ("B3-09", "b3", "b3", "4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-0"),
+        ("JA-05", "jaeger", "uber-trace-id", "4bf92f3577b34da6a3ce929d0e0e4736:00f067aa0ba902b7:0:3"),
+        ("GC-04", "gcp", "x-cloud-trace-context", "4bf92f3577b34da6a3ce929d0e0e4736/67667974448284343;o=0"),
+        ("GB-01", "grpc_trace_bin", "grpc-trace-bin", "AABL+S81d7NNpqPOkp0ODkc2AQDwZ6oLqQK3AgE"),
     ];
-    for (format, header, value) in came {
+    for (rule, format, header, value) in came {
         for (runner, outcome) in run(&config(&[format], &[format]), &[(header, value)]) {
-            assert_eq!(only(runner, &outcome.request, header), *value, "{runner}, {format}");
-            assert_eq!(outcome.request.get("traceparent"), None, "{runner}, {format}: not asked for");
+            assert_eq!(only(runner, &outcome.request, header), *value, "{runner}, {rule}");
+            assert_eq!(outcome.request.get("traceparent"), None, "{runner}, {rule}: not asked for");
+        }
+    }
+}
+
+#[test]
+fn a_format_that_is_only_read_is_a_fallback() {
+    let rows: &[(&str, &str, &str, &str)] = &[
+        ("JA-07", "jaeger", "uber-trace-id", "11111111111111111111111111111111:2222222222222222:0:1"),
+        ("GC-05", "gcp", "x-cloud-trace-context", "11111111111111111111111111111111/1;o=1"),
+    ];
+    for (rule, format, header, value) in rows {
+        let config = config(&["tracecontext", format], &["tracecontext"]);
+        for (runner, outcome) in run(&config, &[("traceparent", W3C), (header, value)]) {
+            assert_eq!(only(runner, &outcome.request, "traceparent"), W3C, "{runner}, {rule}: preferred");
+        }
+        for (runner, outcome) in run(&config, &[(header, value)]) {
+            let sent = only(runner, &outcome.request, "traceparent");
+            assert_eq!(pieces(&sent)[1], &"1".repeat(32), "{runner}, {rule}: read");
+            assert_eq!(only(runner, &outcome.request, header), *value, "{runner}, {rule}: left as it came");
+        }
+        for (runner, outcome) in run(&config, &[("traceparent", W3C)]) {
+            assert_eq!(outcome.request.get(header), None, "{runner}, {rule}: not written unless asked for");
         }
     }
 }
@@ -355,7 +380,7 @@ fn the_first_valid_format_holds_the_context() {
     ];
     for (why, headers, traceparent, counters) in rows {
         for (runner, outcome) in run(&both, headers) {
-            let name = format!("{runner}, {why}");
+            let name = format!("{runner}, OT-19, {why}");
             assert_eq!(only(&name, &outcome.request, "traceparent"), *traceparent, "{name}");
             let [_, trace_id, parent_id, _] = pieces(traceparent);
             assert_eq!(only(&name, &outcome.request, "b3"), format!("{trace_id}-{parent_id}-1"), "{name}");

@@ -65,7 +65,7 @@ const ROWS: &[Row] = &[
     Row { rule: "TP-41 TS-02", why: "a tracestate without a traceparent goes", config: INBOUND,
         request: &[("tracestate", b"a=1")], sent: NewTrace("03"), tracestate: TH_0,
         counters: &[LOST, REPAIRED, BY_PROBABILITY] },
-    Row { rule: "TP-42", why: "a trace that starts unsampled says so, and that its id is random",
+    Row { rule: "TP-42 OT-17", why: "a trace that starts unsampled says so, and that its id is random",
         config: r#"{"direction": "inbound", "sampling": {"probability": 0}}"#,
         request: &[], sent: NewTrace("02"), tracestate: &[],
         counters: &[LOST, REPAIRED, "sampled drop probability"] },
@@ -87,26 +87,27 @@ const ROWS: &[Row] = &[
         request: &[("traceparent", SAMPLED), ("tracestate", b"a=1,B=2")], sent: AsItCame, tracestate: &[],
         counters: &[CONTINUED, "corrupt inbound tracestate key", BY_PARENT] },
 
-    Row { rule: "TP-30", why: "a new parent-id for every request", config: NEW,
+    Row { rule: "TP-30 TS-40 TS-44", why: "a new parent-id for every request", config: NEW,
         request: &[("traceparent", SAMPLED), ("tracestate", b"a=1,b=2")], sent: NewParent("01"),
         tracestate: &[b"a=1,b=2"], counters: &[CONTINUED, BY_PARENT] },
-    Row { rule: "TP-33", why: "the random flag is copied when it is set", config: NEW,
+    Row { rule: "TP-33 TP-35", why: "the random flag is copied when it is set", config: NEW,
         request: &[("traceparent", RANDOM)], sent: NewParent("03"), tracestate: &[], counters: &[CONTINUED, BY_PARENT] },
     Row { rule: "TP-26", why: "reserved flags are cleared when the header is written", config: NEW,
         request: &[("traceparent", RESERVED)], sent: NewParent("03"), tracestate: &[], counters: &[CONTINUED, BY_PARENT] },
-    Row { rule: "TP-16", why: "a future version is written as 00", config: NEW,
-        request: &[("traceparent", FUTURE)], sent: NewParent("01"), tracestate: &[], counters: &[CONTINUED, BY_PARENT] },
+    Row { rule: "TP-16 TS-31", why: "a future version is written as 00, and its tracestate is read", config: NEW,
+        request: &[("traceparent", FUTURE), ("tracestate", b"a=1, b=2")], sent: NewParent("01"),
+        tracestate: &[b"a=1,b=2"], counters: &[CONTINUED, BY_PARENT] },
     Row { rule: "TS-03 TS-04 TS-05", why: "tracestate is written in one line", config: NEW,
         request: &[("traceparent", SAMPLED), ("tracestate", b"a=1, ,b=2 "), ("x-between", b""), ("tracestate", b"c=3,a=4")],
         sent: NewParent("01"), tracestate: &[b"a=1,b=2,c=3"], counters: &[CONTINUED, BY_PARENT] },
     Row { rule: "TS-04", why: "an empty tracestate is not sent", config: NEW,
         request: &[("traceparent", SAMPLED), ("tracestate", b"")], sent: NewParent("01"), tracestate: &[],
         counters: &[CONTINUED, BY_PARENT] },
-    Row { rule: "TS-07", why: "a bad tracestate is removed here, too", config: NEW,
+    Row { rule: "TS-25 TS-30", why: "a bad tracestate is removed here, too", config: NEW,
         request: &[("traceparent", SAMPLED), ("tracestate", b"a")], sent: NewParent("01"), tracestate: &[],
         counters: &[CONTINUED, "corrupt inbound tracestate no_equals", BY_PARENT] },
 
-    Row { rule: "TP-05", why: "a corrupt context is replaced by a new trace, its tracestate dropped", config: INBOUND,
+    Row { rule: "TP-05 TP-36", why: "a corrupt context is replaced by a new trace, its tracestate dropped", config: INBOUND,
         request: &[("traceparent", UPPER), ("tracestate", b"a=1")], sent: NewTrace("03"), tracestate: TH_0,
         counters: &[CORRUPT, "corrupt inbound traceparent upper_case", REPAIRED, BY_PROBABILITY] },
     Row { rule: "TS-02", why: "a tracestate beside a corrupt traceparent is not even read", config: INBOUND,
@@ -146,9 +147,9 @@ const ROWS: &[Row] = &[
     Row { rule: "OT-09 E8", why: "an unsampled trace has no threshold; what else OpenTelemetry keeps there stays",
         config: NEW, request: &[("traceparent", UNSAMPLED), ("tracestate", b"a=1,ot=th:c;foo:1")],
         sent: NewParent("00"), tracestate: &[b"ot=foo:1,a=1"], counters: &[CONTINUED, "sampled drop parent"] },
-    Row { rule: "OT-10 E9", why: "nobody knows the probability, so no threshold is added", config: NEW,
+    Row { rule: "OT-10 OT-18 E9", why: "nobody knows the probability, so no threshold is added", config: NEW,
         request: &[("traceparent", SAMPLED)], sent: NewParent("01"), tracestate: &[], counters: &[CONTINUED, BY_PARENT] },
-    Row { rule: "OT-11 TS-10", why: "a threshold that holds stays where it is", config: NEW,
+    Row { rule: "OT-03 OT-11 TS-10", why: "a threshold that holds stays where it is", config: NEW,
         request: &[("traceparent", SAMPLED), ("tracestate", b"a=1,ot=th:4;rv:6e6d1a75832a2f")],
         sent: NewParent("01"), tracestate: &[b"a=1,ot=th:4;rv:6e6d1a75832a2f"], counters: &[CONTINUED, BY_PARENT] },
     Row { rule: "OT-14", why: "a malformed threshold counts as none, and is removed", config: NEW,
@@ -160,10 +161,11 @@ const ROWS: &[Row] = &[
     Row { rule: "OT-11", why: "forwarding touches no threshold", config: INBOUND,
         request: &[("traceparent", SAMPLED), ("tracestate", b"ot=th:8")], sent: AsItCame, tracestate: &[b"ot=th:8"],
         counters: &[CONTINUED, BY_PARENT] },
-    Row { rule: "OT-12 TP-32", why: "a hop that ignores the flag sets it, with a parent-id of its own", config: IGNORE_ALL,
+    Row { rule: "OT-12 TP-32 TS-41 TS-42", why: "a hop that ignores the flag sets it, with a parent-id of its own",
+        config: IGNORE_ALL,
         request: &[("traceparent", UNSAMPLED), ("tracestate", b"a=1")], sent: NewParent("01"),
         tracestate: &[b"ot=th:0,a=1"], counters: &[CONTINUED, BY_PROBABILITY] },
-    Row { rule: "OT-12 TP-32", why: "and clears it", config: IGNORE_NONE,
+    Row { rule: "OT-12 TP-32 TP-52", why: "and clears it", config: IGNORE_NONE,
         request: &[("traceparent", RANDOM), ("tracestate", b"a=1,ot=th:0;rv:6e6d1a75832a2f")], sent: NewParent("02"),
         tracestate: &[b"ot=rv:6e6d1a75832a2f,a=1"], counters: &[CONTINUED, "sampled drop probability"] },
     Row { rule: "OT-08 TS-30", why: "what this hop decides is told in place of a bad tracestate", config: IGNORE_ALL,
@@ -366,25 +368,29 @@ fn a_context_on_the_response_is_read_in_each_form() {
     const ALL: &str = r#"{"direction": "inbound", "mode": "observe", "response": {"inject": ["server-timing", "traceresponse"]}}"#;
     const QUOTED: &[u8] = b"db;dur=5;desc=\"a, b;c\", traceparent;desc=\"00-0af7651916cd43dd8448eb211c80319c-00f067aa0ba902b7-01\"";
     const TOKEN: &[u8] = b"Trace ; dur=1 ; Desc = 00-0af7651916cd43dd8448eb211c80319c-00f067aa0ba902b7-01";
-    let rows: &[(&[Line<'_>], &str)] = &[
-        (&[], "responses absent"),
-        (&[("traceresponse", SAMPLED)], "responses match"),
-        (&[("traceresponse", OTHER)], "responses mismatch"),
-        (&[("traceparent", SAMPLED), ("traceresponse", OTHER)], "responses match"),
-        (&[("server-timing", QUOTED)], "responses match"),
-        (&[("server-timing", b"cache;desc=hit"), ("server-timing", TOKEN)], "responses match"),
-        (&[("server-timing", b"traceparent;desc=\"00-0\"")], "responses corrupt"),
-        (&[("server-timing", b"traceparent")], "responses corrupt"),
-        (&[("server-timing", b"db;desc=\"traceparent;desc=x\"")], "responses absent"),
-        (&[("server-timing", b"\xff\xff;;,,=\"\\")], "responses absent"),
+    const ZERO: &[u8] = b"trace;desc=00-0af7651916cd43dd8448eb211c80319c-0000000000000000-01";
+    const CAPITALS: &[u8] = b"trace;desc=00-0af7651916cd43dd8448eb211c80319c-00F067AA0BA902B7-01";
+    let rows: &[(&str, &[Line<'_>], &str)] = &[
+        ("RS-01", &[], "responses absent"),
+        ("RS-01", &[("traceresponse", SAMPLED)], "responses match"),
+        ("RS-01", &[("traceresponse", OTHER)], "responses mismatch"),
+        ("RS-01", &[("traceparent", SAMPLED), ("traceresponse", OTHER)], "responses match"),
+        ("RS-06", &[("server-timing", QUOTED)], "responses match"),
+        ("RS-02", &[("server-timing", b"cache;desc=hit"), ("server-timing", TOKEN)], "responses match"),
+        ("RS-03", &[("server-timing", ZERO)], "responses corrupt"),
+        ("RS-03", &[("server-timing", CAPITALS)], "responses corrupt"),
+        ("RS-06", &[("server-timing", b"traceparent;desc=\"00-0\"")], "responses corrupt"),
+        ("RS-06", &[("server-timing", b"traceparent")], "responses corrupt"),
+        ("RS-06", &[("server-timing", b"db;desc=\"traceparent;desc=x\"")], "responses absent"),
+        ("RS-06", &[("server-timing", b"\xff\xff;;,,=\"\\")], "responses absent"),
     ];
-    for (response, counter) in rows {
+    for (rule, response, counter) in rows {
         let request: &[Line<'_>] = &[("traceparent", SAMPLED)];
         for (runner, outcome) in runs(ALL, request, Some(response)) {
             let counted = outcome.counters.iter().find(|counter| counter.starts_with("responses"));
-            assert_eq!(counted.map(String::as_str), Some(*counter), "{runner}");
+            assert_eq!(counted.map(String::as_str), Some(*counter), "{runner}, {rule}");
             let received = outcome.response.expect("a response came");
-            assert_eq!(received, with_bystanders(response), "{runner}: observing touches nothing");
+            assert_eq!(received, with_bystanders(response), "{runner}, {rule}: observing touches nothing");
         }
     }
 }
@@ -456,7 +462,10 @@ fn a_response_is_compared_with_what_was_sent() {
 #[test]
 fn the_caller_learns_the_context_that_the_upstream_received() {
     for config in [NEW, INBOUND] {
-        for request in [&[("traceparent", SAMPLED)][..], &[("traceparent", UPPER)], &[]] {
+        // RS-04: the random flag too is the one that was sent.
+        for request in
+            [&[("traceparent", RANDOM)][..], &[("traceparent", SAMPLED)], &[("traceparent", UPPER)], &[]]
+        {
             for (runner, outcome) in runs(config, request, Some(&[])) {
                 let response = outcome.response.expect("a response came");
                 assert_eq!(response.lines("traceparent"), outcome.request.lines("traceparent"), "{runner}");

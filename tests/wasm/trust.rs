@@ -46,7 +46,7 @@ fn senders_are_known_by_certificate_address_or_secret() {
     for (peers, sender, trusted) in rows {
         let trust = format!(r#""trust": {{"default": "untrusted", "trusted": [{peers}]}}"#);
         for (runner, outcome) in run(&trust, *sender, &[("traceparent", SAMPLED)]) {
-            let name = format!("{runner}, {peers}");
+            let name = format!("{runner}, TP-51, {peers}");
             let verdict = if *trusted { "continued" } else { "restarted" };
             assert_eq!(verdicts(&outcome), [format!("requests inbound edge enforce {verdict}")], "{name}");
             assert_eq!(outcome.request.get("traceparent") == Some(SAMPLED), *trusted, "{name}");
@@ -66,7 +66,7 @@ fn an_outsiders_trace_is_restarted_and_told_as_a_link() {
     let config = r#""trust": {"default": "untrusted"}, "access_log": {"filter_state": true}"#;
     for (runner, outcome) in run(config, NOBODY, request) {
         let sent = text(&outcome, "traceparent");
-        assert!(!sent.contains(T) && sent.ends_with("-03"), "{runner}: {sent}");
+        assert!(!sent.contains(T) && sent.ends_with("-03"), "{runner}, TP-50: {sent}");
         assert_eq!(text(&outcome, "tracestate"), "ot=th:0", "{runner}");
         for header in ["baggage", "b3"] {
             assert_eq!(outcome.request.get(header), None, "{runner}: {header}, configured or not");
@@ -120,7 +120,7 @@ fn an_outsider_can_not_switch_sampling_on_or_off() {
     for request in requests {
         for (probability, sampled) in [(1, true), (0, false)] {
             for (runner, outcome) in run(&policy(probability), NOBODY, request) {
-                let name = format!("{runner}, {probability}, {request:?}");
+                let name = format!("{runner}, TP-52, {probability}, {request:?}");
                 let sent = text(&outcome, "traceparent");
                 assert_eq!(sent.ends_with('1') || sent.ends_with('3'), sampled, "{name}: {sent}");
                 let state = outcome.request.get("tracestate").unwrap_or_default();
