@@ -1,9 +1,9 @@
 # Tracewarden. `make` alone prints the targets.
 
-# The filter's package, the module that cargo makes of it, and the list of the exports that Envoy calls.
-EDGE := tracewarden
-LINKED := target/wasm32-wasip1/filter/tracewarden.wasm
-EXPORTS := src/wasm/exports.txt
+# The filter's package, the module that cargo makes of it, and the list of what it exports and imports.
+EDGE := tracewarden-proxy-wasm
+LINKED := target/wasm32-wasip1/filter/tracewarden_proxy_wasm.wasm
+EXPORTS := edges/proxy-wasm/exports.txt
 
 MODULE := target/tracewarden.wasm
 WASM_TARGET := wasm32-wasip1
@@ -14,6 +14,7 @@ XTASK := $(CARGO) run --locked --quiet -p xtask --
 .DEFAULT_GOAL := help
 include make/borrowed.mk
 include make/measure.mk
+include tests/mutants.mk
 .PHONY: help build wasm-target $(LINKED) tool reference test alerts manifests page page-screenshot interop test-matrix lint
 .PHONY: envoy-up envoy-down envoy-status envoy-traces envoy-demo image release clean
 

@@ -35,8 +35,6 @@
     (i32.const 1))
   (func (export "proxy_on_tick") (param i32))
   (func (export "proxy_on_http_call_response") (param i32 i32 i32 i32 i32))
-  (func (export "proxy_on_grpc_receive") (param i32 i32 i32))
-  (func (export "proxy_on_grpc_close") (param i32 i32 i32))
 
   (func (export "proxy_on_context_create") (param i32 i32))
   (func (export "proxy_on_request_headers") (param i32 i32 i32) (result i32)

@@ -21,13 +21,12 @@ program() {
     read -r name lowest above package file names <<END
 $(echo "$PROGRAMS" | grep "^$1 ")
 END
-    [ -n "$name" ] || { echo "$0 has no program $1" >&2; exit 2; }
     variable=$(echo "$name" | tr a-z- A-Z_)
     chosen=$(printenv "$variable" || true)
     link=.venv/bin/$name
     mkdir -p .venv/bin
     if [ -n "$chosen" ]; then
-        found=$(absolute "$chosen") || { echo "$variable=$chosen is not a program" >&2; exit 1; }
+        found=$(absolute "$chosen") || { echo "$variable=$chosen is no program" >&2; exit 1; }
     else
         found=$(on_path)
     fi
@@ -35,7 +34,7 @@ END
         [ "$(readlink "$link")" = "$found" ] || ln -sfn "$found" "$link"
     elif [ -L "$link" ] || [ ! -x "$link" ] || [ ! -e ".venv/unpacked/$package" ]; then
         { unpack "$package" && wrap "$link"; } || {
-            echo "Found no $name of a version from $lowest to below $above. Install one (Debian: apt-get install $package)" >&2
+            echo "There is no $name from version $lowest on and below $above. Install one (Debian: apt-get install $package)" >&2
             echo "or name one: make test $variable=/path/to/$name" >&2
             exit 1
         }

@@ -28,12 +28,11 @@ TESTING = ENVOY='$(abspath $(ENVOY))' KUBECTL='$(abspath $(KUBECTL))' INTEROP_PY
 
 .SECONDARY:
 
-# The choice is made again each time: a program on the PATH may have come or gone. Both of Prometheus's are in one package.
+# Which program it is, is decided each time: one on the PATH may have come or gone.
 DEBIAN := $(addprefix .venv/bin/,chromium docker-registry prometheus promtool skopeo)
 .PHONY: $(DEBIAN)
 $(DEBIAN): .venv/bin/%:
 	@$(BORROW) program $*
-.venv/bin/promtool: | .venv/bin/prometheus
 
 .venv/unpacked/%:
 	@$(BORROW) unpack $*

@@ -8,23 +8,23 @@ pub(crate) fn decode(text: &[u8]) -> Option<Vec<u8>> {
     let mut out = Vec::with_capacity(text.len() / 4 * 3 + 2);
     for group in text.chunks(4) {
         let mut bits = 0_u32;
-        for octet in group {
-            bits = bits << 6 | value(*octet)?;
+        for byte in group {
+            bits = bits << 6 | value(*byte)?;
         }
-        // Two digits hold one octet, three hold two, four hold three; one holds none.
-        let octets = group.len().checked_sub(1).filter(|octets| *octets > 0)?;
+        // Two digits hold one byte, three hold two, four hold three; one holds none.
+        let bytes = group.len().checked_sub(1).filter(|bytes| *bytes > 0)?;
         let bits = bits << (6 * (4 - group.len()));
-        out.extend(bits.to_be_bytes().into_iter().skip(1).take(octets));
+        out.extend(bits.to_be_bytes().into_iter().skip(1).take(bytes));
     }
     Some(out)
 }
 
-/// Encodes octets without padding.
-pub(crate) fn encode(octets: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(octets.len().div_ceil(3) * 4);
-    for group in octets.chunks(3) {
+/// Encodes bytes without padding.
+pub(crate) fn encode(bytes: &[u8]) -> Vec<u8> {
+    let mut out = Vec::with_capacity(bytes.len().div_ceil(3) * 4);
+    for group in bytes.chunks(3) {
         let bits =
-            group.iter().fold(0_u32, |bits, octet| bits << 8 | u32::from(*octet)) << (8 * (3 - group.len()));
+            group.iter().fold(0_u32, |bits, byte| bits << 8 | u32::from(*byte)) << (8 * (3 - group.len()));
         out.extend((0..=group.len()).map(|place| digit(bits >> (18 - 6 * place))));
     }
     out
@@ -35,11 +35,11 @@ fn digit(bits: u32) -> u8 {
     ALPHABET[(bits & 0x3f) as usize]
 }
 
-const fn value(octet: u8) -> Option<u32> {
-    let value = match octet {
-        b'A'..=b'Z' => octet - b'A',
-        b'a'..=b'z' => octet - b'a' + 26,
-        b'0'..=b'9' => octet - b'0' + 52,
+const fn value(byte: u8) -> Option<u32> {
+    let value = match byte {
+        b'A'..=b'Z' => byte - b'A',
+        b'a'..=b'z' => byte - b'a' + 26,
+        b'0'..=b'9' => byte - b'0' + 52,
         b'+' => 62,
         b'/' => 63,
         _ => return None,
@@ -53,7 +53,7 @@ mod tests {
 
     #[test]
     fn encodes_and_decodes_as_the_rfc_does() {
-        for (octets, text) in [
+        for (bytes, text) in [
             ("", ""),
             ("f", "Zg"),
             ("fo", "Zm8"),
@@ -61,8 +61,8 @@ mod tests {
             ("foob", "Zm9vYg"),
             ("foobar", "Zm9vYmFy"),
         ] {
-            assert_eq!(encode(octets.as_bytes()), text.as_bytes());
-            assert_eq!(decode(text.as_bytes()).as_deref(), Some(octets.as_bytes()), "{text}");
+            assert_eq!(encode(bytes.as_bytes()), text.as_bytes());
+            assert_eq!(decode(text.as_bytes()).as_deref(), Some(bytes.as_bytes()), "{text}");
         }
         assert_eq!(decode(b"Zg==").as_deref(), Some(&b"f"[..]));
         assert_eq!(decode(b"//+/").as_deref(), Some(&b"\xff\xff\xbf"[..]));

@@ -1,158 +1,49 @@
-//! The plugin's configuration: JSON and environment in, a [`Config`] that is valid by construction out.
+//! The plugin's configuration: a tree and the environment in, a [`Config`] that is valid by construction out.
 
 mod environment;
-mod fields;
-mod json;
-mod value;
-
-use core::fmt;
+mod expected;
 
 pub use environment::OnBadConfig;
-pub use fields::{DirectionWord, OtlpProtocol, TrustDefault};
 
-use crate::correlation::Correlation;
-use crate::egress::Egress;
 use crate::exclude::Exclude;
-use crate::export::Export;
-use crate::labels::labels;
-use crate::metrics::Direction;
-use crate::notice::LogFormat;
-use crate::propagation::Propagation;
+use crate::export::{Collector, Export};
+use crate::formats::is_taken;
+use crate::request::Policy;
 use crate::resource::Service;
-use crate::sampling::{Parent, Sampler, Threshold};
+use crate::response::Response;
+use crate::settings::{Fault, Faults, LabelValue, Reader, Rules, Setting, Shape, Step, Value, settings};
 use crate::span::Spans;
-use crate::trust::Trust;
+use crate::words::ParentId;
 
-/// A valid configuration.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Config {
-    /// Whether the filter does anything at all.
-    pub enabled: bool,
-    /// Whether it mends headers, or only counts.
-    pub mode: Mode,
-    /// What a missing context means.
-    pub role: Role,
-    /// The direction of every request, or `None` to ask the host for each.
-    pub direction: Option<Direction>,
-    /// Whether a trace may start here.
-    pub start: Start,
-    /// Where the trace-id of a trace that starts here is from.
-    pub trace_id_source: TraceIdSource,
-    /// What a continued context's parent-id becomes.
-    pub parent_id: ParentId,
-    /// The formats that requests are read in and written in.
-    pub propagation: Propagation,
-    /// Whose context counts.
-    pub trust: Trust,
-    /// How traces are sampled.
-    pub sampling: Sampler,
-    /// What is remembered between the two sides of a pod; `None` is nothing.
-    pub correlation: Option<Correlation>,
-    /// What does not leave the mesh.
-    pub egress: Egress,
-    /// Whether baggage is kept within the bounds that W3C gives it.
-    pub limit_baggage: bool,
-    /// Which requests are left alone.
-    pub exclude: Exclude,
-    /// What is done on the response.
-    pub response: Response,
-    /// Where spans go; `None` is nowhere, and then none is made.
-    pub export: Option<Export>,
-    /// What spans tell.
-    pub spans: Spans,
-    /// What they are of.
-    pub service: Service,
-    /// Whether the ids go into the stream's filter state, for Envoy's access log.
-    pub filter_state: bool,
-    /// How the filter's own log lines about a request begin.
-    pub log_format: LogFormat,
-    /// The label `listener` of what the passes count; `None` is no such label.
-    pub listener: Option<String>,
-}
-
-labels! {
-    /// Whether the filter mends headers, or only counts.
-    pub enum Mode {
-        /// What comes in is counted, and headers are mended.
-        Enforce = "enforce",
-        /// What comes in is counted, and no header is touched.
-        Observe = "observe",
+settings! {
+    /// What the filter reads in `configuration` (Envoy) or `pluginConfig` (Istio). Every field may be left out, such as
+    /// `{"role": "internal", "direction": "inbound"}`.
+    pub struct Config "Tracewarden's configuration", checked {
+        /// Whether the filter works. With `false` it changes nothing and counts nothing.
+        pub enabled: bool = true,
+        /// What happens on the response.
+        pub response: Response = Response::default(),
+        /// The filter's own metrics.
+        pub metrics: Metrics = Metrics::default(),
+        /// Where spans go. Without it there are none.
+        pub export: Option<Export> = None,
+        /// What spans say.
+        pub spans as "span": Spans = Spans::default(),
+        /// The resource of the spans.
+        pub service: Service = Service::default(),
+    } flattens {
+        /// What happens to requests.
+        pub request: Policy,
     }
 }
 
-labels! {
-    /// What a missing context means.
-    pub enum Role {
-        /// None was due: requests come from outside of the mesh.
-        Edge = "edge",
-        /// One was due: requests come from services that should send one.
-        Internal = "internal",
+settings! {
+    /// Labels of the filter's metrics.
+    pub struct Metrics "Metrics" {
+        /// The label `listener` of the metrics about requests, for an Envoy with several listeners. Envoy keeps the counters of
+        /// each name until it ends.
+        pub listener: Option<LabelValue> = None,
     }
-}
-
-labels! {
-    /// Whether a trace may start here.
-    pub enum Start {
-        /// A missing or corrupt context is replaced by a new trace.
-        Always = "always",
-        /// A missing context stays missing, a corrupt one is removed, and no trace starts here.
-        Never = "never",
-    }
-}
-
-labels! {
-    /// Where the trace-id of a trace that starts here is from.
-    pub enum TraceIdSource {
-        /// From the generator of ids.
-        Random = "random",
-        /// From the UUID in `x-request-id`.
-        RequestId = "x-request-id",
-    }
-}
-
-labels! {
-    /// What a continued context's parent-id becomes.
-    pub enum ParentId {
-        /// `new` where this hop records a span, else `forward`.
-        Auto = "auto",
-        /// What came in.
-        Forward = "forward",
-        /// A new id on every request.
-        New = "new",
-    }
-}
-
-labels! {
-    /// Where on the response a context can stand.
-    pub enum ResponseHeader {
-        /// In `traceparent`, or what the mesh calls it.
-        Traceparent = "traceparent",
-        /// In `traceresponse`, as earlier drafts of Trace Context Level 3 had it.
-        Traceresponse = "traceresponse",
-        /// Appended to `Server-Timing` as `traceparent;desc="…"`, which browsers show to scripts.
-        ServerTiming = "server-timing",
-    }
-}
-
-labels! {
-    /// Which responses tell their context.
-    pub enum When {
-        /// All.
-        Always = "always",
-        /// Those of sampled traces.
-        Sampled = "sampled",
-    }
-}
-
-/// What is done on the response.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Response {
-    /// Whether the context that the upstream put on its response is checked.
-    pub validate: bool,
-    /// Where the request's context is put.
-    pub inject: Vec<ResponseHeader>,
-    /// Which responses get it.
-    pub when: When,
 }
 
 /// A valid configuration, and what its operator should know of it.
@@ -160,83 +51,75 @@ pub struct Response {
 pub struct Loaded {
     /// The configuration.
     pub config: Config,
-    /// Lines about settings of the environment that were passed over.
-    pub notices: Vec<String>,
-}
-
-/// Why a configuration is refused: where, and what is wrong there.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ConfigError {
-    place: String,
-    problem: String,
+    /// Variables of the environment that are ignored because of their values.
+    pub notices: Vec<Fault>,
 }
 
 impl Config {
-    /// Reads the plugin's configuration; an empty one, like `{}`, is all defaults, which `environment` may change: it
-    /// answers with the value of a variable.
+    /// Reads the plugin's configuration from JSON; an empty text is read as `{}`. The environment, which answers with the value
+    /// of a variable, changes the defaults.
     ///
     /// # Errors
-    /// The first variable of ours or field that is unknown, of the wrong type or out of range, with its value.
-    pub fn load(json: &[u8], environment: impl Fn(&str) -> Option<String>) -> Result<Loaded, ConfigError> {
+    /// Everything that is wrong with it and with our own variables.
+    pub fn load(json: &[u8], environment: impl Fn(&str) -> Option<String>) -> Result<Loaded, Faults> {
+        let tree = match json.trim_ascii() {
+            [] => Ok(Value::Object(Vec::new())),
+            json => serde_json::from_slice(json),
+        };
+        let tree = tree.map_err(|error| Faults(vec![Fault::syntax(error.to_string())]))?;
+        Self::read(&tree, &environment)
+    }
+
+    /// Reads it from a tree that some text was parsed into.
+    ///
+    /// # Errors
+    /// The same.
+    pub fn read(tree: &Value, environment: &dyn Fn(&str) -> Option<String>) -> Result<Loaded, Faults> {
+        let mut reader = Reader::new(environment);
         let mut notices = Vec::new();
-        let mut config = environment::defaults(&environment, &mut notices)?;
-        let headers = environment::upload_headers(&environment, &mut notices);
-        fields::read(json, &mut config, headers, &environment)?;
+        let mut config = environment::defaults(&mut reader, &mut notices);
+        let headers = environment::upload_headers(&reader, &mut notices);
+        Setting::read(&mut config, tree, &mut reader);
+        let faults = reader.into_faults();
+        if !faults.is_empty() {
+            return Err(Faults(faults));
+        }
+        if let Some(export) = &mut config.export {
+            if matches!(export.collector, Collector::Otlp(_)) {
+                export.headers = headers;
+            }
+            if tree.field("exclude").is_none() {
+                config.request.exclude = Exclude::with_export();
+            }
+        }
         Ok(Loaded { config, notices })
     }
-}
 
-impl Config {
-    /// Whether spans may be made of a trace that is sampled, or not.
-    pub(crate) const fn records(&self, sampled: bool) -> bool {
-        self.export.is_some() && (sampled || self.sampling.errors.is_some())
+    /// What a configuration may hold, for documents, editors and generators.
+    #[must_use]
+    pub fn shape() -> Shape {
+        <Self as Setting>::shape()
     }
 }
 
-impl Default for Config {
-    /// What `{}` means in an empty environment.
-    fn default() -> Self {
-        Self {
-            enabled: true,
-            mode: Mode::Enforce,
-            role: Role::Internal,
-            direction: None,
-            start: Start::Always,
-            trace_id_source: TraceIdSource::Random,
-            parent_id: ParentId::Auto,
-            propagation: Propagation::default(),
-            trust: Trust::default(),
-            sampling: Sampler::new(Parent::Respect, Threshold::ALWAYS),
-            correlation: None,
-            egress: Egress::default(),
-            limit_baggage: false,
-            exclude: Exclude::default(),
-            response: Response {
-                validate: true,
-                inject: vec![ResponseHeader::Traceparent],
-                when: When::Always,
-            },
-            export: None,
-            spans: Spans::default(),
-            service: Service::default(),
-            filter_state: false,
-            log_format: LogFormat::default(),
-            listener: None,
+/// How messages name a header that `traceparent` may be called.
+const FREE_HEADER: &str =
+    "a header name of 1 to 128 letters, digits and -_.!#$%&'*+^`|~, of no other header that the filter uses";
+
+impl Rules for Config {
+    fn check(&self, reader: &mut Reader<'_>) {
+        if is_taken(&self.request.header) {
+            reader.conflict("header", FREE_HEADER, &self.request.header.value());
+        }
+        if self.export.is_some() && self.request.parent_id == ParentId::Forward {
+            let expected = "\"auto\" or \"new\" with export: \"forward\" leaves no parent-id for its spans";
+            reader.conflict("parent_id", expected, &self.request.parent_id.value());
+        }
+        if let (None, Some(rate)) = (&self.export, &self.request.sampling.errors) {
+            reader.within(Step::Field("sampling".to_owned()), &mut |reader| {
+                let expected = "no value without export: there are no spans to record";
+                reader.conflict("errors_per_second", expected, &rate.value());
+            });
         }
     }
 }
-
-impl Response {
-    /// Whether anything is put on the responses of traces with this sampled flag.
-    pub(crate) fn injects(&self, sampled: bool) -> bool {
-        !self.inject.is_empty() && (sampled || self.when == When::Always)
-    }
-}
-
-impl fmt::Display for ConfigError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.place, self.problem)
-    }
-}
-
-impl core::error::Error for ConfigError {}

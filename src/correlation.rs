@@ -1,60 +1,60 @@
-//! What this pod received, remembered for a while in a memory that all its workers share, so that its outbound side can
-//! tell an application that lost the context from one that never had it, and give the lost one back.
+//! What this pod received, remembered for a while in a memory that all its workers share. Its outbound side can then tell
+//! an application that lost a context from one that never had it, and restore the lost one.
 
 use core::num::NonZeroU32;
 
-use crate::pass::{Facts, Sink};
+use crate::headers::Headers;
+use crate::host::{Clock, SharedMemory};
 use crate::request_id;
+use crate::settings::{settings, whole};
 use crate::w3c::{SpanId, TraceFlags, TraceId, TraceParent};
 
-/// How much is remembered, and for how long: two entries of at most 64 octets for each slot.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Correlation {
-    /// How many traces, and as many requests; a later one may take the place of an earlier.
-    pub slots: NonZeroU32,
-    /// How long an entry counts.
-    pub ttl_seconds: NonZeroU32,
+settings! {
+    /// A memory that Envoy's workers share, with two entries for each slot. A slot takes about 315 bytes once it is used.
+    /// Such as `{}`.
+    #[derive(Copy)]
+    pub struct Correlation "Correlation" {
+        /// How many traces, and as many requests, are remembered. A later one may take the place of an earlier one.
+        pub slots: NonZeroU32 = whole(65_536),
+        /// For how many seconds an entry counts.
+        pub ttl_seconds: NonZeroU32 = whole(60),
+    }
 }
 
 /// A received context: the trace-id, the span-id, the flags, when it came (nanoseconds), and by which request.
 type Entry = [u8; ENTRY];
 const ENTRY: usize = 16 + 8 + 1 + 8 + 16;
 
-impl Default for Correlation {
-    /// 65,536 slots, for a minute.
-    fn default() -> Self {
-        let number = |number: u32| NonZeroU32::MIN.saturating_add(number - 1);
-        Self { slots: number(65_536), ttl_seconds: number(60) }
-    }
-}
-
 impl Correlation {
     /// Remembers a context that the workload receives.
     pub(crate) fn remember(
         self,
         sent: TraceParent,
-        headers: &[u8],
-        facts: &mut impl Facts,
-        sink: &mut impl Sink,
+        headers: &Headers,
+        host: &mut (impl Clock + SharedMemory),
     ) {
-        let Some(now) = facts.now() else { return };
+        let Some(now) = host.now() else { return };
         let request = request_id::trace_id(headers).map(|(id, _)| id);
         let entry = write(sent, now, request);
-        sink.remember(&self.key('t', sent.trace_id), &entry);
+        host.remember(&self.key('t', sent.trace_id), &entry);
         if let Some(request) = request {
-            sink.remember(&self.key('r', request), &entry);
+            host.remember(&self.key('r', request), &entry);
         }
     }
 
     /// Whether the workload received this trace.
-    pub(crate) fn received(self, trace_id: TraceId, facts: &mut impl Facts) -> bool {
-        self.recall('t', trace_id, facts).is_some_and(|(context, _)| context.trace_id == trace_id)
+    pub(crate) fn received(self, trace_id: TraceId, host: &mut (impl Clock + SharedMemory)) -> bool {
+        self.recall('t', trace_id, host).is_some_and(|(context, _)| context.trace_id == trace_id)
     }
 
     /// The context that the workload received with the request of this request's id.
-    pub(crate) fn of_request(self, headers: &[u8], facts: &mut impl Facts) -> Option<TraceParent> {
+    pub(crate) fn of_request(
+        self,
+        headers: &Headers,
+        host: &mut (impl Clock + SharedMemory),
+    ) -> Option<TraceParent> {
         let (request, _) = request_id::trace_id(headers)?;
-        let (context, received) = self.recall('r', request, facts)?;
+        let (context, received) = self.recall('r', request, host)?;
         (received == Some(request)).then_some(context)
     }
 
@@ -62,12 +62,12 @@ impl Correlation {
         self,
         kind: char,
         id: TraceId,
-        facts: &mut impl Facts,
+        host: &mut (impl Clock + SharedMemory),
     ) -> Option<(TraceParent, Option<TraceId>)> {
-        let entry = facts.recall(&self.key(kind, id))?;
+        let entry = host.recall(&self.key(kind, id))?;
         let (context, came, request) = read(entry.as_slice().try_into().ok()?)?;
         let ttl = u64::from(self.ttl_seconds.get()) * 1_000_000_000;
-        let age = facts.now()?.saturating_sub(came);
+        let age = host.now()?.saturating_sub(came);
         (age <= ttl).then_some((context, request))
     }
 
@@ -83,8 +83,8 @@ fn write(context: TraceParent, now: u64, request: Option<TraceId>) -> Entry {
     let (request_high, request_low) = request.map_or((0, 0), |id| (id.high(), id.low()));
     let flags = u8::from(context.flags.is_sampled()) | u8::from(context.flags.is_random()) << 1;
     let numbers = [high, low, context.parent_id.number(), now, request_high, request_low];
-    let octets = numbers.into_iter().flat_map(u64::to_le_bytes).chain([flags]);
-    entry.iter_mut().zip(octets).for_each(|(place, octet)| *place = octet);
+    let bytes = numbers.into_iter().flat_map(u64::to_le_bytes).chain([flags]);
+    entry.iter_mut().zip(bytes).for_each(|(place, byte)| *place = byte);
     entry
 }
 
@@ -92,7 +92,7 @@ fn read(entry: Entry) -> Option<(TraceParent, u64, Option<TraceId>)> {
     let (numbers, flags) = entry.as_chunks();
     let [high, low, parent, came, request_high, request_low] = numbers else { return None };
     let [flags] = flags else { return None };
-    let number = |octets: &[u8; 8]| u64::from_le_bytes(*octets);
+    let number = |bytes: &[u8; 8]| u64::from_le_bytes(*bytes);
     let trace_id = TraceId::of_halves(number(high), number(low))?;
     let parent_id = SpanId::of_number(number(parent))?;
     let flags = TraceFlags::of(flags & 1 != 0, flags & 2 != 0);

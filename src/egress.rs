@@ -1,43 +1,53 @@
-//! What leaves the mesh: contexts that mean something inside of it need not be known outside.
+//! What leaves the mesh: hosts outside of it need not know contexts that mean something inside.
 
-use crate::baggage::BAGGAGE;
-use crate::headers::TRACESTATE;
-use crate::labels::labels;
-use crate::matching::{Match, Request};
-use crate::metrics::Direction;
-use crate::pass::{Sink, ignore};
+use crate::headers::{BAGGAGE, HeaderWriter, Headers, TRACESTATE, ignore};
+use crate::matching::{Match, Target};
+use crate::settings::settings;
+use crate::words::{Direction, labels};
 
-/// What is kept from which hosts; the first entry that matches counts.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Egress(pub(crate) Vec<(Match, Strip)>);
+settings! {
+    /// What is removed from outbound requests. The first entry that matches counts.
+    pub struct Egress(Vec<EgressEntry>);
+}
+
+settings! {
+    /// What is removed from some outbound requests, such as `{"match": {"host": "*.example.org"}, "strip": "all"}`.
+    pub(crate) struct EgressEntry "Egress entry" {
+        /// Which requests.
+        when as "match": Match,
+        /// What is removed from them.
+        strip: Strip,
+    }
+}
 
 labels! {
     /// What a host outside of the mesh does not get.
     pub enum Strip {
-        /// What vendors and samplers noted.
+        /// The header `tracestate`.
         TraceState = "tracestate",
-        /// What applications noted.
+        /// The header `baggage`.
         Baggage = "baggage",
-        /// Any of it: no context of any format, no `tracestate`, no `baggage`.
+        /// Everything: the context of every format, `tracestate` and `baggage`.
         All = "all",
     }
 }
 
 impl Egress {
     /// What the host of this request does not get.
-    pub(crate) fn strip(&self, headers: &[u8], direction: Direction) -> Option<Strip> {
+    #[inline]
+    pub(crate) fn strip(&self, headers: &Headers, direction: Direction) -> Option<Strip> {
         if self.0.is_empty() || direction != Direction::Outbound {
             return None;
         }
-        let request = Request::scan(headers, direction).ok()?;
-        self.0.iter().find(|(hosts, _)| hosts.holds(&request)).map(|(_, strip)| *strip)
+        let target = Target::new(headers, direction);
+        self.0.iter().find(|entry| entry.when.holds(&target)).map(|entry| entry.strip)
     }
 }
 
 impl Strip {
-    /// Removes what stands beside a context.
-    pub(crate) fn apply(self, sink: &mut dyn Sink) {
-        ignore(sink.remove(match self {
+    /// Removes what accompanies a context.
+    pub(crate) fn apply(self, writer: &mut dyn HeaderWriter) {
+        ignore(writer.remove(match self {
             Self::TraceState => TRACESTATE,
             Self::Baggage | Self::All => BAGGAGE,
         }));

@@ -1,53 +1,208 @@
-//! One scan of a header map, as the host hands it over, for the names that are wanted.
+//! The headers of one request or response: built once at the edge, then asked by name.
+
+use core::ops::Range;
 
 /// The header that carries the trace's ids, unless the mesh renamed it.
 pub const TRACEPARENT: &str = "traceparent";
 /// The header that carries what vendors add to them.
 pub const TRACESTATE: &str = "tracestate";
+/// The header that carries what applications attach to a trace.
+pub const BAGGAGE: &str = "baggage";
+/// The header in which Envoy keeps the request's id.
+pub const X_REQUEST_ID: &str = "x-request-id";
+/// The header of earlier drafts of Trace Context Level 3 (rule RS-01).
+pub const TRACERESPONSE: &str = "traceresponse";
+/// The header whose metrics browsers show to scripts.
+pub const SERVER_TIMING: &str = "server-timing";
 
-/// The map's lengths lead outside of the map.
+/// All header lines of a message, in the order in which they came.
+#[derive(Clone, Debug, Default)]
+pub struct Headers {
+    bytes: Vec<u8>,
+    lines: Vec<Line>,
+    /// One bit for each [`fingerprint`] of a name, so that a header that is absent costs no walk.
+    fingerprints: u64,
+}
+
+/// Where a line's name and value are.
+#[derive(Clone, Debug)]
+pub struct Line {
+    /// The bytes of the name.
+    pub name: Range<u32>,
+    /// The bytes of the value.
+    pub value: Range<u32>,
+}
+
+/// A line lies outside of the bytes that it should be a part of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Malformed;
+pub struct OutOfBounds;
 
-/// All lines of one header, in order.
+/// The lines of one header.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Lines<'a> {
+pub struct Lines<'a> {
+    headers: &'a Headers,
     name: &'a str,
     first: Option<&'a [u8]>,
-    after_first: Entries<'a>,
+    after_first: usize,
     repeated: bool,
 }
 
-/// Scans a header map in proxy-wasm's serialized form for the lines of each of `names`.
-///
-/// That form is the number of entries (`u32`, little-endian), for each entry the lengths of its name and value, then
-/// for each entry its name, a NUL, its value, a NUL. No octets at all are an empty map.
-#[inline]
-pub(crate) fn scan<'a, const N: usize>(
-    serialized: &'a [u8],
-    names: [&'a str; N],
-) -> Result<[Lines<'a>; N], Malformed> {
-    let mut entries = Entries::of(serialized)?;
-    let mut found = names.map(Lines::none);
-    while let Some((name, value)) = entries.next()? {
-        for lines in &mut found {
-            if is_named(name, lines.name) {
-                lines.add(value, entries);
+/// Changes the headers of the message that is on its way.
+pub trait HeaderWriter {
+    /// Makes `value` the header's only line.
+    ///
+    /// # Errors
+    /// The host refused; the header is as it was.
+    fn set(&mut self, name: &str, value: &[u8]) -> Result<(), Refused>;
+    /// Appends a line to the header.
+    ///
+    /// # Errors
+    /// The host refused; the header is as it was.
+    fn add(&mut self, name: &str, value: &[u8]) -> Result<(), Refused>;
+    /// Removes all lines of the header.
+    ///
+    /// # Errors
+    /// The host refused; the header is as it was.
+    fn remove(&mut self, name: &str) -> Result<(), Refused>;
+}
+
+/// The host refused a call, and the edge has counted it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Refused;
+
+/// A refusal that changes nothing of what we believe to be on the wire; the edge has counted it.
+pub(crate) fn ignore(_: Result<(), Refused>) {}
+
+impl Headers {
+    /// Headers whose names and values are parts of `bytes`.
+    ///
+    /// # Errors
+    /// A line is not within the bytes.
+    #[inline]
+    pub fn new(bytes: Vec<u8>, lines: Vec<Line>) -> Result<Self, OutOfBounds> {
+        let mut fingerprints = 0;
+        for Line { name, value } in &lines {
+            let text = bytes.get(name.start as usize..name.end as usize).ok_or(OutOfBounds)?;
+            if value.start > value.end || value.end as usize > bytes.len() {
+                return Err(OutOfBounds);
             }
+            fingerprints |= fingerprint(text);
         }
+        Ok(Self { bytes, lines, fingerprints })
     }
-    Ok(found)
+
+    /// The bytes that the lines are parts of.
+    #[must_use]
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// The first line of a header.
+    #[must_use]
+    #[inline]
+    pub fn first(&self, name: &str) -> Option<&[u8]> {
+        self.find(name, 0).map(|(_, value)| value)
+    }
+
+    /// Whether there is a line of the header.
+    #[must_use]
+    #[inline]
+    pub fn has(&self, name: &str) -> bool {
+        self.find(name, 0).is_some()
+    }
+
+    /// The lines of a header.
+    #[must_use]
+    #[inline]
+    pub fn lines<'a>(&'a self, name: &'a str) -> Lines<'a> {
+        let (after_first, first) =
+            self.find(name, 0).map_or((0, None), |(place, value)| (place + 1, Some(value)));
+        let repeated = first.is_some() && self.find(name, after_first).is_some();
+        Lines { headers: self, name, first, after_first, repeated }
+    }
+
+    /// Every line, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.lines.iter().map(|line| (self.text(&line.name), self.text(&line.value)))
+    }
+
+    /// The next line of a header from this place on, and its place.
+    #[inline]
+    fn find(&self, name: &str, from: usize) -> Option<(usize, &[u8])> {
+        let wanted = name.as_bytes();
+        if self.fingerprints & fingerprint(wanted) == 0 {
+            return None;
+        }
+        let mut place = from;
+        while let Some(line) = self.lines.get(place) {
+            // Envoy hands names over in lower case; other hosts need not (rules TP-01, TS-01).
+            if line.name.len() == wanted.len() && is_same(self.text(&line.name), wanted) {
+                return Some((place, self.text(&line.value)));
+            }
+            place += 1;
+        }
+        None
+    }
+
+    #[inline]
+    #[expect(clippy::indexing_slicing, reason = "the ranges of a line were checked when it was added")]
+    fn text(&self, range: &Range<u32>) -> &[u8] {
+        &self.bytes[range.start as usize..range.end as usize]
+    }
 }
 
-/// The first line of a header. A map that cannot be read has none: it was refused when the request was first scanned.
-pub(crate) fn first<'a>(serialized: &'a [u8], name: &'a str) -> Option<&'a [u8]> {
-    let [lines] = scan(serialized, [name]).ok()?;
-    lines.first()
+/// Compares two names of the same length without regard to case, most of which differ or agree byte for byte.
+#[inline]
+fn is_same(name: &[u8], wanted: &[u8]) -> bool {
+    name.iter().zip(wanted).all(|(one, other)| one == other || one.eq_ignore_ascii_case(other))
 }
 
-/// Whether there is a line of the header.
-pub(crate) fn has(serialized: &[u8], name: &str) -> bool {
-    first(serialized, name).is_some()
+/// One of 64 bits, by the length and the last byte of a name, without regard to case.
+#[inline]
+fn fingerprint(name: &[u8]) -> u64 {
+    let last = name.last().map_or(0, |byte| u32::from(byte | 0x20));
+    1 << ((name.len() as u32).wrapping_mul(11).wrapping_add(last) % u64::BITS)
+}
+
+impl<N: AsRef<[u8]>, V: AsRef<[u8]>> FromIterator<(N, V)> for Headers {
+    fn from_iter<T: IntoIterator<Item = (N, V)>>(lines: T) -> Self {
+        let mut headers = Self::default();
+        for (name, value) in lines {
+            let start = headers.bytes.len() as u32;
+            headers.bytes.extend_from_slice(name.as_ref());
+            let middle = headers.bytes.len() as u32;
+            headers.bytes.extend_from_slice(value.as_ref());
+            let end = headers.bytes.len() as u32;
+            headers.fingerprints |= fingerprint(name.as_ref());
+            headers.lines.push(Line { name: start..middle, value: middle..end });
+        }
+        headers
+    }
+}
+
+impl<'a> Lines<'a> {
+    /// The first line.
+    #[must_use]
+    pub const fn first(&self) -> Option<&'a [u8]> {
+        self.first
+    }
+
+    /// Whether there is more than one line.
+    #[must_use]
+    pub const fn is_repeated(&self) -> bool {
+        self.repeated
+    }
+
+    /// Every line, in order.
+    pub fn iter(self) -> impl Iterator<Item = &'a [u8]> {
+        let mut from = self.after_first;
+        let others = core::iter::from_fn(move || {
+            let (place, value) = self.repeated.then(|| self.headers.find(self.name, from))??;
+            from = place + 1;
+            Some(value)
+        });
+        self.first.into_iter().chain(others)
+    }
 }
 
 /// Whether a `content-type` is gRPC's.
@@ -55,109 +210,19 @@ pub(crate) fn is_grpc(content_type: &[u8]) -> bool {
     content_type.starts_with(b"application/grpc")
 }
 
-/// A header map in proxy-wasm's serialized form.
-pub fn serialize<N: AsRef<[u8]>, V: AsRef<[u8]>>(lines: &[(N, V)]) -> Vec<u8> {
-    let number = |n: usize| (n as u32).to_le_bytes();
-    let mut octets = number(lines.len()).to_vec();
-    for (name, value) in lines {
-        octets.extend([number(name.as_ref().len()), number(value.as_ref().len())].concat());
-    }
-    for (name, value) in lines {
-        octets.extend([name.as_ref(), b"\0", value.as_ref(), b"\0"].concat());
-    }
-    octets
-}
-
-/// A name and a value.
-type Entry<'a> = (&'a [u8], &'a [u8]);
-
-/// The entries of a map that are still to be read.
-#[derive(Clone, Copy, Debug)]
-struct Entries<'a> {
-    lengths: &'a [[u8; 8]],
-    octets: &'a [u8],
-}
-
-impl<'a> Entries<'a> {
-    const NONE: Self = Self { lengths: &[], octets: &[] };
-
-    #[inline]
-    fn of(serialized: &'a [u8]) -> Result<Self, Malformed> {
-        let Some((count, rest)) = serialized.split_first_chunk() else {
-            return if serialized.is_empty() { Ok(Self::NONE) } else { Err(Malformed) };
-        };
-        let lengths = (u32::from_le_bytes(*count) as usize).checked_mul(8).ok_or(Malformed)?;
-        let (lengths, octets) = rest.split_at_checked(lengths).ok_or(Malformed)?;
-        Ok(Self { lengths: lengths.as_chunks().0, octets })
-    }
-
-    #[inline]
-    fn next(&mut self) -> Result<Option<Entry<'a>>, Malformed> {
-        let Some(([n0, n1, n2, n3, v0, v1, v2, v3], rest)) = self.lengths.split_first() else {
-            return Ok(None);
-        };
-        self.lengths = rest;
-        let name = self.take(u32::from_le_bytes([*n0, *n1, *n2, *n3]))?;
-        let value = self.take(u32::from_le_bytes([*v0, *v1, *v2, *v3]))?;
-        Ok(Some((name, value)))
-    }
-
-    /// Takes `length` octets and the NUL after them.
-    #[inline]
-    fn take(&mut self, length: u32) -> Result<&'a [u8], Malformed> {
-        let (text, rest) = self.octets.split_at_checked(length as usize).ok_or(Malformed)?;
-        self.octets = rest.get(1..).ok_or(Malformed)?;
-        Ok(text)
-    }
-}
-
-impl<'a> Lines<'a> {
-    #[inline]
-    const fn none(name: &'a str) -> Self {
-        Self { name, first: None, after_first: Entries::NONE, repeated: false }
-    }
-
-    /// Notes a line, and where to look for more.
-    #[inline]
-    fn add(&mut self, value: &'a [u8], after: Entries<'a>) {
-        if self.first.is_none() {
-            self.first = Some(value);
-            self.after_first = after;
-        } else {
-            self.repeated = true;
+/// The host and the port of an authority or an address; what follows the colon and is no port is none.
+///
+/// ```text
+/// authority = ( "[" address "]" / host ) [ ":" port ]      ; a host with another ":" is an address without a port
+/// ```
+pub(crate) fn host_and_port(authority: &[u8]) -> (&[u8], Option<u16>) {
+    let colon = authority.iter().rposition(|byte| *byte == b':');
+    match colon.and_then(|colon| authority.split_at_checked(colon)) {
+        Some((host, [_, port @ ..])) if host.ends_with(b"]") || !host.contains(&b':') => {
+            (host, core::str::from_utf8(port).ok().and_then(|port| port.parse().ok()))
         }
+        _ => (authority, None),
     }
-
-    /// The first line.
-    pub(crate) const fn first(&self) -> Option<&'a [u8]> {
-        self.first
-    }
-
-    /// Whether there is more than one line.
-    pub(crate) const fn is_repeated(&self) -> bool {
-        self.repeated
-    }
-
-    /// Every line.
-    pub(crate) fn iter(self) -> impl Iterator<Item = &'a [u8]> {
-        let name = self.name;
-        let mut entries = if self.repeated { self.after_first } else { Entries::NONE };
-        let others = core::iter::from_fn(move || {
-            loop {
-                let (other, value) = entries.next().ok()??;
-                if is_named(other, name) {
-                    return Some(value);
-                }
-            }
-        });
-        self.first.into_iter().chain(others)
-    }
-}
-
-/// Envoy hands names over in lower case; other hosts need not (rules TP-01, TS-01).
-#[inline]
-fn is_named(name: &[u8], wanted: &str) -> bool {
-    name.len() == wanted.len() && name.eq_ignore_ascii_case(wanted.as_bytes())
 }
 
 #[cfg(test)]
@@ -166,7 +231,7 @@ mod tests {
 
     #[test]
     fn finds_all_lines_in_order_and_nothing_else() {
-        let map = serialize(&[
+        let headers: Headers = [
             (":path", &b"/"[..]),
             ("tracestate", b"a=1"),
             ("TraceParent", b"one"),
@@ -174,39 +239,44 @@ mod tests {
             ("tracestate", b""),
             ("tracestatf", b"x"),
             ("TRACESTATE", b"\xff"),
-        ]);
-        let [traceparent, tracestate, absent] = scan(&map, [TRACEPARENT, TRACESTATE, "b3"]).unwrap();
+        ]
+        .into_iter()
+        .collect();
+        let (traceparent, tracestate) = (headers.lines(TRACEPARENT), headers.lines(TRACESTATE));
         assert_eq!(traceparent.iter().collect::<Vec<_>>(), [b"one"]);
         assert!(!traceparent.is_repeated());
         assert_eq!(tracestate.iter().collect::<Vec<_>>(), [&b"a=1"[..], b"", b"\xff"]);
         assert!(tracestate.is_repeated());
-        assert_eq!(tracestate.first(), Some(&b"a=1"[..]));
-        assert!(absent.first().is_none() && absent.iter().next().is_none());
+        assert_eq!(headers.first(TRACESTATE), Some(&b"a=1"[..]));
+        assert!(!headers.has("b3") && headers.lines("b3").iter().next().is_none());
+        assert!(!headers.has("") && Headers::default().first("b3").is_none());
     }
 
     #[test]
-    fn no_octets_are_an_empty_map() {
-        for map in [&[][..], &[0; 4]] {
-            let [traceparent] = scan(map, [TRACEPARENT]).unwrap();
-            assert!(traceparent.first().is_none());
+    fn a_line_outside_of_the_bytes_is_refused() {
+        let bytes = || b"nv".to_vec();
+        for (name, value) in [(0..3, 1..2), (0..1, 1..3), (3..3, 0..0), (0..u32::MAX, 0..0)] {
+            let lines = vec![Line { name: name.clone(), value: value.clone() }];
+            assert_eq!(Headers::new(bytes(), lines).err(), Some(OutOfBounds), "{name:?} {value:?}");
         }
+        let headers = Headers::new(bytes(), vec![Line { name: 0..1, value: 1..2 }]).unwrap();
+        assert_eq!(headers.iter().collect::<Vec<_>>(), [(&b"n"[..], &b"v"[..])]);
     }
 
     #[test]
-    fn a_map_that_is_cut_anywhere_is_refused() {
-        let map = serialize(&[("traceparent", &b"one"[..]), ("tracestate", b"a=1")]);
-        for end in 1..map.len() {
-            assert_eq!(scan(&map[..end], [TRACEPARENT]).unwrap_err(), Malformed, "cut at {end}");
-        }
-    }
-
-    #[test]
-    fn lengths_that_lie_are_refused() {
-        let map = serialize(&[("traceparent", b"one")]);
-        for (place, lie) in [(0, u32::MAX), (0, 2), (4, u32::MAX), (4, 99), (8, u32::MAX), (8, 4)] {
-            let mut map = map.clone();
-            map[place..place + 4].copy_from_slice(&lie.to_le_bytes());
-            assert_eq!(scan(&map, [TRACEPARENT]).unwrap_err(), Malformed, "{lie} at {place}");
+    fn an_authority_is_a_host_and_perhaps_a_port() {
+        for (authority, host, port) in [
+            ("a.example", "a.example", None),
+            ("a.example:80", "a.example", Some(80)),
+            ("a.example:", "a.example", None),
+            ("a.example:x", "a.example", None),
+            ("a.example:65536", "a.example", None),
+            ("[::1]:443", "[::1]", Some(443)),
+            ("[::1]", "[::1]", None),
+            ("::1", "::1", None),
+            ("", "", None),
+        ] {
+            assert_eq!(host_and_port(authority.as_bytes()), (host.as_bytes(), port), "{authority}");
         }
     }
 }

@@ -1,18 +1,21 @@
-//! Tracewarden keeps W3C trace context whole on its way through Envoy, and counts where it is lost or corrupted.
+//! Tracewarden keeps W3C trace context intact on its way through a proxy, and counts where it is lost or corrupted.
 //!
-//! The way of a request:
+//! This crate is the core: it knows bytes and decisions, no proxy and no clock. What it needs of a host are the small
+//! traits of [`host`]; an edge, such as `edges/proxy-wasm`, implements them.
 //!
-//! 1. [`headers`] scans the header map once, as bytes, for all lines of the trace headers.
-//! 2. `propagation` makes of them a context that is absent, valid, or corrupt for one of the reasons of [`w3c`].
-//! 3. [`pass`] judges it (one [`metrics::Verdict`]) and counts that, with the reason.
-//! 4. A valid context goes on: as it came, or with a parent-id of this hop. A lost or corrupt one is replaced by a
-//!    new trace, which [`sampling`] decides about. `mode: observe` stops before this step.
-//! 5. On the response, [`pass`] compares what the upstream says of its trace with what it was sent.
-//! 6. At the end of the stream, [`span`] makes a span of a hop that is recorded, and [`export`] takes it to a collector.
+//! The way of a request through a [`filter::Filter`]:
 //!
-//! All of that is plain Rust that knows bytes and decisions: what it needs of the host comes through
-//! [`pass::Facts`], what it changes goes out through [`pass::Sink`]. Only `wasm`, which is compiled for the
-//! WebAssembly target alone, knows proxy-wasm; it makes the [`config::Config`] when Envoy loads the plugin.
+//! 1. The edge builds its [`headers::Headers`] once; every stage asks them by name.
+//! 2. [`request`] takes it through four stages: *extract* reads the context in the configured [`formats`]; *assess* gives
+//!    the verdict, one of [`words::Verdict`], and the next step; *sample* asks the [`sampling`] rules and plans what is to
+//!    be written; *apply* writes it. Each verdict, reason and repair is counted in [`metrics`]. With `mode: observe`
+//!    nothing is sampled or written.
+//! 3. On the response, [`response`] compares what the upstream says of its trace with what it was sent.
+//! 4. When the stream has ended, [`span`] makes the spans of a hop that is recorded, and [`export`] takes them to a
+//!    collector.
+//!
+//! [`config`] reads the configuration of all of these. Modules import in one direction: [`words`] and [`headers`] are at
+//! the bottom, then [`w3c`], [`formats`], [`sampling`] and [`trust`], then the passes, then [`config`], then [`filter`].
 //!
 //! ```
 //! use tracewarden::w3c::{TraceParent, TraceParentError};
@@ -27,7 +30,6 @@
 //! # Ok::<(), TraceParentError>(())
 //! ```
 
-mod answer;
 mod baggage;
 mod base64;
 pub mod config;
@@ -35,20 +37,22 @@ pub mod correlation;
 pub mod egress;
 pub mod exclude;
 pub mod export;
+pub mod filter;
+pub mod formats;
 pub mod headers;
-pub mod labels;
+pub mod host;
 mod matching;
 pub mod metrics;
 pub mod notice;
 pub mod otlp;
-pub mod pass;
-pub mod propagation;
+pub mod request;
 mod request_id;
 pub mod resource;
+pub mod response;
 pub mod sampling;
 mod secret;
+pub mod settings;
 pub mod span;
 pub mod trust;
 pub mod w3c;
-#[cfg(target_family = "wasm")]
-mod wasm;
+pub mod words;

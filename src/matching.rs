@@ -1,42 +1,84 @@
 //! Conditions on a request, for those parts of the configuration that are about some requests only.
 
+use core::str::Chars;
+
 use regex_lite::{Regex, RegexBuilder};
 
-use crate::headers::{Malformed, is_grpc, scan};
-use crate::metrics::Direction;
+use crate::headers::{Headers, host_and_port, is_grpc};
+use crate::settings::{
+    Expected, FaultKind, Form, HeaderName, Object, Reader, Rule, Rules, Setting, Shape, Value, settings,
+};
+use crate::words::{Direction, DirectionWord};
 
-/// Conditions that all have to hold; one that is not stated holds for every request.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Match {
-    /// The host, without its port; `*.example.org` stands for every host that ends in `.example.org`.
-    pub(crate) host: Option<String>,
-    /// The path, without its query.
-    pub(crate) path: Option<String>,
-    pub(crate) path_prefix: Option<String>,
-    pub(crate) path_regex: Option<Pattern>,
-    pub(crate) method: Option<String>,
-    pub(crate) user_agent_prefix: Option<String>,
-    /// The service of a gRPC request, such as `shop.v1.Cart`.
-    pub(crate) grpc_service: Option<String>,
-    pub(crate) header: Option<HeaderMatch>,
-    pub(crate) direction: Option<Direction>,
+settings! {
+    /// Conditions on a request, all of which must hold. At least one is stated, such as `{"path_prefix": "/healthz"}`.
+    pub(crate) struct Match "Match", checked {
+        /// The host without its port. Upper and lower case are the same. A `*` at the start stands for one or more
+        /// labels, such as `"*.example.org"`.
+        pub(crate) host: Option<String> = None,
+        /// The path without its query, such as `"/healthz"`.
+        pub(crate) path: Option<String> = None,
+        /// How the path begins, such as `"/static/"`.
+        pub(crate) path_prefix: Option<String> = None,
+        /// A regular expression that the whole path without its query must match. A path of more than 2,048 bytes
+        /// matches nothing.
+        pub(crate) path_regex: Option<Pattern> = None,
+        /// The method, usually in upper case, such as `"OPTIONS"`.
+        pub(crate) method: Option<String> = None,
+        /// How `user-agent` begins, such as `"kube-probe/"`.
+        pub(crate) user_agent_prefix: Option<String> = None,
+        /// The service of a gRPC request, such as `"grpc.health.v1.Health"`.
+        pub(crate) grpc_service: Option<String> = None,
+        /// A header that the request has.
+        pub(crate) header: Option<HeaderMatch> = None,
+        /// Which way the request goes. `"auto"` is any way, and no condition if it is alone.
+        pub(crate) direction: DirectionWord = DirectionWord::Auto,
+    }
 }
 
-/// A regular expression that the whole path, without its query, must match. It takes time in proportion to the length of
-/// the path and of the expression, whatever either of them is.
+impl Rules for Match {
+    fn check(&self, reader: &mut Reader<'_>) {
+        if *self == Self::default() {
+            let expected = Expected::Phrase("a condition: without one every request would match");
+            reader.absent(FaultKind::MissingField, expected);
+        }
+    }
+
+    fn describe(object: &mut Object) {
+        object.rules.push(Rule::NotEmpty);
+    }
+}
+
+settings! {
+    /// A header that a request has, such as `{"name": "x-tier", "value": "gold"}`.
+    pub(crate) struct HeaderMatch "Header match" {
+        /// The header's name.
+        pub(crate) name: HeaderName,
+        /// The value that one of its lines must have, exactly. Without it any value will do. Such as `"gold"`.
+        pub(crate) value: Option<String> = None,
+    }
+}
+
+/// A regular expression that a whole text must match. It takes time in proportion to the length of the text and of the
+/// expression, whatever either of them is.
 #[derive(Clone, Debug)]
 pub(crate) struct Pattern(Regex);
 
 impl Pattern {
-    pub(crate) fn parse(text: &str) -> Result<Self, String> {
-        let build =
-            |text: &str| RegexBuilder::new(text).dot_matches_new_line(true).size_limit(MAX_PATTERN).build();
-        // Alone first: parentheses that only the frame around them completes would leave it.
-        let whole = build(text).and_then(|_| build(&format!("^(?:{text})$")));
-        whole.map(Self).map_err(|error| format!("{text:?} is no regular expression: {error}"))
+    /// Compiles an expression.
+    ///
+    /// # Errors
+    /// What the compiler says of it.
+    fn parse(text: &str) -> Result<Self, String> {
+        if !is_balanced(text) {
+            return Err("a parenthesis is closed that was not opened".to_owned());
+        }
+        let mut builder = RegexBuilder::new(&format!("^(?:{text})$"));
+        let built = builder.dot_matches_new_line(true).size_limit(MAX_PATTERN).build();
+        built.map(Self).map_err(|error| error.to_string())
     }
 
-    /// A path of other octets than text matches nothing, and neither does one that is longer than any that we look at.
+    /// A path of other bytes than text matches nothing, and neither does one that is longer than any that we look at.
     pub(crate) fn holds(&self, path: &[u8]) -> bool {
         path.len() <= MAX_PATH && core::str::from_utf8(path).is_ok_and(|path| self.0.is_match(path))
     }
@@ -48,24 +90,69 @@ impl PartialEq for Pattern {
     }
 }
 
-impl Eq for Pattern {}
+impl Setting for Pattern {
+    fn make(value: &Value, reader: &mut Reader<'_>) -> Option<Self> {
+        let parsed = Self::parse(reader.text(value, PATTERN.expected)?);
+        parsed.map_err(|reason| reader.malformed(PATTERN.expected, value, reason)).ok()
+    }
 
-/// How many octets a pattern may take when it is ready to run.
-const MAX_PATTERN: usize = 64 * 1024;
-/// How many octets a path may have that a pattern is tried on.
-const MAX_PATH: usize = 2048;
-
-/// A header that must be there, and the value that one of its lines must have, if one is stated.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct HeaderMatch {
-    pub(crate) name: String,
-    pub(crate) value: Option<String>,
+    fn shape() -> Shape {
+        Shape::Text(PATTERN)
+    }
 }
 
-/// What conditions look at; a header that is not there is empty.
-pub(crate) struct Request<'a> {
+const PATTERN: Form = Form {
+    title: "Regular expression",
+    meaning: "A regular expression in the syntax of Rust's `regex-lite`, such as `\"/cart/[0-9]+\"`. It must match the whole \
+        text, and takes time in proportion to it. There are no look-around and no back-references. It may take 64 KiB when \
+        it is ready to run.",
+    expected: "a regular expression",
+    ..Form::ANY
+};
+
+/// Whether every `)` closes a group of the text's own. Another would close the group around it, and the `^` and `$` there
+/// would no longer hold for all of it.
+fn is_balanced(text: &str) -> bool {
+    let (mut open, mut signs) = (0_usize, text.chars());
+    while let Some(sign) = signs.next() {
+        match sign {
+            '(' => open += 1,
+            ')' if open == 0 => return false,
+            ')' => open -= 1,
+            '[' => skip_class(&mut signs),
+            '\\' => _ = signs.next(),
+            _ => {}
+        }
+    }
+    true
+}
+
+/// Skips the rest of a class such as `[^]a-z[:digit:]]`, in which parentheses are signs like others.
+fn skip_class(signs: &mut Chars<'_>) {
+    let text = signs.as_str();
+    let inner = text.strip_prefix('^').unwrap_or(text);
+    *signs = inner.strip_prefix(']').unwrap_or(inner).chars();
+    while let Some(sign) = signs.next() {
+        match sign {
+            ']' => return,
+            '[' => *signs = signs.as_str().split_once(":]").map_or("", |(_, rest)| rest).chars(),
+            '\\' => _ = signs.next(),
+            _ => {}
+        }
+    }
+}
+
+/// How many bytes a pattern may take when it is ready to run.
+const MAX_PATTERN: usize = 64 * 1024;
+/// How many bytes a path may have that a pattern is tried on.
+const MAX_PATH: usize = 2048;
+
+/// The request that conditions are tried on; a header that is not there is empty.
+#[derive(Clone, Copy)]
+pub(crate) struct Target<'a> {
+    headers: &'a Headers,
     direction: Direction,
-    headers: &'a [u8],
+    /// The authority without its port.
     host: &'a [u8],
     path: &'a [u8],
     method: &'a [u8],
@@ -73,55 +160,56 @@ pub(crate) struct Request<'a> {
     content_type: &'a [u8],
 }
 
-impl<'a> Request<'a> {
-    /// Finds it in a request's serialized headers.
-    pub(crate) fn scan(headers: &'a [u8], direction: Direction) -> Result<Self, Malformed> {
-        let found = scan(headers, [":authority", ":path", ":method", "user-agent", "content-type"])?;
-        let [host, path, method, user_agent, content_type] =
-            found.map(|lines| lines.first().unwrap_or_default());
-        Ok(Self { direction, headers, host: without_port(host), path, method, user_agent, content_type })
+impl<'a> Target<'a> {
+    pub(crate) fn new(headers: &'a Headers, direction: Direction) -> Self {
+        let header = |name| headers.first(name).unwrap_or_default();
+        Self {
+            headers,
+            direction,
+            host: host_and_port(header(":authority")).0,
+            path: header(":path"),
+            method: header(":method"),
+            user_agent: header("user-agent"),
+            content_type: header("content-type"),
+        }
     }
 
     fn path_without_query(&self) -> &'a [u8] {
-        self.path.split(|octet| *octet == b'?').next().unwrap_or_default()
+        self.path.split(|byte| *byte == b'?').next().unwrap_or_default()
     }
 
     /// `shop.v1.Cart` of `/shop.v1.Cart/Add`.
     fn grpc_service(&self) -> Option<&'a [u8]> {
-        self.path
-            .strip_prefix(b"/")
-            .filter(|_| is_grpc(self.content_type))?
-            .split(|octet| *octet == b'/')
-            .next()
+        let path = self.path.strip_prefix(b"/").filter(|_| is_grpc(self.content_type))?;
+        path.split(|byte| *byte == b'/').next()
     }
 }
 
 impl Match {
-    pub(crate) fn holds(&self, request: &Request<'_>) -> bool {
+    pub(crate) fn holds(&self, target: &Target<'_>) -> bool {
         let is = |wanted: &Option<String>, test: &dyn Fn(&[u8]) -> bool| {
             wanted.as_ref().is_none_or(|wanted| test(wanted.as_bytes()))
         };
-        is(&self.host, &|wanted| is_host(request.host, wanted))
-            && is(&self.path, &|wanted| request.path_without_query() == wanted)
-            && self.path_regex.as_ref().is_none_or(|pattern| pattern.holds(request.path_without_query()))
-            && is(&self.path_prefix, &|wanted| request.path.starts_with(wanted))
-            && is(&self.method, &|wanted| request.method == wanted)
-            && is(&self.user_agent_prefix, &|wanted| request.user_agent.starts_with(wanted))
-            && is(&self.grpc_service, &|wanted| request.grpc_service() == Some(wanted))
-            && self.direction.is_none_or(|wanted| request.direction == wanted)
-            && self.header.as_ref().is_none_or(|header| header.holds(request.headers))
+        is(&self.host, &|wanted| is_host(target.host, wanted))
+            && is(&self.path, &|wanted| target.path_without_query() == wanted)
+            && self.path_regex.as_ref().is_none_or(|pattern| pattern.holds(target.path_without_query()))
+            && is(&self.path_prefix, &|wanted| target.path.starts_with(wanted))
+            && is(&self.method, &|wanted| target.method == wanted)
+            && is(&self.user_agent_prefix, &|wanted| target.user_agent.starts_with(wanted))
+            && is(&self.grpc_service, &|wanted| target.grpc_service() == Some(wanted))
+            && self.direction.stated().is_none_or(|wanted| target.direction == wanted)
+            && self.header.as_ref().is_none_or(|header| header.holds(target.headers))
     }
 }
 
 impl HeaderMatch {
-    fn holds(&self, headers: &[u8]) -> bool {
-        // A map that cannot be read was refused when the request was scanned.
-        let Ok([lines]) = scan(headers, [&self.name]) else { return false };
-        lines.iter().any(|line| self.value.as_ref().is_none_or(|value| line == value.as_bytes()))
+    fn holds(&self, headers: &Headers) -> bool {
+        let mut lines = headers.lines(&self.name).iter();
+        lines.any(|line| self.value.as_ref().is_none_or(|value| line == value.as_bytes()))
     }
 }
 
-/// Hosts are compared without regard to case; a wildcard stands for at least one label.
+/// Hosts are compared without regard to case; a wildcard matches at least one label.
 fn is_host(host: &[u8], wanted: &[u8]) -> bool {
     match wanted.strip_prefix(b"*") {
         Some(suffix) => {
@@ -134,10 +222,49 @@ fn is_host(host: &[u8], wanted: &[u8]) -> bool {
     }
 }
 
-fn without_port(authority: &[u8]) -> &[u8] {
-    let bracket = authority.iter().rposition(|octet| *octet == b']').unwrap_or(0);
-    match authority.iter().rposition(|octet| *octet == b':') {
-        Some(colon) if colon > bracket => authority.get(..colon).unwrap_or(authority),
-        _ => authority,
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rand::rngs::ChaCha12Rng;
+    use rand::{Rng, SeedableRng};
+
+    #[test]
+    fn a_pattern_is_of_the_whole_text() {
+        let rows = [
+            ("/cart|/shop", "/cart", true),
+            ("/cart|/shop", "/cart/1", false),
+            ("/cart|/cart/1", "/cart/1", true),
+            ("(?i)/CART", "/cart", true),
+            (".*", "a\nb", true),
+            (r"[)\]]+", ")]", true),
+            ("[]()]+", "()]", true),
+            ("[^])]", ")", false),
+            ("[[:punct:])]+", ").", true),
+            (r"\(\)", "()", true),
+            ("", "", true),
+            ("", "a", false),
+        ];
+        for (pattern, text, holds) in rows {
+            assert_eq!(Pattern::parse(pattern).unwrap().holds(text.as_bytes()), holds, "{pattern} {text}");
+        }
+        assert!(!Pattern::parse(".*").unwrap().holds(&[b'a'; MAX_PATH + 1]));
+    }
+
+    #[test]
+    fn what_is_refused_is_what_is_no_expression_alone_or_in_a_group() {
+        let built = |text: &str| RegexBuilder::new(text).size_limit(MAX_PATTERN).build().is_ok();
+        let mut rng = ChaCha12Rng::from_seed([3; 32]);
+        let (mut refused, mut unbalanced) = (0, 0);
+        for _ in 0..100_000 {
+            let signs = b"()()[]^|a-:\\";
+            let text: String = (0..rng.next_u64() % 10)
+                .map(|_| char::from(signs[rng.next_u64() as usize % signs.len()]))
+                .collect();
+            let (alone, in_group) = (built(&text), built(&format!("^(?:{text})$")));
+            assert_eq!(Pattern::parse(&text).is_ok(), alone && in_group, "{text}");
+            refused += usize::from(!alone);
+            unbalanced += usize::from(!alone && in_group);
+        }
+        assert!(refused > 1_000 && unbalanced > 100, "{refused} {unbalanced}");
     }
 }

@@ -1,474 +1,255 @@
-//! Every counter: its labels, its place in a dense table, and its name in Envoy's stats.
+//! Every metric, in two tables: what counts, and what measures. Place, name, labels and reference follow from them.
+
+mod table;
 
 use core::fmt;
 
-use crate::config::{Config, Mode, Role, Start, TraceIdSource};
-use crate::exclude::Exclude;
-use crate::export::{BatchResult, DropCause};
-use crate::labels::labels;
-use crate::propagation::{Format, FormatError};
-use crate::request_id::X_REQUEST_ID;
-use crate::sampling::{DecidedBy, SamplingDecision};
+use crate::formats::FormatError;
+use crate::headers::{TRACEPARENT, TRACESTATE, X_REQUEST_ID};
 use crate::w3c::{TraceParentError, TraceStateError};
+use crate::words::{
+    BatchResult, DecidedBy, Direction, DropCause, Format, HostCall, Mode, Repair, ResponseContext, Role,
+    SamplingDecision, Verdict, labels,
+};
 
-labels! {
-    /// Which way a request goes, seen from the workload whose Envoy this is.
-    pub enum Direction {
-        /// Envoy's listener does not say.
-        Unspecified = "unspecified",
-        /// Towards the workload.
-        Inbound = "inbound",
-        /// Away from the workload.
-        Outbound = "outbound",
+use self::table::{LabelSet, Place, choices, meaning, series, sum};
+
+series! {
+    /// A series of a metric that counts.
+    pub enum Counter {
+        /// Each request that reaches the filter, once, by what came in. An internal redirect counts again. The sum over
+        /// `context` is all that the filter has seen. `lost` on `inbound` means that the caller sent no context; on
+        /// `outbound`, that the workload's own application made a call without one. A bad `tracestate` next to a good
+        /// `traceparent` is `continued`.
+        Request { direction: Direction, role: Role, mode: Mode, context: Verdict }
+            = Metric::of_listener("tracewarden_requests_total", "requests"),
+        /// Each invalid header of each format that is read, so that one request can count several times. A request with
+        /// `context="corrupt"` counts here at least once. An invalid header next to a valid context counts here too.
+        /// `header` is the standard's name, whatever the option `header` calls it. A format with several headers has the
+        /// name of the first.
+        Corrupt { direction: Direction, corruption: Corruption }
+            = Metric::of_listener("tracewarden_corrupt_total", "headers"),
+        /// What was done about a lost or corrupt context, in addition to the verdict, which it does not change. In
+        /// `mode: observe` nothing counts here. `format` is a request that another format's context saved from being
+        /// `corrupt`. The others together are at most the requests that are `lost` or `corrupt`: the rest of those went
+        /// on without a context, as with `start: never`.
+        Repair { direction: Direction, by: Repair } = Metric::of_listener("tracewarden_repairs_total", "requests"),
+        /// Each request that goes on with a context, once, by what was decided about its trace and on what ground. In
+        /// `mode: observe` nothing counts here. `by="error"` counts in addition, for a span that is recorded late.
+        Sampled { decision: SamplingDecision, by: DecidedBy } if (can_decide(by, decision))
+            = Metric::of_listener("tracewarden_sampled_total", "requests"),
+        /// With `response.validate`: each response to a request that went on with a context, by what the upstream put on
+        /// it. Envoy's own answers count as `absent`.
+        Response { context: ResponseContext } = Metric::of_listener("tracewarden_responses_total", "responses"),
+        /// Each request with a valid context, by the format that held it, if `propagation` names more than
+        /// `tracecontext`. The sum is that of the requests that are `continued`, `unlinked` and `untrusted`.
+        Format { format: Format } = Metric::of_listener("tracewarden_formats_total", "requests"),
+        /// Each valid context that names another trace than the one that is used. The format that comes first in
+        /// `propagation.extract` is used.
+        Conflict { used: Format, other: Format } if (used != other)
+            = Metric::of_listener("tracewarden_conflicts_total", "contexts"),
+        /// With `export`: each span that was made. It is exported, or dropped, or waits: recorded = exported + dropped +
+        /// `tracewarden_export_queue_spans`.
+        SpanRecorded = Metric::of_module("tracewarden_spans_recorded_total", "spans"),
+        /// With `export`: each span that the collector took.
+        SpanExported = Metric::of_module("tracewarden_spans_exported_total", "spans"),
+        /// With `export`: each span that does not arrive, by the cause.
+        SpanDropped { cause: DropCause } = Metric::of_module("tracewarden_spans_dropped_total", "spans"),
+        /// With `export`: each attempt to send a batch of spans, by its result. All but `retried` end the batch.
+        Batch { result: BatchResult } = Metric::of_module("tracewarden_export_batches_total", "attempts"),
+        /// With `baggage.limit`: each request whose baggage was cut down to its bounds.
+        BaggageLimited = Metric::of_listener("tracewarden_baggage_limited_total", "requests"),
+        /// Each request that passed untouched because the configuration is bad and `TRACEWARDEN_ON_BAD_CONFIG` is
+        /// `bypass`. It is in no other metric.
+        Bypassed = Metric::of_module("tracewarden_bypassed_total", "requests"),
+        /// Each call that Envoy answered with an error, by its name in proxy-wasm or WASI. The request went on, without
+        /// what the call was for. A header map that cannot be read counts as `get_header_map_pairs`.
+        HostError { call: HostCall } = Metric::of_module("tracewarden_host_errors_total", "calls"),
     }
 }
 
-labels! {
-    /// What came in on a request: exactly one of these.
-    pub enum Verdict {
-        /// A valid context.
-        Continued = "continued",
-        /// No context, and none was due (role `edge`).
-        Started = "started",
-        /// No context where one was due (role `internal`).
-        Lost = "lost",
-        /// An invalid context.
-        Corrupt = "corrupt",
-        /// A valid context on the way out, of a trace that this pod did not receive.
-        Unlinked = "unlinked",
-        /// A valid context whose sender is not trusted.
-        Restarted = "restarted",
-        /// The request matches an `exclude` rule; nobody looked.
-        Excluded = "excluded",
-    }
-}
-
-labels! {
-    /// What was done about a lost or a corrupt context.
-    pub enum Repair {
-        /// This pod remembered the context.
-        Correlation = "correlation",
-        /// Another format held the context.
-        Format = "format",
-        /// A new trace was started, with the trace-id that `x-request-id` stands for.
-        RequestId = "request_id",
-        /// A new trace was started.
-        New = "new",
-    }
-}
-
-labels! {
-    /// What the upstream put on its response, compared with the request's context.
-    pub enum Answer {
-        /// No context.
-        Absent = "absent",
-        /// The same trace.
-        Match = "match",
-        /// Another trace.
-        Mismatch = "mismatch",
-        /// An invalid context.
-        Corrupt = "corrupt",
-    }
-}
-
-labels! {
-    /// A host call that answered an error.
-    pub enum HostCall {
-        /// Reads a buffer.
-        GetBuffer = "get_buffer_bytes",
-        /// Reads all headers.
-        GetHeaders = "get_header_map_pairs",
-        /// Reads one header.
-        GetHeader = "get_header_map_value",
-        /// Writes one header.
-        ReplaceHeader = "replace_header_map_value",
-        /// Appends a line of one header.
-        AddHeader = "add_header_map_value",
-        /// Removes one header.
-        RemoveHeader = "remove_header_map_value",
-        /// Reads a property.
-        GetProperty = "get_property",
-        /// Writes a property.
-        SetProperty = "set_property",
-        /// Reads the memory that workers share.
-        GetSharedData = "get_shared_data",
-        /// Writes the memory that workers share.
-        SetSharedData = "set_shared_data",
-        /// Reads the clock.
-        GetTime = "get_current_time_nanoseconds",
-        /// Reads the environment.
-        Environment = "environ_get",
-        /// Defines a metric.
-        DefineMetric = "define_metric",
-        /// Adds to a metric.
-        IncrementMetric = "increment_metric",
-        /// Draws random octets.
-        RandomGet = "random_get",
-        /// Sets a gauge, or adds to a histogram.
-        RecordMetric = "record_metric",
-        /// Asks for ticks.
-        SetTickPeriod = "set_tick_period_milliseconds",
-        /// Makes a request of the filter's own.
-        HttpCall = "http_call",
-        /// Makes a gRPC request of the filter's own.
-        GrpcCall = "grpc_call",
-    }
-}
-
-labels! {
-    /// A metric that is no counter.
+series! {
+    /// A series of a metric that does not count.
     pub enum Measure {
-        /// How many spans wait on all workers: a gauge.
-        QueuedSpans = "tracewarden_export_queue_spans",
-        /// How long collectors take to answer, in milliseconds: a histogram.
-        ExportDuration = "tracewarden_export_duration_ms",
-        /// How long the pass of a request takes, in nanoseconds, one in [`TIMED_PASSES`]: a histogram.
-        RequestPass = "pass=.=request;.;tracewarden_pass_duration_ns",
-        /// The same of a response.
-        ResponsePass = "pass=.=response;.;tracewarden_pass_duration_ns",
+        /// With `export`: the spans that wait, on all workers.
+        QueuedSpans = Metric::of_module("tracewarden_export_queue_spans", "spans").kind(MetricKind::Gauge),
+        /// With `export`: how long the collector takes to answer an upload.
+        ExportDuration
+            = Metric::of_module("tracewarden_export_duration_ms", "milliseconds").kind(MetricKind::Histogram),
+        /// How long a pass takes, one in 63, including the time in which its worker had no processor.
+        PassDuration { pass: Pass }
+            = Metric::of_module("tracewarden_pass_duration_ns", "nanoseconds").kind(MetricKind::Histogram),
     }
 }
 
 /// Of how many passes one is timed. The number is odd, because requests and responses may take turns.
 pub const TIMED_PASSES: u32 = 63;
 
-/// A header that was invalid, and why.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Corruption {
-    /// In `traceparent`.
-    TraceParent(TraceParentError),
-    /// In `tracestate`.
-    TraceState(TraceStateError),
-    /// In `x-request-id`, which was to give a trace-id and is no UUID.
-    RequestId,
-    /// In a header of another format.
-    Format(Format, FormatError),
+labels! {
+    /// What passes the filter.
+    pub enum Pass {
+        /// That of a request's headers.
+        Request = "request",
+        /// That of a response's headers.
+        Response = "response",
+    }
 }
 
-/// A counter.
+choices! {
+    /// A header that was invalid, and why.
+    pub enum Corruption {
+        /// In `traceparent`.
+        TraceParent(reason: TraceParentError),
+        /// In `tracestate`.
+        TraceState(reason: TraceStateError),
+        /// In `x-request-id`, which was to give a trace-id and is no UUID.
+        RequestId,
+        /// In a header of another format than W3C's.
+        Format(format: Format, reason: FormatError) if (format != Format::TraceContext),
+    }
+}
+
+/// A metric, and what the reference says of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Counter {
-    /// Requests, by what came in.
-    Request {
-        /// Which way the request went.
-        direction: Direction,
-        /// What a missing context meant.
-        role: Role,
-        /// Whether headers were mended.
-        mode: Mode,
-        /// What came in.
-        context: Verdict,
-    },
-    /// Invalid headers.
-    Corrupt {
-        /// Which way the request went.
-        direction: Direction,
-        /// The header and the reason.
-        corruption: Corruption,
-    },
-    /// Mended contexts.
-    Repair {
-        /// Which way the request went.
-        direction: Direction,
-        /// How it was mended.
-        by: Repair,
-    },
-    /// Sampling decisions.
-    Sampled {
-        /// What was decided.
-        decision: SamplingDecision,
-        /// On what ground.
-        by: DecidedBy,
-    },
-    /// Responses, by what the upstream put on them.
-    Response {
-        /// What was found.
-        context: Answer,
-    },
-    /// Continued contexts, by the format that held them, where more than W3C's is read.
-    Format {
-        /// The format.
-        format: Format,
-    },
-    /// Valid contexts of two formats that name different traces.
-    Conflict {
-        /// The format whose context was used.
-        used: Format,
-        /// The format whose context was not.
-        other: Format,
-    },
-    /// Spans that were made.
-    SpanRecorded,
-    /// Spans that arrived at the collector.
-    SpanExported,
-    /// Spans that did not.
-    SpanDropped {
-        /// Why.
-        cause: DropCause,
-    },
-    /// Attempts to send a batch of spans.
-    Batch {
-        /// What became of it.
-        result: BatchResult,
-    },
-    /// Requests whose baggage was cut down to its bounds.
-    BaggageLimited,
-    /// Requests that passed because the configuration is bad.
-    Bypassed,
-    /// Host calls that answered an error.
-    HostError {
-        /// Which call.
-        call: HostCall,
-    },
+pub struct Metric {
+    /// Its name in Prometheus.
+    pub name: &'static str,
+    /// How its values are read.
+    pub kind: MetricKind,
+    /// What there is a number of; empty if that is nothing.
+    pub unit: &'static str,
+    /// Whose it is.
+    pub scope: Scope,
+    /// What it says, in Markdown.
+    pub meaning: &'static str,
+}
+
+labels! {
+    /// How the values of a metric are read.
+    pub enum MetricKind {
+        /// It only grows.
+        Counter = "counter",
+        /// It goes up and down.
+        Gauge = "gauge",
+        /// It is sorted into buckets.
+        Histogram = "histogram",
+    }
+}
+
+/// Whose series they are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scope {
+    /// Of the plugin, which `metrics.listener` gives a label.
+    Listener,
+    /// Of the whole VM.
+    Module,
+}
+
+/// A label of a series.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Label {
+    /// Its name.
+    pub name: &'static str,
+    /// Its value.
+    pub value: &'static str,
+    /// What the value means, in Markdown.
+    pub meaning: String,
+}
+
+impl Metric {
+    const fn of_listener(name: &'static str, unit: &'static str) -> Self {
+        Self { name, kind: MetricKind::Counter, unit, scope: Scope::Listener, meaning: "" }
+    }
+
+    const fn of_module(name: &'static str, unit: &'static str) -> Self {
+        Self { scope: Scope::Module, ..Self::of_listener(name, unit) }
+    }
+
+    const fn kind(self, kind: MetricKind) -> Self {
+        Self { kind, ..self }
+    }
+}
+
+impl Label {
+    fn of<T: LabelSet>(set: T, name: &'static str) -> impl Iterator<Item = Self> {
+        set.labels(name).zip(set.meanings()).map(|((name, value), meaning)| Self { name, value, meaning })
+    }
+}
+
+// Names are written when counters are defined, once a VM: size goes before speed.
+#[inline(never)]
+fn write_label(name: &str, value: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    write!(f, "{name}=.={value};.;")
+}
+
+/// Whether a sampling decision can be made on this ground: two of them only ever record, and the rate only drops.
+fn can_decide(by: DecidedBy, decision: SamplingDecision) -> bool {
+    match by {
+        DecidedBy::Force | DecidedBy::Error => decision == SamplingDecision::Record,
+        DecidedBy::RateLimit => decision == SamplingDecision::Drop,
+        DecidedBy::Parent | DecidedBy::Rule | DecidedBy::Probability => true,
+    }
 }
 
 impl Corruption {
-    const W3C: usize = TraceParentError::ALL.len() + TraceStateError::ALL.len();
-    const REQUEST_ID: usize = 1;
-    const COUNT: usize = Self::W3C + Self::REQUEST_ID + Format::ALL.len() * FormatError::ALL.len();
-
-    /// Every header that can be invalid, with every reason.
-    fn every() -> Vec<Self> {
-        let of_parent = TraceParentError::ALL.iter().map(|&reason| Self::TraceParent(reason));
-        let of_state = TraceStateError::ALL.iter().map(|&reason| Self::TraceState(reason));
-        // W3C's own reasons are those of its two parsers.
-        let formats = Format::ALL.iter().filter(|format| **format != Format::TraceContext);
-        let of_formats = formats
-            .flat_map(|&format| FormatError::ALL.iter().map(move |&reason| Self::Format(format, reason)));
-        of_parent.chain(of_state).chain([Self::RequestId]).chain(of_formats).collect()
-    }
-
-    #[inline]
-    const fn index(self) -> usize {
+    /// The header; the first one, if the format has several.
+    fn header(self) -> &'static str {
         match self {
-            Self::TraceParent(reason) => reason as usize,
-            Self::TraceState(reason) => TraceParentError::ALL.len() + reason as usize,
-            Self::RequestId => Self::W3C,
-            Self::Format(format, reason) => {
-                Self::W3C + Self::REQUEST_ID + format as usize * FormatError::ALL.len() + reason as usize
-            }
+            Self::TraceParent(_) => TRACEPARENT,
+            Self::TraceState(_) => TRACESTATE,
+            Self::RequestId => X_REQUEST_ID,
+            Self::Format(format, _) => format.header(),
         }
     }
 
-    /// Which header, and what is wrong with it.
-    fn labels(self) -> (&'static str, &'static str) {
+    /// What is wrong with it, in one word.
+    const fn reason(self) -> &'static str {
         match self {
-            Self::TraceParent(reason) => (crate::headers::TRACEPARENT, reason.label()),
-            Self::TraceState(reason) => (crate::headers::TRACESTATE, reason.label()),
-            Self::RequestId => (X_REQUEST_ID, "uuid"),
-            Self::Format(format, reason) => (format.header(), reason.label()),
+            Self::TraceParent(reason) => reason.label(),
+            Self::TraceState(reason) => reason.label(),
+            Self::RequestId => "uuid",
+            Self::Format(_, reason) => reason.label(),
+        }
+    }
+
+    /// What is wrong with it, in a few words.
+    const fn problem(&self) -> &dyn fmt::Display {
+        match self {
+            Self::TraceParent(reason) => reason,
+            Self::TraceState(reason) => reason,
+            Self::RequestId => &"it is no UUID",
+            Self::Format(_, reason) => reason,
         }
     }
 }
 
-const REQUESTS: usize = Direction::ALL.len() * Role::ALL.len() * Mode::ALL.len() * Verdict::ALL.len();
-const CORRUPT: usize = Direction::ALL.len() * Corruption::COUNT;
-const REPAIRS: usize = Direction::ALL.len() * Repair::ALL.len();
-const SAMPLED: usize = SamplingDecision::ALL.len() * DecidedBy::ALL.len();
-const RESPONSES: usize = Answer::ALL.len();
+impl LabelSet for Corruption {
+    const COUNT: usize = Self::COUNT;
 
-const AFTER_REQUESTS: usize = REQUESTS;
-const AFTER_CORRUPT: usize = AFTER_REQUESTS + CORRUPT;
-const AFTER_REPAIRS: usize = AFTER_CORRUPT + REPAIRS;
-const AFTER_SAMPLED: usize = AFTER_REPAIRS + SAMPLED;
-const AFTER_RESPONSES: usize = AFTER_SAMPLED + RESPONSES;
-const AFTER_FORMATS: usize = AFTER_RESPONSES + Format::ALL.len();
-const AFTER_CONFLICTS: usize = AFTER_FORMATS + Format::ALL.len() * Format::ALL.len();
-const AFTER_DROPPED: usize = AFTER_CONFLICTS + DropCause::ALL.len();
-const AFTER_BATCHES: usize = AFTER_DROPPED + BatchResult::ALL.len();
-const ALONE: usize = 4;
-
-impl Counter {
-    /// How many counters there are.
-    pub const COUNT: usize = AFTER_BATCHES + ALONE + HostCall::ALL.len();
-
-    /// Every counter that there can be.
-    pub fn every() -> Vec<Self> {
-        let mut all = Vec::new();
-        for &direction in Direction::ALL {
-            for &role in Role::ALL {
-                for &mode in Mode::ALL {
-                    let verdicts = Verdict::ALL.iter();
-                    all.extend(verdicts.map(|&context| Self::Request { direction, role, mode, context }));
-                }
-            }
-            let corruptions = Corruption::every().into_iter();
-            all.extend(corruptions.map(|corruption| Self::Corrupt { direction, corruption }));
-            all.extend(Repair::ALL.iter().map(|&by| Self::Repair { direction, by }));
-        }
-        for &decision in SamplingDecision::ALL {
-            all.extend(DecidedBy::ALL.iter().map(|&by| Self::Sampled { decision, by }));
-        }
-        all.extend(Answer::ALL.iter().map(|&context| Self::Response { context }));
-        all.extend(Format::ALL.iter().map(|&format| Self::Format { format }));
-        for &used in Format::ALL {
-            let others = Format::ALL.iter().filter(|other| **other != used);
-            all.extend(others.map(|&other| Self::Conflict { used, other }));
-        }
-        all.extend([Self::SpanRecorded, Self::SpanExported]);
-        all.extend(DropCause::ALL.iter().map(|&cause| Self::SpanDropped { cause }));
-        all.extend(BatchResult::ALL.iter().map(|&result| Self::Batch { result }));
-        all.extend([Self::BaggageLimited, Self::Bypassed]);
-        all.extend(HostCall::ALL.iter().map(|&call| Self::HostError { call }));
-        all
+    fn at(place: usize) -> Option<Self> {
+        Self::at(place)
     }
 
-    /// The counters that the passes under this configuration reach sooner or later; not the reasons of corruption and
-    /// the errors of the host, most of which a healthy mesh never sees.
-    pub fn expected(config: &Config) -> Vec<Self> {
-        let Config { mode, role, .. } = *config;
-        let enforces = mode == Mode::Enforce;
-        let missing = match role {
-            Role::Edge => Verdict::Started,
-            Role::Internal => Verdict::Lost,
+    fn labels(self, _: &'static str) -> impl Iterator<Item = (&'static str, &'static str)> {
+        [("header", self.header()), ("reason", self.reason())].into_iter()
+    }
+
+    fn meanings(self) -> Vec<String> {
+        let header = match self {
+            Self::TraceParent(_) | Self::TraceState(_) => meaning(Format::TraceContext),
+            Self::RequestId => "The UUID of `trace_id_source: x-request-id`.",
+            Self::Format(format, _) => meaning(format),
         };
-        let mut counters = Vec::new();
-        if !config.enabled {
-            return counters;
-        }
-        for direction in
-            config.direction.map_or(vec![Direction::Inbound, Direction::Outbound], |one| vec![one])
-        {
-            let excluded = (config.exclude != Exclude::default()).then_some(Verdict::Excluded);
-            let restarted = config.trust.trusted.is_some().then_some(Verdict::Restarted);
-            let unlinked =
-                config.correlation.filter(|_| direction == Direction::Outbound).map(|_| Verdict::Unlinked);
-            let always = [Verdict::Continued, missing, Verdict::Corrupt];
-            for context in always.into_iter().chain(excluded).chain(restarted).chain(unlinked) {
-                counters.push(Self::Request { direction, role, mode, context });
-            }
-            if enforces && config.start == Start::Always {
-                counters.push(Self::Repair { direction, by: Repair::New });
-                if config.trace_id_source == TraceIdSource::RequestId {
-                    counters.push(Self::Repair { direction, by: Repair::RequestId });
-                }
-            }
-        }
-        if enforces {
-            for &decision in SamplingDecision::ALL {
-                counters.extend(DecidedBy::ALL.iter().map(|&by| Self::Sampled { decision, by }));
-            }
-        }
-        if config.response.validate {
-            counters.extend(Answer::ALL.iter().map(|&context| Self::Response { context }));
-        }
-        counters
-    }
-
-    /// The same of spans and their way to the collector, which are of the whole VM and no listener's.
-    pub fn expected_of_export(config: &Config) -> Vec<Self> {
-        if !config.enabled || config.export.is_none() {
-            return Vec::new();
-        }
-        let dropped = DropCause::ALL.iter().map(|&cause| Self::SpanDropped { cause });
-        let batches = BatchResult::ALL.iter().map(|&result| Self::Batch { result });
-        [Self::SpanRecorded, Self::SpanExported].into_iter().chain(dropped).chain(batches).collect()
-    }
-
-    /// Its place among [`Self::COUNT`] counters.
-    #[must_use]
-    pub const fn index(self) -> usize {
-        match self {
-            Self::Request { direction, role, mode, context } => {
-                let place = direction as usize * Role::ALL.len() + role as usize;
-                let place = place * Mode::ALL.len() + mode as usize;
-                place * Verdict::ALL.len() + context as usize
-            }
-            Self::Corrupt { direction, corruption } => {
-                AFTER_REQUESTS + direction as usize * Corruption::COUNT + corruption.index()
-            }
-            Self::Repair { direction, by } => {
-                AFTER_CORRUPT + direction as usize * Repair::ALL.len() + by as usize
-            }
-            Self::Sampled { decision, by } => {
-                AFTER_REPAIRS + decision as usize * DecidedBy::ALL.len() + by as usize
-            }
-            Self::Response { context } => AFTER_SAMPLED + context as usize,
-            Self::Format { format } => AFTER_RESPONSES + format as usize,
-            Self::Conflict { used, other } => {
-                AFTER_FORMATS + used as usize * Format::ALL.len() + other as usize
-            }
-            Self::SpanDropped { cause } => AFTER_CONFLICTS + cause as usize,
-            Self::Batch { result } => AFTER_DROPPED + result as usize,
-            Self::Bypassed => AFTER_BATCHES,
-            Self::BaggageLimited => AFTER_BATCHES + 1,
-            Self::SpanRecorded => AFTER_BATCHES + 2,
-            Self::SpanExported => AFTER_BATCHES + 3,
-            Self::HostError { call } => AFTER_BATCHES + ALONE + call as usize,
-        }
+        let place = match self {
+            Self::Format(..) => "another format".to_owned(),
+            _ => format!("`{}`", self.header()),
+        };
+        vec![header.to_owned(), format!("{place}: {}", self.problem())]
     }
 }
 
 impl fmt::Display for Corruption {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::TraceParent(reason) => write!(f, "{}: {reason}", crate::headers::TRACEPARENT),
-            Self::TraceState(reason) => write!(f, "{}: {reason}", crate::headers::TRACESTATE),
-            Self::RequestId => write!(f, "{X_REQUEST_ID}: it is no UUID"),
-            Self::Format(format, reason) => write!(f, "{}: {reason}", format.header()),
-        }
-    }
-}
-
-/// The name of the stat: each label as `key=.=value;.;`, the form that Istio's tag extraction reads, then the metric.
-impl fmt::Display for Counter {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut label = |key, value| write!(f, "{key}=.={value};.;");
-        let metric = match self {
-            Self::Request { direction, role, mode, context } => {
-                label("direction", direction.label())?;
-                label("role", role.label())?;
-                label("mode", mode.label())?;
-                label("context", context.label())?;
-                "requests"
-            }
-            Self::Corrupt { direction, corruption } => {
-                let (header, reason) = corruption.labels();
-                label("direction", direction.label())?;
-                label("header", header)?;
-                label("reason", reason)?;
-                "corrupt"
-            }
-            Self::Repair { direction, by } => {
-                label("direction", direction.label())?;
-                label("by", by.label())?;
-                "repairs"
-            }
-            Self::Sampled { decision, by } => {
-                label("decision", decision.label())?;
-                label("by", by.label())?;
-                "sampled"
-            }
-            Self::Response { context } => {
-                label("context", context.label())?;
-                "responses"
-            }
-            Self::Format { format } => {
-                label("format", format.label())?;
-                "formats"
-            }
-            Self::Conflict { used, other } => {
-                label("used", used.label())?;
-                label("other", other.label())?;
-                "conflicts"
-            }
-            Self::SpanRecorded => "spans_recorded",
-            Self::SpanExported => "spans_exported",
-            Self::SpanDropped { cause } => {
-                label("cause", cause.label())?;
-                "spans_dropped"
-            }
-            Self::Batch { result } => {
-                label("result", result.label())?;
-                "export_batches"
-            }
-            Self::BaggageLimited => "baggage_limited",
-            Self::Bypassed => "bypassed",
-            Self::HostError { call } => {
-                label("call", call.label())?;
-                "host_errors"
-            }
-        };
-        write!(f, "tracewarden_{metric}_total")
+        write!(f, "{}: {}", self.header(), self.problem())
     }
 }

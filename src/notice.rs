@@ -1,7 +1,10 @@
 //! Lines about losses and corruption for Envoy's log: seldom, with the reason and the peer, never with a header's value.
 
-use crate::metrics::{Corruption, Direction, Verdict};
+use crate::host::{Clock, Log, Properties, Property};
+use crate::metrics::Corruption;
+use crate::settings::{Form, Reader, Setting, Shape, Value, settings};
 use crate::w3c::TraceParent;
+use crate::words::{Direction, Verdict};
 
 /// Something that an operator may want to read about one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,13 +19,22 @@ pub struct Notice {
     pub sent: Option<TraceParent>,
 }
 
-/// How a line begins: text with the ids of the trace in it, worded as Python's logging does.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LogFormat(Vec<Piece>);
+settings! {
+    /// The lines about losses and corruption in Envoy's log, at most one in ten seconds and worker.
+    pub struct LogSettings "Log" {
+        /// How a line begins, with `%(trace_id)s` and `%(span_id)s` for the ids and `%%` for a percent sign. Such as
+        /// `"trace=%(trace_id)s"`.
+        pub format: LogFormat = LogFormat::default(),
+    }
+}
 
+/// How a line begins: text with the ids of the trace in it, written as for Python's logging.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Piece {
-    Text(String),
+pub struct LogFormat(String);
+
+/// A piece of a format.
+enum Piece<'a> {
+    Text(&'a str),
     TraceId,
     SpanId,
 }
@@ -54,45 +66,26 @@ impl Throttle {
 }
 
 impl Default for LogFormat {
-    /// `[%(trace_id)s] [%(span_id)s]`
     fn default() -> Self {
-        let text = |text: &str| Piece::Text(text.to_owned());
-        Self(vec![text("["), Piece::TraceId, text("] ["), Piece::SpanId, text("]")])
+        Self("[%(trace_id)s] [%(span_id)s]".to_owned())
     }
 }
 
 impl LogFormat {
-    /// Reads a format with the fields `%(trace_id)s` and `%(span_id)s`.
-    ///
-    /// # Errors
-    /// It has another field, or a `%` that begins none; a percent sign is written `%%`.
-    pub fn parse(format: &str) -> Result<Self, String> {
-        let mut pieces = Vec::new();
-        let mut rest = format;
-        while let Some((text, after)) = rest.split_once('%') {
-            pieces.push(Piece::Text(text.to_owned()));
-            let fields = [
-                ("%", Piece::Text("%".to_owned())),
-                ("(trace_id)s", Piece::TraceId),
-                ("(span_id)s", Piece::SpanId),
-            ];
-            let found = fields.into_iter().find_map(|(name, piece)| Some((after.strip_prefix(name)?, piece)));
-            let Some((after, piece)) = found else {
-                return Err(format!(
-                    "{format:?} has a % that begins neither %(trace_id)s, %(span_id)s nor %%"
-                ));
-            };
-            pieces.push(piece);
-            rest = after;
-        }
-        pieces.push(Piece::Text(rest.to_owned()));
-        Ok(Self(pieces))
+    /// How messages name it.
+    pub(crate) const EXPECTED: &'static str =
+        "a text whose percent signs belong to %(trace_id)s, %(span_id)s or %%";
+
+    /// Takes a format that has no other field than `%(trace_id)s` and `%(span_id)s`, and no other percent sign than `%%`.
+    #[must_use]
+    pub fn parse(format: &str) -> Option<Self> {
+        pieces(format).all(|piece| piece.is_some()).then(|| Self(format.to_owned()))
     }
 
     fn write(&self, sent: Option<TraceParent>) -> String {
         let id = |id: Option<String>| id.unwrap_or_else(|| "-".to_owned());
-        let pieces = self.0.iter().map(|piece| match piece {
-            Piece::Text(text) => text.clone(),
+        let pieces = pieces(&self.0).flatten().map(|piece| match piece {
+            Piece::Text(text) => text.to_owned(),
             Piece::TraceId => id(sent.map(|sent| sent.trace_id.to_string())),
             Piece::SpanId => id(sent.map(|sent| sent.parent_id.to_string())),
         });
@@ -100,10 +93,57 @@ impl LogFormat {
     }
 }
 
+/// Cuts a format into its pieces; a percent sign that begins none of them is `None`, and ends it.
+fn pieces(format: &str) -> impl Iterator<Item = Option<Piece<'_>>> {
+    let mut rest = format;
+    core::iter::from_fn(move || {
+        let end = rest.find('%').unwrap_or(rest.len());
+        let (text, after) = rest.split_at(end);
+        if !text.is_empty() {
+            rest = after;
+            return Some(Some(Piece::Text(text)));
+        }
+        let fields =
+            [("%%", Piece::Text("%")), ("%(trace_id)s", Piece::TraceId), ("%(span_id)s", Piece::SpanId)];
+        let found = fields.into_iter().find_map(|(name, piece)| Some((after.strip_prefix(name)?, piece)));
+        rest = found.as_ref().map_or("", |(after, _)| after);
+        match found {
+            Some((_, piece)) => Some(Some(piece)),
+            None => (!after.is_empty()).then_some(None),
+        }
+    })
+}
+
+impl Setting for LogFormat {
+    fn make(value: &Value, reader: &mut Reader<'_>) -> Option<Self> {
+        reader.parse(value, Self::EXPECTED, Self::parse)
+    }
+
+    fn shape() -> Shape {
+        Shape::Text(LOG_FORMAT)
+    }
+
+    fn value(&self) -> Value {
+        Value::Text(self.0.clone())
+    }
+}
+
+const LOG_FORMAT: Form = Form {
+    expected: LogFormat::EXPECTED,
+    pattern: r"^([^%]|%%|%\(trace_id\)s|%\(span_id\)s)*$",
+    ..Form::ANY
+};
+
 impl Notice {
+    /// Writes the line, unless lines are held back.
+    pub(crate) fn log(&self, format: &LogFormat, host: &mut (impl Clock + Log + Properties)) {
+        let Some(held) = host.now().and_then(|now| host.held_back(now)) else { return };
+        let peer = peer(self.direction, host);
+        host.warn(&self.line(format, peer.as_deref(), held));
+    }
+
     /// The line; `held` others were not written since the last one.
-    #[must_use]
-    pub fn line(&self, format: &LogFormat, peer: Option<&str>, held: u64) -> String {
+    fn line(&self, format: &LogFormat, peer: Option<&str>, held: u64) -> String {
         let reason = match self.corruption {
             Some(corruption) => corruption.to_string(),
             None => "no traceparent came".to_owned(),
@@ -118,3 +158,17 @@ impl Notice {
         )
     }
 }
+
+/// Who sent the request: the URI in the certificate of a peer that has one, otherwise its address. The sender of an
+/// outbound request is the workload itself, which the scrape names.
+fn peer(direction: Direction, host: &mut impl Properties) -> Option<String> {
+    if direction == Direction::Outbound {
+        return Some("this workload".to_owned());
+    }
+    let value = host.property(Property::PeerUri).or_else(|| host.property(Property::PeerAddress))?.text()?;
+    // Addresses and URIs are graphic ASCII; anything else could change what the rest of the line looks like.
+    Some(value.into_iter().filter(u8::is_ascii_graphic).take(MAX_PEER).map(char::from).collect())
+}
+
+/// How much of a peer's name a line may show.
+const MAX_PEER: usize = 200;

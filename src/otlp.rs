@@ -55,16 +55,16 @@ pub struct InstrumentationScope {
 /// One operation.
 #[derive(Clone, PartialEq, Message)]
 pub struct Span {
-    /// 16 octets.
+    /// 16 bytes.
     #[prost(bytes = "vec", tag = "1")]
     pub trace_id: Vec<u8>,
-    /// 8 octets.
+    /// 8 bytes.
     #[prost(bytes = "vec", tag = "2")]
     pub span_id: Vec<u8>,
     /// W3C's `tracestate`.
     #[prost(string, tag = "3")]
     pub trace_state: String,
-    /// 8 octets; none for the first span of a trace.
+    /// 8 bytes; none for the first span of a trace.
     #[prost(bytes = "vec", tag = "4")]
     pub parent_span_id: Vec<u8>,
     /// W3C's trace flags, and above them whether the parent is known to be in another process.
@@ -73,7 +73,7 @@ pub struct Span {
     /// What is done, in words that do not change from request to request.
     #[prost(string, tag = "5")]
     pub name: String,
-    /// On which side of a request it stands.
+    /// On which side of a request it is.
     #[prost(enumeration = "SpanKind", tag = "6")]
     pub kind: i32,
     /// Nanoseconds since 1970.
@@ -93,7 +93,7 @@ pub struct Span {
     pub status: Option<Status>,
 }
 
-/// On which side of a request a span stands.
+/// On which side of a request a span is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Enumeration)]
 #[repr(i32)]
 pub enum SpanKind {
@@ -108,10 +108,10 @@ pub enum SpanKind {
 /// A span of perhaps another trace.
 #[derive(Clone, PartialEq, Message)]
 pub struct Link {
-    /// 16 octets.
+    /// 16 bytes.
     #[prost(bytes = "vec", tag = "1")]
     pub trace_id: Vec<u8>,
-    /// 8 octets.
+    /// 8 bytes.
     #[prost(bytes = "vec", tag = "2")]
     pub span_id: Vec<u8>,
 }

@@ -1,15 +1,12 @@
 //! Trace-ids from Envoy's `x-request-id`: requests that keep it end up in the same trace, even where the context was
 //! lost between them. Envoy makes a new one where none came, and the two look alike, so nothing more is claimed.
 
-use crate::headers::scan;
+use crate::headers::{Headers, X_REQUEST_ID};
 use crate::w3c::TraceId;
 
-/// The header in which Envoy keeps the request's id.
-pub(crate) const X_REQUEST_ID: &str = "x-request-id";
-
-/// The trace-id that the request's id stands for, and whether it is random; `None` if it is not one UUID.
-pub(crate) fn trace_id(headers: &[u8]) -> Option<(TraceId, bool)> {
-    let [lines] = scan(headers, [X_REQUEST_ID]).ok()?;
+/// The trace-id made from the request's id, and whether it is random; `None` if it is not one UUID.
+pub(crate) fn trace_id(headers: &Headers) -> Option<(TraceId, bool)> {
+    let lines = headers.lines(X_REQUEST_ID);
     lines.first().filter(|_| !lines.is_repeated()).and_then(read)
 }
 
@@ -17,13 +14,13 @@ pub(crate) fn trace_id(headers: &[u8]) -> Option<(TraceId, bool)> {
 /// uuid = 8( HEXDIG ) "-" 4( HEXDIG ) "-" version 3( HEXDIG ) "-" 4( HEXDIG ) "-" 12( HEXDIG )
 /// ```
 fn read(uuid: &[u8]) -> Option<(TraceId, bool)> {
-    let lengths = uuid.split(|octet| *octet == b'-').map(<[u8]>::len);
+    let lengths = uuid.split(|byte| *byte == b'-').map(<[u8]>::len);
     if !lengths.eq([8, 4, 4, 4, 12]) {
         return None;
     }
     let mut digits = [0; 32];
-    let octets = uuid.iter().filter(|octet| **octet != b'-').map(u8::to_ascii_lowercase);
-    digits.iter_mut().zip(octets).for_each(|(digit, octet)| *digit = octet);
+    let bytes = uuid.iter().filter(|byte| **byte != b'-').map(u8::to_ascii_lowercase);
+    digits.iter_mut().zip(bytes).for_each(|(digit, byte)| *digit = byte);
     let version = &mut digits[12];
     // Over the 4 of a random UUID Envoy writes 9, a or b: whether and why it samples the request.
     let is_random = matches!(version, b'4' | b'9' | b'a' | b'b');

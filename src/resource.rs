@@ -1,40 +1,69 @@
-//! What the spans are of: the proxy of a workload.
+//! The resource of the spans: the proxy of a workload.
 
+use crate::host::{Properties, Property, PropertyValue};
 use crate::otlp::{KeyValue, Resource};
+use crate::settings::{Object, Reader, Rules, Setting, Shape, Step, settings};
 
-/// What the configuration and the environment say of the service.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Service {
-    /// Its name.
-    pub name: Option<String>,
-    /// What else is known of it.
-    pub attributes: Vec<(String, String)>,
+settings! {
+    /// The resource of the spans. It should not have the application's own name: the requests would count twice wherever
+    /// metrics are made of spans.
+    pub struct Service "Service", checked {
+        /// The attribute `service.name`, such as `"checkout-proxy"`. Without it: `OTEL_SERVICE_NAME`, `service.name` in
+        /// `OTEL_RESOURCE_ATTRIBUTES`, or the name of the workload in Istio's node metadata, of Envoy's cluster or of its
+        /// node, with `-proxy` appended.
+        pub name: Option<String> = None,
+        /// Further attributes, such as `{"deployment.environment.name": "production"}`. They replace attributes of the same
+        /// name in `OTEL_RESOURCE_ATTRIBUTES` and in Istio's node metadata.
+        pub attributes: Vec<(String, String)> = Vec::new(),
+    }
 }
 
-/// The attributes that Istio's node metadata give.
-const OF_NODE: &[(&str, &str)] = &[
-    ("k8s.namespace.name", "xds\0node\0metadata\0NAMESPACE"),
-    ("k8s.pod.name", "xds\0node\0metadata\0NAME"),
-    ("k8s.cluster.name", "xds\0node\0metadata\0CLUSTER_ID"),
-    ("service.instance.id", "xds\0node\0id"),
+impl Rules for Service {
+    fn check(&self, reader: &mut Reader<'_>) {
+        for (_, value) in self.attributes.iter().filter(|(name, _)| name == NAME) {
+            reader.within(Step::Field("attributes".to_owned()), &mut |reader| {
+                reader.conflict(NAME, "the name in the field service.name", &value.value());
+            });
+        }
+    }
+
+    fn describe(object: &mut Object) {
+        if let Some(attributes) = object.field("attributes") {
+            attributes.shape = Shape::Map(&[NAME]);
+        }
+    }
+}
+
+const NAME: &str = "service.name";
+
+/// The attributes that the node's metadata give.
+const OF_NODE: &[(&str, Property<'static>)] = &[
+    ("k8s.namespace.name", Property::Namespace),
+    ("k8s.pod.name", Property::Pod),
+    ("k8s.cluster.name", Property::MeshCluster),
+    ("service.instance.id", Property::Node),
 ];
 
 /// The node's names for the workload, the best first.
-const NAMES: &[&str] = &["xds\0node\0metadata\0WORKLOAD_NAME", "xds\0node\0cluster", "xds\0node\0id"];
+const NAMES: &[Property<'static>] = &[Property::Workload, Property::NodeCluster, Property::Node];
 
 impl Service {
     /// The resource: what is stated, and for the rest what the host's node says.
     ///
-    /// The name is that of the workload with `-proxy` behind it, because under the application's own name its requests
+    /// The name is that of the workload followed by `-proxy`, because under the application's own name its requests
     /// would count twice wherever metrics are made of spans.
-    pub fn resource(&self, mut property: impl FnMut(&str) -> Option<String>) -> Resource {
+    pub fn resource(&self, host: &mut impl Properties) -> Resource {
+        let mut text = |property| {
+            let value = host.property(property).and_then(PropertyValue::text)?;
+            Some(String::from_utf8_lossy(&value).into_owned())
+        };
         let name = self.name.clone().unwrap_or_else(|| {
-            let workload = NAMES.iter().find_map(|path| property(path).filter(|name| !name.is_empty()));
+            let workload = NAMES.iter().find_map(|property| text(*property));
             workload
                 .map_or_else(|| "unknown_service:envoy".to_owned(), |workload| format!("{workload}-proxy"))
         });
         let mut attributes = vec![
-            KeyValue::text("service.name", name),
+            KeyValue::text(NAME, name),
             KeyValue::text("telemetry.sdk.name", env!("CARGO_PKG_NAME")),
             KeyValue::text("telemetry.sdk.language", "rust"),
             KeyValue::text("telemetry.sdk.version", env!("CARGO_PKG_VERSION")),
@@ -44,9 +73,9 @@ impl Service {
             attributes.retain(|attribute| attribute.key != *key);
             attributes.push(KeyValue::text(key, value));
         }
-        for (key, path) in OF_NODE {
+        for (key, property) in OF_NODE {
             if !attributes.iter().any(|attribute| attribute.key == *key)
-                && let Some(value) = property(path).filter(|value| !value.is_empty())
+                && let Some(value) = text(*property)
             {
                 attributes.push(KeyValue::text(key, value));
             }

@@ -3,83 +3,66 @@
 mod ot;
 mod rate_limit;
 mod threshold;
+mod tracestate;
 
 pub use ot::OtState;
-pub(crate) use ot::write_threshold;
+pub(crate) use rate_limit::Rates;
 pub use rate_limit::{RateLimit, TokenBucket};
+pub(crate) use threshold::PROBABILITY;
 pub use threshold::{ProbabilityError, Threshold};
+pub(crate) use tracestate::{reports_threshold, tracestate_of_child, tracestate_of_root};
 
-use crate::labels::labels;
-use crate::matching::{Match, Request};
-use crate::metrics::Direction;
+use crate::headers::Headers;
+use crate::matching::{Match, Target};
 use crate::secret::SecretHeader;
+use crate::settings::settings;
 use crate::w3c::TraceId;
+use crate::words::{DecidedBy, Direction, SamplingDecision, labels};
 
 labels! {
-    /// What a sampler decided.
-    pub enum SamplingDecision {
-        /// The trace is recorded.
-        Record = "record",
-        /// The trace is not recorded.
-        Drop = "drop",
-    }
-}
-
-labels! {
-    /// What a sampling decision stands on.
-    pub enum DecidedBy {
-        /// The sampled flag that came in.
-        Parent = "parent",
-        /// A header with the configured secret.
-        Force = "force",
-        /// The probability of a rule that matches the request.
-        Rule = "rule",
-        /// The configured probability.
-        Probability = "probability",
-        /// The configured rate, which new traces have reached.
-        RateLimit = "rate_limit",
-        /// The request failed.
-        Error = "error",
-    }
-}
-
-labels! {
-    /// What the sampled flag that comes in is worth.
+    /// Whether the sampled flag of a received context decides.
     pub enum Parent {
         // Rule TP-38.
-        /// It decides.
+        /// The flag decides.
         Respect = "respect",
         // Rule OT-12.
-        /// It means nothing: every hop decides by its own probability.
+        /// The flag is ignored. Every hop decides by its own probability.
         Ignore = "ignore",
-        /// A set flag stays; an unset one may be set by this hop's own probability.
+        /// A set flag stays. This hop's own probability may set one that is not set.
         Raise = "raise",
     }
 }
 
-/// How traces are sampled. A force header goes before the parent, the parent before the rules, the rules before the
-/// probability, and the rate limits what the last two record.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Sampler {
-    /// What the sampled flag that comes in is worth.
-    pub parent: Parent,
-    /// Which traces are recorded where the flag does not decide.
-    pub probability: Threshold,
-    /// The probabilities of some requests; the first that matches counts.
-    pub(crate) rules: Vec<Rule>,
-    /// Who may have a trace recorded whatever the rest says.
-    pub(crate) force: Option<SecretHeader>,
-    /// How many traces may be recorded that no parent asked for.
-    pub rate: Option<RateLimit>,
-    /// Of how many failed requests whose traces are not recorded the spans of this hop are.
-    pub errors: Option<RateLimit>,
+settings! {
+    /// Which traces are sampled. The first of these that says something decides: `force`, `parent`, `rules`, `probability`.
+    /// The rate limits what the last two sample.
+    pub struct Sampler "Sampling" {
+        /// The share of the traces starting here that is sampled, such as `0.1`.
+        pub probability: Threshold = Threshold::ALWAYS,
+        /// Whether the sampled flag of a received context decides. A hop that changes the flag also writes a new parent-id.
+        pub parent: Parent = Parent::Respect,
+        /// Probabilities for some requests, such as `[{"match": {"path_prefix": "/checkout"}, "probability": 0.5}]`. The first
+        /// rule that matches counts.
+        pub(crate) rules: Vec<Rule> = Vec::new(),
+        /// A header that has a trace sampled, whatever else is configured. It is never sent on.
+        pub(crate) force: Option<SecretHeader> = None,
+        /// Limit for sampling traces without a sampled parent, in traces per second and worker, such as `100`. One second's
+        /// worth may come at once. Traces over the limit are not sampled.
+        pub rate as "max_traces_per_second_per_worker": Option<RateLimit> = None,
+        /// Rate limit for recording spans of failed requests whose trace is not sampled, in requests per second and worker,
+        /// such as `5`. It needs `export`, and costs a new parent-id on every request that is not sampled.
+        pub errors as "errors_per_second": Option<RateLimit> = None,
+    }
 }
 
-/// The probability of the requests that match.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Rule {
-    pub(crate) when: Match,
-    pub(crate) probability: Threshold,
+settings! {
+    /// The probability for some requests, such as `{"match": {"path_prefix": "/checkout"}, "probability": 0.5}`.
+    pub(crate) struct Rule "Sampling rule" {
+        /// Which requests.
+        pub(crate) when as "match": Match,
+        /// The share of their traces that is sampled, such as `0.5`.
+        pub(crate) probability: Threshold,
+    }
 }
 
 /// What a sampler looks at.
@@ -91,10 +74,10 @@ pub struct Question<'a> {
     pub flag: Option<bool>,
     /// OpenTelemetry's member of the `tracestate`.
     pub ot: Option<OtState<'a>>,
-    /// Randomness that nobody outside could choose, where that of the trace cannot be trusted.
+    /// Randomness that no sender could choose, if that of the trace cannot be trusted.
     pub randomness: Option<u64>,
-    /// The request's serialized headers.
-    pub headers: &'a [u8],
+    /// The request's headers.
+    pub headers: &'a Headers,
     /// Which way the request goes.
     pub direction: Direction,
 }
@@ -106,7 +89,7 @@ pub struct Sampled {
     pub decision: SamplingDecision,
     /// On what ground.
     pub by: DecidedBy,
-    /// The threshold that `th` has to tell; `None` if nobody knows the probability (rules OT-08 to OT-11).
+    /// The threshold that `th` has to report; `None` if the probability is unknown (rules OT-08 to OT-11).
     pub threshold: Option<Threshold>,
 }
 
@@ -138,8 +121,8 @@ impl Sampled {
 impl Sampler {
     /// A sampler without rules, force header and rate.
     #[must_use]
-    pub const fn new(parent: Parent, probability: Threshold) -> Self {
-        Self { parent, probability, rules: Vec::new(), force: None, rate: None, errors: None }
+    pub fn new(parent: Parent, probability: Threshold) -> Self {
+        Self { parent, probability, ..Self::default() }
     }
 
     /// Decides about one trace; `within_rate` is asked about a trace that this hop wants to record.
@@ -182,8 +165,8 @@ impl Sampler {
         if self.rules.is_empty() {
             return None;
         }
-        let request = Request::scan(question.headers, question.direction).ok()?;
-        self.rules.iter().find(|rule| rule.when.holds(&request))
+        let target = Target::new(question.headers, question.direction);
+        self.rules.iter().find(|rule| rule.when.holds(&target))
     }
 }
 

@@ -1,38 +1,29 @@
 //! Headers that prove who sent a request.
 
-use core::fmt;
+use crate::headers::Headers;
+use crate::settings::{HeaderName, Secret, settings};
 
-use subtle::ConstantTimeEq;
-
-use crate::headers::{has, scan};
-
-/// A header whose value must be a secret. It is never logged, and never goes on to the upstream.
-#[derive(Clone, PartialEq, Eq)]
-pub(crate) struct SecretHeader {
-    pub(crate) name: String,
-    secret: Vec<u8>,
+settings! {
+    /// A header whose value must be a secret. It is compared in constant time, never logged, and never sent on. Such as
+    /// `{"header": "x-trace-force", "value_env": "TRACE_FORCE_SECRET"}`.
+    pub(crate) struct SecretHeader "Secret header" {
+        /// The header's name.
+        pub(crate) name as "header": HeaderName,
+        /// The environment variable that holds the secret.
+        secret as "value_env": Secret,
+    }
 }
 
 impl SecretHeader {
-    pub(crate) fn new(name: String, secret: &str) -> Self {
-        Self { name, secret: secret.as_bytes().to_vec() }
-    }
-
-    /// Whether the request has the header once, with the secret in it; the time that takes does not tell how much of
+    /// Whether the request has the header once, with the secret in it; how long that takes does not depend on how much of
     /// a wrong value was right.
-    pub(crate) fn is_in(&self, headers: &[u8]) -> bool {
-        let Ok([lines]) = scan(headers, [&self.name]) else { return false };
-        !lines.is_repeated() && lines.first().is_some_and(|value| self.secret.ct_eq(value).into())
+    pub(crate) fn is_in(&self, headers: &Headers) -> bool {
+        let lines = headers.lines(&self.name);
+        !lines.is_repeated() && lines.first().is_some_and(|value| self.secret.is(value))
     }
 
     /// Whether the request has the header, whatever is in it.
-    pub(crate) fn is_tried_in(&self, headers: &[u8]) -> bool {
-        has(headers, &self.name)
-    }
-}
-
-impl fmt::Debug for SecretHeader {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SecretHeader").field("name", &self.name).finish_non_exhaustive()
+    pub(crate) fn is_tried_in(&self, headers: &Headers) -> bool {
+        headers.has(&self.name)
     }
 }

@@ -1,30 +1,28 @@
 //! The span of a hop: begun when its request has got a parent-id of this hop, finished when its stream ends.
 
 mod attributes;
-mod ending;
+mod outcome;
 
 pub use attributes::{Attribute, Source, Spans};
-pub(crate) use ending::Ending;
+pub(crate) use outcome::Outcome;
 
-use self::attributes::{Known, clip};
-use crate::config::{Config, Role};
-use crate::headers::{Malformed, TRACESTATE, first};
-use crate::labels::labels;
-use crate::metrics::Direction;
+use self::attributes::{Exchange, clip};
+use crate::headers::TRACESTATE;
+use crate::host::{Clock, EndedStream, HeaderMap, Properties, Random};
 use crate::otlp::{Link, Span, SpanKind, Status, StatusCode};
-use crate::pass::{Facts, Left};
 use crate::w3c::{SpanId, TraceId, TraceParent};
+use crate::words::{Direction, Role, labels};
 
 labels! {
     /// Which spans a hop has.
     pub enum Kind {
-        /// By role and direction: a server inbound, a client outbound, both at the edge.
+        /// By role and direction: `server` inbound, `client` outbound, `server_and_client` at the edge.
         Auto = "auto",
-        /// One that serves the request.
+        /// A span of kind server, for receiving the request.
         Server = "server",
-        /// One that makes the request.
+        /// A span of kind client, for sending the request.
         Client = "client",
-        /// One that serves it, and one below that makes it, as service graphs need of a gateway.
+        /// A span of kind server and below it one of kind client, as service graphs need for a gateway.
         ServerAndClient = "server_and_client",
     }
 }
@@ -59,38 +57,38 @@ pub(crate) struct Origin {
     pub(crate) came: Option<TraceParent>,
 }
 
-/// The octet of the trace flags stands below these bits of a span's flags.
+/// The byte of the trace flags is below these bits of a span's flags.
 const PARENT_IS_KNOWN: u32 = 0x100;
 const PARENT_IS_REMOTE: u32 = 0x200;
 
-/// Begins a hop that sends this context upstream, unless its spans will not be recorded, or its parent-id is another's.
-pub(crate) fn begin(
-    config: &Config,
-    direction: Direction,
-    sent: TraceParent,
-    origin: Origin,
-    facts: &mut impl Facts,
-) -> Option<Hop> {
-    let of_another = origin.parent.is_some_and(|parent| parent.parent_id == sent.parent_id);
-    if !config.records(sent.flags.is_sampled()) || of_another {
-        return None;
-    }
-    let began = facts.now()?;
-    let sides = match (config.spans.kind, config.role, direction) {
-        (Kind::Server, ..) | (Kind::Auto, Role::Internal, Direction::Inbound) => Sides::Server,
-        (Kind::Client, ..) | (Kind::Auto, Role::Internal, Direction::Outbound) => Sides::Client,
-        (Kind::ServerAndClient, ..) | (Kind::Auto, ..) => Sides::Both(SpanId::random(facts.rng()?)),
-    };
-    Some(Hop {
-        sides,
-        parent: origin.parent.map(|parent| parent.parent_id),
-        link: origin.came.filter(|came| came.trace_id != sent.trace_id),
-        began,
-        late: false,
-    })
-}
-
 impl Hop {
+    /// Begins a hop that sends this context upstream, unless the context's parent-id is another's.
+    pub(crate) fn begin(
+        kind: Kind,
+        role: Role,
+        direction: Direction,
+        sent: TraceParent,
+        origin: Origin,
+        host: &mut (impl Clock + Random),
+    ) -> Option<Self> {
+        if origin.parent.is_some_and(|parent| parent.parent_id == sent.parent_id) {
+            return None;
+        }
+        let began = host.now()?;
+        let sides = match (kind, role, direction) {
+            (Kind::Server, ..) | (Kind::Auto, Role::Internal, Direction::Inbound) => Sides::Server,
+            (Kind::Client, ..) | (Kind::Auto, Role::Internal, Direction::Outbound) => Sides::Client,
+            (Kind::ServerAndClient, ..) | (Kind::Auto, ..) => Sides::Both(SpanId::random(host.rng()?)),
+        };
+        Some(Self {
+            sides,
+            parent: origin.parent.map(|parent| parent.parent_id),
+            link: origin.came.filter(|came| came.trace_id != sent.trace_id),
+            began,
+            late: false,
+        })
+    }
+
     /// Has it recorded because it failed, though its trace is not.
     pub(crate) const fn record_late(&mut self) {
         self.late = true;
@@ -99,51 +97,46 @@ impl Hop {
     /// Makes its spans, when its stream has ended. Everything in them is read here, from what the host still knows.
     pub(crate) fn finish(
         &self,
-        config: &Config,
+        spans: &Spans,
         sent: TraceParent,
-        facts: &mut impl Facts,
-    ) -> Result<Vec<Span>, Malformed> {
-        let Some(ended) = facts.now() else { return Ok(Vec::new()) };
-        let Ok(request) = facts.left(Left::Request) else { return Ok(Vec::new()) };
+        host: &mut (impl Clock + Properties + EndedStream),
+    ) -> Vec<Span> {
+        let Some(ended) = host.now() else { return Vec::new() };
+        let Ok(request) = host.headers(HeaderMap::Request) else { return Vec::new() };
         let (serves, calls) = (self.sides != Sides::Client, self.sides != Sides::Server);
-        let known = Known::read(&config.spans, &request, serves, calls, facts)?;
-        let state = first(&request, TRACESTATE).filter(|_| !self.late).map(whole_members).unwrap_or_default();
-        let name = known.name(&config.spans)?;
-        let span =
-            |kind: SpanKind, id: SpanId, parent: Option<SpanId>, remote: bool| -> Result<Span, Malformed> {
-                Ok(Span {
-                    trace_id: trace_octets(sent.trace_id),
-                    span_id: span_octets(id),
-                    trace_state: state.clone(),
-                    parent_span_id: parent.map(span_octets).unwrap_or_default(),
-                    flags: u32::from(sent.flags.octet())
-                        | PARENT_IS_KNOWN
-                        | if remote { PARENT_IS_REMOTE } else { 0 },
-                    name: name.clone(),
-                    kind: kind.into(),
-                    start_time_unix_nano: self.began,
-                    end_time_unix_nano: ended.max(self.began),
-                    attributes: known.attributes(kind, &config.spans)?,
-                    links: self.links(remote || parent.is_none()),
-                    status: known.ending.is_error(kind).then_some(Status { code: StatusCode::Error.into() }),
-                })
-            };
+        let exchange = Exchange::read(spans, &request, serves, calls, host);
+        let state = request.first(TRACESTATE).filter(|_| !self.late).map(whole_members).unwrap_or_default();
+        let name = exchange.name(spans);
+        let span = |kind: SpanKind, id: SpanId, parent: Option<SpanId>, remote: bool| Span {
+            trace_id: trace_bytes(sent.trace_id),
+            span_id: span_bytes(id),
+            trace_state: state.clone(),
+            parent_span_id: parent.map(span_bytes).unwrap_or_default(),
+            flags: u32::from(sent.flags.byte()) | PARENT_IS_KNOWN | if remote { PARENT_IS_REMOTE } else { 0 },
+            name: name.clone(),
+            kind: kind.into(),
+            start_time_unix_nano: self.began,
+            end_time_unix_nano: ended.max(self.began),
+            attributes: exchange.attributes(kind, spans),
+            links: self.links(remote || parent.is_none()),
+            status: exchange.outcome.is_error(kind).then_some(Status { code: StatusCode::Error.into() }),
+        };
         let remote = self.parent.is_some();
         match self.sides {
-            Sides::Server => Ok(vec![span(SpanKind::Server, sent.parent_id, self.parent, remote)?]),
-            Sides::Client => Ok(vec![span(SpanKind::Client, sent.parent_id, self.parent, remote)?]),
-            Sides::Both(server) => Ok(vec![
-                span(SpanKind::Server, server, self.parent, remote)?,
-                span(SpanKind::Client, sent.parent_id, Some(server), false)?,
-            ]),
+            Sides::Server => vec![span(SpanKind::Server, sent.parent_id, self.parent, remote)],
+            Sides::Client => vec![span(SpanKind::Client, sent.parent_id, self.parent, remote)],
+            Sides::Both(server) => vec![
+                span(SpanKind::Server, server, self.parent, remote),
+                span(SpanKind::Client, sent.parent_id, Some(server), false),
+            ],
         }
     }
 
     /// The link of the hop's first span.
     fn links(&self, is_first: bool) -> Vec<Link> {
         let link = self.link.filter(|_| is_first).map(|context| Link {
-            trace_id: trace_octets(context.trace_id),
-            span_id: span_octets(context.parent_id),
+            trace_id: trace_bytes(context.trace_id),
+            span_id: span_bytes(context.parent_id),
         });
         link.into_iter().collect()
     }
@@ -158,10 +151,10 @@ fn whole_members(state: &[u8]) -> String {
     text.rsplit_once(',').map_or_else(String::new, |(whole, _)| whole.to_owned())
 }
 
-fn span_octets(id: SpanId) -> Vec<u8> {
+fn span_bytes(id: SpanId) -> Vec<u8> {
     id.number().to_be_bytes().to_vec()
 }
 
-fn trace_octets(id: TraceId) -> Vec<u8> {
+fn trace_bytes(id: TraceId) -> Vec<u8> {
     [id.high().to_be_bytes(), id.low().to_be_bytes()].concat()
 }

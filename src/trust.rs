@@ -1,78 +1,96 @@
-//! Who may hand us a context, and what becomes of the context of anybody else.
+//! Whose context counts, and what happens to the context of every other sender.
 
 mod cidr;
 
 pub(crate) use cidr::Cidr;
 
-use crate::labels::labels;
-use crate::pass::Facts;
-use crate::propagation::{Extracted, TraceContext};
-use crate::sampling::OtState;
+use crate::headers::Headers;
+use crate::host::{Properties, Property, PropertyValue};
 use crate::secret::SecretHeader;
+use crate::settings::{NonEmpty, Reader, Rules, Setting, settings};
+use crate::words::labels;
 
-/// Whose context counts.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Trust {
-    /// `None` trusts everyone, as by default.
-    pub(crate) trusted: Option<Vec<Peer>>,
-    /// What becomes of the context of those who are not trusted.
-    pub(crate) untrusted: Untrusted,
-    /// Whether their baggage goes on all the same.
-    pub(crate) baggage: bool,
+settings! {
+    /// Whose context counts, if outsiders can send requests.
+    pub struct Trust "Trust", checked {
+        /// Whether the context of a sender counts that `trusted` does not list.
+        pub(crate) default: TrustDefault = TrustDefault::Trusted,
+        /// The senders whose context counts. A list needs `"default": "untrusted"`. A certificate or an address costs a call
+        /// to Envoy.
+        pub(crate) trusted: Vec<Peer> = Vec::new(),
+        /// What happens to the context of other senders, in any format.
+        pub(crate) untrusted: Untrusted = Untrusted::Restart,
+        /// Whether the `baggage` of other senders is passed on.
+        pub(crate) baggage: bool = false,
+    }
 }
 
-/// A sender that is trusted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Peer {
-    /// By the URI in its certificate; a `*` at the end stands for anything.
-    San(String),
-    /// By its address, which is honest only where Envoy's `use_remote_address` is on.
-    Cidr(Cidr),
-    /// By a secret that it sends.
-    Header(SecretHeader),
+impl Rules for Trust {
+    fn check(&self, reader: &mut Reader<'_>) {
+        if self.trusts_everyone() && !self.trusted.is_empty() {
+            let expected = "\"untrusted\" with a list of trusted senders";
+            reader.conflict("default", expected, &self.default.value());
+        }
+    }
+}
+
+settings! {
+    /// A trusted sender: by `san`, by `cidr`, or by `header` and `value_env`. Such as `{"cidr": "10.0.0.0/8"}`.
+    pub(crate) enum Peer "Trusted sender" {
+        /// The URI in its certificate. A `*` at the end stands for anything. Such as `"spiffe://mesh/ns/shop/*"`.
+        San(NonEmpty) = "san",
+        /// Its address, which is only honest if Envoy's `use_remote_address` is on.
+        Cidr(Cidr) = "cidr",
+        /// A header whose value must be a secret, treated like that of `sampling.force`.
+        Header(..SecretHeader),
+    }
 }
 
 labels! {
-    /// What becomes of a context whose sender is not trusted.
+    /// Whether the context of senders counts that no list names.
+    pub enum TrustDefault {
+        /// The context of every sender counts.
+        Trusted = "trusted",
+        /// Only the context of the senders in `trusted` counts.
+        Untrusted = "untrusted",
+    }
+}
+
+labels! {
+    /// What happens to a context whose sender is not trusted.
     pub enum Untrusted {
-        /// A new trace starts; the one that came in is told as a link.
+        /// A new trace starts. The received one becomes a link.
         Restart = "restart",
-        /// Its trace goes on, but this hop decides whether it is sampled.
+        /// The trace continues, but this hop decides whether it is sampled.
         IgnoreSampled = "ignore_sampled",
-        /// It is removed, and nothing takes its place.
+        /// It is removed, and no trace starts.
         Strip = "strip",
     }
 }
 
-/// What a request's context leads to.
-pub(crate) enum Admitted<'a> {
-    /// The trace goes on.
-    Continue(TraceContext<'a>),
-    /// A trace starts, with this decision if one came in.
-    Start(Option<bool>),
-    /// Nothing goes on.
-    Nothing,
-}
-
-impl Default for Trust {
-    fn default() -> Self {
-        Self { trusted: None, untrusted: Untrusted::Restart, baggage: false }
-    }
-}
-
 impl Trust {
+    /// Whether the context of every sender counts.
+    #[inline]
+    pub(crate) fn trusts_everyone(&self) -> bool {
+        self.default == TrustDefault::Trusted
+    }
+
     /// Whether the sender of this request is trusted.
-    pub(crate) fn admits(&self, headers: &[u8], facts: &mut impl Facts) -> bool {
-        let Some(trusted) = &self.trusted else { return true };
+    #[inline]
+    pub(crate) fn admits(&self, headers: &Headers, host: &mut impl Properties) -> bool {
+        if self.trusts_everyone() {
+            return true;
+        }
+        let mut text = |property| host.property(property).and_then(PropertyValue::text).unwrap_or_default();
         let (mut san, mut address) = (None, None);
-        trusted.iter().any(|peer| match peer {
+        self.trusted.iter().any(|peer| match peer {
             Peer::Header(secret) => secret.is_in(headers),
             Peer::San(pattern) => {
-                let san = san.get_or_insert_with(|| facts.peer_san().unwrap_or_default());
+                let san = san.get_or_insert_with(|| text(Property::PeerUri));
                 is_like(san, pattern.as_bytes())
             }
             Peer::Cidr(cidr) => {
-                let address = address.get_or_insert_with(|| facts.peer_address().unwrap_or_default());
+                let address = address.get_or_insert_with(|| text(Property::PeerAddress));
                 cidr.contains(address)
             }
         })
@@ -80,33 +98,11 @@ impl Trust {
 
     /// The headers that hold secrets, none of which may go on.
     pub(crate) fn secrets(&self) -> impl Iterator<Item = &SecretHeader> {
-        self.trusted.iter().flatten().filter_map(|peer| match peer {
+        self.trusted.iter().filter_map(|peer| match peer {
             Peer::Header(secret) => Some(secret),
             Peer::San(_) | Peer::Cidr(_) => None,
         })
     }
-
-    /// What the context leads to, whose sender is trusted or not.
-    pub(crate) fn admit<'a>(&self, extracted: Extracted<'a>, trusted: bool) -> Admitted<'a> {
-        match (extracted, trusted, self.untrusted) {
-            (Extracted::Valid(context), true, _) => Admitted::Continue(context),
-            (Extracted::Valid(context), false, Untrusted::IgnoreSampled) => {
-                Admitted::Continue(with_ids_alone(context))
-            }
-            (Extracted::Valid(_), false, Untrusted::Strip) => Admitted::Nothing,
-            (Extracted::Absent(decision), true, _) => Admitted::Start(decision),
-            (Extracted::Valid(_) | Extracted::Absent(_), false, _) | (Extracted::Corrupt(_), _, _) => {
-                Admitted::Start(None)
-            }
-        }
-    }
-}
-
-/// The trace, without anything that could tell this hop or a later one how to sample it. With no parent-id that counts
-/// as the sender's, one of this hop goes out.
-fn with_ids_alone(context: TraceContext<'_>) -> TraceContext<'_> {
-    let state = context.state.map(|list| list.without(OtState::KEY));
-    TraceContext { parent_id: None, sampled: None, debug: false, state, chosen_by_sender: true, ..context }
 }
 
 fn is_like(value: &[u8], pattern: &[u8]) -> bool {

@@ -13,7 +13,7 @@ pub(crate) use server_timing::{server_timing_context, server_timing_line};
 pub use traceparent::{TraceFlags, TraceParent, TraceParentError};
 pub use tracestate::{Member, TraceState, TraceStateError};
 
-/// The value of each octet as a lower-case hexadecimal digit; `NOT_A_DIGIT` for every other octet.
+/// The value of each byte as a lower-case hexadecimal digit; `NOT_A_DIGIT` for every other byte.
 #[expect(clippy::indexing_slicing, reason = "this runs in the compiler")]
 const DIGITS: [u8; 256] = {
     let mut table = [NOT_A_DIGIT; 256];
@@ -33,9 +33,9 @@ pub(crate) fn decode<const N: usize>(digits: &[u8; N]) -> Option<u64> {
     const { assert!(N <= 16) };
     let mut value = 0;
     let mut seen = 0;
-    for &octet in digits {
-        #[expect(clippy::indexing_slicing, reason = "an octet cannot pass the end of 256 places")]
-        let digit = DIGITS[usize::from(octet)];
+    for &byte in digits {
+        #[expect(clippy::indexing_slicing, reason = "a byte cannot pass the end of 256 places")]
+        let digit = DIGITS[usize::from(byte)];
         seen |= digit;
         value = value << 4 | u64::from(digit & 0xf);
     }
@@ -45,10 +45,10 @@ pub(crate) fn decode<const N: usize>(digits: &[u8; N]) -> Option<u64> {
 /// Writes the low `N` hexadecimal digits of `value`.
 #[inline]
 pub(crate) fn encode<const N: usize>(value: u64, out: &mut [u8; N]) {
-    for (place, octet) in out.iter_mut().rev().enumerate() {
+    for (place, byte) in out.iter_mut().rev().enumerate() {
         #[expect(clippy::indexing_slicing, reason = "four bits cannot pass the end of 16 places")]
         let digit = HEX[(value >> (4 * place) & 0xf) as usize];
-        *octet = digit;
+        *byte = digit;
     }
 }
 
@@ -60,8 +60,8 @@ fn only_case_is_wrong(digits: &[u8]) -> bool {
 
 /// Optional white space of RFC 9110: a space or a tab.
 #[inline]
-const fn is_ows(octet: &u8) -> bool {
-    matches!(octet, b' ' | b'\t')
+const fn is_ows(byte: &u8) -> bool {
+    matches!(byte, b' ' | b'\t')
 }
 
 #[inline]
@@ -74,10 +74,10 @@ fn trim_ows_start(mut text: &[u8]) -> &[u8] {
     text
 }
 
-/// What stands before and after the first such octet.
+/// What is before and after the first such byte.
 #[inline]
 pub(crate) fn split_once(text: &[u8], separator: u8) -> Option<(&[u8], &[u8])> {
-    let place = text.iter().position(|octet| *octet == separator)?;
+    let place = text.iter().position(|byte| *byte == separator)?;
     let (before, after) = text.split_at_checked(place)?;
     Some((before, after.get(1..)?))
 }

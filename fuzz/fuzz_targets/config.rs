@@ -1,41 +1,77 @@
 //! A configuration: lines `NAME=value` for the environment, then the JSON.
 #![no_main]
 
+use std::sync::LazyLock;
+
 use libfuzzer_sys::{fuzz_mutator, fuzz_target, fuzzer_mutate};
 use serde_json::Value;
-use tracewarden::config::{Config, OnBadConfig};
-use tracewarden_fuzz::{generate, schema, setup, work};
+use tracewarden::config::{Config, Loaded, OnBadConfig};
+use tracewarden::settings::{Fault, FaultKind, Faults, Step};
+use tracewarden_fuzz::{generate, setup, work};
+
+/// The schema that editors use, and an independent judge by it.
+static SCHEMA: LazyLock<jsonschema::Validator> = LazyLock::new(|| {
+    let schema = include_str!("../../docs/configuration.schema.json");
+    let schema = serde_json::from_str(schema).expect("JSON");
+    jsonschema::draft202012::new(&schema).expect("a JSON Schema")
+});
 
 fuzz_target!(|data: &[u8]| {
     let (variables, json) = parts(data);
     let environment =
         |name: &str| variables.iter().find(|(other, _)| other == name).map(|(_, value)| value.clone());
-    let value: Value = serde_json::from_slice(json.trim_ascii()).unwrap_or_default();
+    let text = if json.trim_ascii().is_empty() { b"{}" } else { json.trim_ascii() };
+    let value: Value = serde_json::from_slice(text).unwrap_or_default();
     let size = 8 * data.len() + work::OF_PATTERN * setup::patterns(&value);
     let loaded = work::bounded(size, || Config::load(json, environment));
-    let expected = schema::accepts(json, environment).filter(|_| !loaded.as_ref().is_err_and(only_we_refuse));
-    if let Some(expected) = expected {
-        assert_eq!(loaded.is_ok(), expected, "{loaded:?}");
-    }
-    let on_bad = OnBadConfig::load(environment).err();
-    let told = match &loaded {
-        Ok(loaded) => loaded.notices.clone(),
-        Err(error) => vec![error.to_string()],
-    };
-    for line in told.into_iter().chain(on_bad.map(|error| error.to_string())) {
-        assert!(!line.is_empty() && !line.contains(|octet| octet < ' '), "one line: {line:?}");
-        assert!(line.len() <= 16 * data.len() + 400, "a bounded line");
-    }
-    if let Ok(loaded) = loaded {
-        says(&loaded.config, &value);
-        exports(&loaded.config, &value);
+    let on_bad = OnBadConfig::load(environment).err().map_or(Vec::new(), |Faults(faults)| faults);
+    match &loaded {
+        Ok(Loaded { config, notices }) => {
+            assert!(SCHEMA.is_valid(&value), "only the schema refuses {value}");
+            says(config, &value);
+            exports(config, &value);
+            are_short(notices.iter().chain(&on_bad), data.len());
+        }
+        Err(Faults(faults)) => {
+            assert!((1..=100).contains(&faults.len()), "{} faults", faults.len());
+            are_short(faults.iter().chain(&on_bad), data.len());
+            let is_no_json = serde_json::from_slice::<Value>(text).is_err();
+            assert_eq!(is_no_json, faults.iter().any(|fault| fault.kind == FaultKind::Syntax), "{faults:?}");
+            // Of two fields with the same name this reader of JSON keeps the last.
+            if !is_no_json && faults.iter().all(|fault| fault.kind != FaultKind::DuplicateField) {
+                faults.iter().for_each(|fault| is_right(fault, &value));
+            }
+        }
     }
 });
 
-/// What `serde_json` reads and Tracewarden does not: an object with the same name twice, and a very deep one.
-fn only_we_refuse(error: &impl ToString) -> bool {
-    let text = error.to_string();
-    ["another name is due", "something less deep is due"].iter().any(|due| text.contains(due))
+/// Whoever reads the faults sees lines of a bounded length.
+fn are_short<'a>(faults: impl Iterator<Item = &'a Fault>, size: usize) {
+    for line in faults.map(Fault::to_string) {
+        assert!(!line.is_empty() && !line.contains(|sign| sign < ' '), "one line: {line:?}");
+        assert!(line.len() <= 8 * size + 1_000, "a bounded line");
+    }
+}
+
+/// A fault is where it says, and the schema knows it if it can.
+fn is_right(fault: &Fault, json: &Value) {
+    let mut found = Some(json);
+    for step in &fault.path {
+        found = match step {
+            Step::Field(name) => found.and_then(|value| value.get(name)),
+            Step::Item(place) => found.and_then(|value| value.get(place)),
+            Step::Variable(_) => return,
+        };
+    }
+    let found = found.expect("something is there");
+    let is_known = match fault.kind {
+        FaultKind::UnknownField | FaultKind::UnknownWord => true,
+        // To a schema, a whole number may have a fraction that is zero, and zero a sign.
+        FaultKind::WrongType => !found.is_f64(),
+        FaultKind::OutOfRange => found.as_f64() != Some(0.0) || !found.is_f64(),
+        _ => false,
+    };
+    assert!(!is_known || !SCHEMA.is_valid(json), "only the reader refuses {json}: {fault}");
 }
 
 fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
@@ -54,17 +90,17 @@ fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
 fn says(config: &Config, json: &Value) {
     let field = |name: &str| json.get(name).and_then(Value::as_str);
     let words = [
-        ("mode", "enforce", config.mode.label()),
-        ("role", "internal", config.role.label()),
-        ("direction", "auto", config.direction.map_or("auto", |direction| direction.label())),
-        ("start", "always", config.start.label()),
-        ("parent_id", "auto", config.parent_id.label()),
+        ("mode", "enforce", config.request.mode.label()),
+        ("role", "internal", config.request.role.label()),
+        ("direction", "auto", config.request.direction.label()),
+        ("start", "always", config.request.start.label()),
+        ("parent_id", "auto", config.request.parent_id.label()),
     ];
     for (name, default, label) in words {
         assert_eq!(field(name).unwrap_or(default), label, "{name}");
     }
     if let Some(name) = field("header") {
-        assert_eq!(config.propagation.header, name.to_ascii_lowercase());
+        assert_eq!(*config.request.header, *name.to_ascii_lowercase());
     }
     if let Some(probability) = json.pointer("/sampling/probability").and_then(Value::as_f64) {
         is_kept(config, probability);
@@ -79,14 +115,14 @@ fn exports(config: &Config, json: &Value) {
     assert_eq!(config.spans.attributes.len(), attributes);
     assert!(text("/service/name").is_none() || config.service.name.as_deref() == text("/service/name"));
     let excludes = json.get("exclude").and_then(Value::as_array).map(|list| !list.is_empty());
-    let is_default = config.exclude == Config::default().exclude;
+    let is_default = config.request.exclude == Config::default().request.exclude;
     assert_eq!(excludes.unwrap_or(config.export.is_some()), !is_default, "uploads and probes are left alone");
     let is_there = |place: &str| json.pointer(place).is_some_and(|value| !value.is_null());
     let Some(export) = &config.export else {
         assert!(!is_there("/export"));
         return;
     };
-    let is_otlp = is_there("/export/otlp");
+    let (is_otlp, endpoint) = (is_there("/export/otlp"), export.endpoint());
     let collector = if is_otlp { "/export/otlp" } else { "/export/zipkin" };
     let of_collector = |field: &str| text(&format!("{collector}/{field}"));
     let (protocol, path) = match (is_otlp, of_collector("protocol")) {
@@ -94,15 +130,15 @@ fn exports(config: &Config, json: &Value) {
         (true, Some("grpc")) => ("grpc", ""),
         (true, _) => ("http/protobuf", "/v1/traces"),
     };
-    assert_eq!(export.protocol.label(), protocol);
-    assert_eq!(of_collector("cluster"), Some(export.cluster.as_str()));
+    assert_eq!(export.protocol().label(), protocol);
+    assert_eq!(of_collector("cluster"), Some(&*endpoint.cluster));
     // Istio's names are `outbound|PORT|SUBSET|HOST`.
-    let host = export.cluster.rsplit('|').next();
-    assert_eq!(of_collector("authority").or(host), Some(export.authority.as_str()));
-    assert_eq!(of_collector("path").unwrap_or(path), export.path);
+    let host = endpoint.cluster.rsplit('|').next();
+    assert_eq!(of_collector("authority").or(host), Some(endpoint.authority()));
+    assert_eq!(of_collector("path").unwrap_or(path), export.path());
     let number = |place: &str| json.pointer(place).and_then(Value::as_u64);
     for (place, default, read) in [
-        (format!("{collector}/timeout_ms"), 10_000, export.timeout_ms),
+        (format!("{collector}/timeout_ms"), 10_000, endpoint.timeout_ms),
         ("/export/queue".to_owned(), 2_048, export.queue),
         ("/export/batch".to_owned(), 512, export.batch),
         ("/export/delay_ms".to_owned(), 5_000, export.delay_ms),
@@ -119,7 +155,7 @@ fn exports(config: &Config, json: &Value) {
 /// The sampler keeps the share that it is told to keep, to the four digits that OpenTelemetry recommends (rule OT-07).
 fn is_kept(config: &Config, probability: f64) {
     const ALL: u64 = 1 << 56;
-    let threshold = config.sampling.probability;
+    let threshold = config.request.sampling.probability;
     let kept = probability * ALL as f64;
     let slack = kept * 2e-4 + 2.0;
     let keeps = |from_the_end: u64| (1..=ALL).contains(&from_the_end) && threshold.keeps(ALL - from_the_end);

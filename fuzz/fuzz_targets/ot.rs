@@ -29,7 +29,7 @@ fuzz_target!(|data: &[u8]| {
         let again = OtState::parse(written);
         assert_eq!(again.is_none(), written.is_empty(), "what is written can be read");
         if let (Some(again), true) = (again, text.len() <= 200) {
-            assert!(again.tells(threshold));
+            assert!(again.reports(threshold));
             assert_eq!(again.randomness(), state.randomness(), "the randomness stays");
         }
     }

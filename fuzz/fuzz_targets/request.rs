@@ -2,9 +2,9 @@
 #![no_main]
 
 use libfuzzer_sys::{fuzz_mutator, fuzz_target, fuzzer_mutate};
-use tracewarden::metrics::Direction;
-use tracewarden::pass::Left;
-use tracewarden_fuzz::host::{Known, Wire};
+use tracewarden::host::HeaderMap;
+use tracewarden::words::Direction;
+use tracewarden_fuzz::host::{Headers, Known, Wire};
 use tracewarden_fuzz::scenario::Scenario;
 use tracewarden_fuzz::setup::Setup;
 use tracewarden_fuzz::{generate, request, response, spans};
@@ -13,25 +13,24 @@ fuzz_target!(|data: &[u8]| {
     let scenario = Scenario::parse(data);
     let Some(setup) = Setup::load(&scenario.config) else { return };
     let mut wire = scenario.wire(scenario.request.clone());
-    let map = scenario.request.serialized();
     let mut known = scenario.known();
-    if setup.config.correlation.is_some() {
-        remember(&setup, &map, &mut known);
+    if setup.policy().correlation.is_some() {
+        remember(&setup, &scenario.request, &mut known);
     }
-    let mut stream = request::check(&setup, &map, &mut known, &mut wire).expect("the map is whole");
-    known.left.push((Left::Request, wire.headers.serialized()));
-    known.response = scenario.response.serialized();
+    let mut stream = request::check(&setup, &scenario.request, &mut known, &mut wire);
+    known.left.push((HeaderMap::Request, wire.headers.clone()));
+    known.response = scenario.response.clone();
     let mut wire = scenario.wire(scenario.response.clone());
     response::check(&setup.config, &mut stream, &mut known, &mut wire);
-    known.left.push((Left::Response, wire.headers.serialized()));
+    known.left.push((HeaderMap::Response, wire.headers.clone()));
     spans::check(&setup, stream, &mut known);
 });
 
 /// Lets the same request come in before, so that there is something to recall.
-fn remember(setup: &Setup, map: &[u8], known: &mut Known) {
+fn remember(setup: &Setup, headers: &Headers, known: &mut Known) {
     let mut earlier = Known::new(Direction::Inbound, true);
     let mut wire = Wire::default();
-    request::check(setup, map, &mut earlier, &mut wire);
+    request::check(setup, headers, &mut earlier, &mut wire);
     known.memory = wire.remembered;
 }
 

@@ -4,9 +4,9 @@
 use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
-use tracewarden::metrics::Direction;
-use tracewarden::pass::Stream;
+use tracewarden::filter::StreamContext;
 use tracewarden::w3c::TraceParent;
+use tracewarden::words::Direction;
 use tracewarden_fuzz::host::{Headers, Known, Wire};
 use tracewarden_fuzz::response;
 use tracewarden_fuzz::setup::Setup;
@@ -23,7 +23,7 @@ fuzz_target!(|data: &[u8]| {
     let headers = Headers(lines.map(|line| (b"server-timing".to_vec(), line.to_vec())).collect());
     let sent = TraceParent::parse(CONTEXT).expect("it is valid");
     let mut known = Known::new(Direction::Inbound, true);
-    known.response = headers.serialized();
+    known.response = headers.clone();
     let mut wire = Wire::new(headers, Vec::new());
-    response::check(&SETUP.config, &mut Stream::Traced(sent), &mut known, &mut wire);
+    response::check(&SETUP.config, &mut StreamContext::Traced(sent), &mut known, &mut wire);
 });

@@ -5,10 +5,10 @@
 use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
+use tracewarden::host::HeaderMap;
 use tracewarden::otlp::Resource;
-use tracewarden::pass::{Facts, Left};
 use tracewarden_fuzz::generate::Story;
-use tracewarden_fuzz::host::{Known, Wire};
+use tracewarden_fuzz::host::{Host, Known, Wire};
 use tracewarden_fuzz::setup::Setup;
 use tracewarden_fuzz::{request, response, spans, uploads};
 
@@ -43,18 +43,16 @@ fuzz_target!(|story: Story| {
     let Story { config, mut known, request, refusals, ended, export, steps } = story;
     let setup = &SETUPS[config % SETUPS.len()];
     let mut wire = Wire::new(request.clone(), refusals);
-    let stream = request::check(setup, &request.serialized(), &mut known, &mut wire);
-    let mut stream = stream.expect("the map is whole");
+    let mut stream = request::check(setup, &request, &mut known, &mut wire);
     response::check(&setup.config, &mut stream, &mut known, &mut Wire::default());
     // What the story says is left goes first.
     let response = known.response.clone();
-    known.left.extend([(Left::Request, wire.headers.serialized()), (Left::Response, response)]);
+    known.left.extend([(HeaderMap::Request, wire.headers.clone()), (HeaderMap::Response, response)]);
     known.now = ended;
     let spans = spans::check(setup, stream, &mut known);
     uploads::check(&export, &resource(setup, &mut known), &spans, &steps);
 });
 
 fn resource(setup: &Setup, known: &mut Known) -> Resource {
-    let text = |value: Vec<u8>| String::from_utf8_lossy(&value).into_owned();
-    setup.config.service.resource(|path| known.property(path).map(text))
+    setup.config.service.resource(&mut Host { known, wire: &mut Wire::default() })
 }

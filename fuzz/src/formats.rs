@@ -1,9 +1,9 @@
 //! What holds of a request under any configuration: other formats, senders that are not trusted, rules and rates.
 
 use serde_json::Value;
-use tracewarden::config::Mode;
-use tracewarden::metrics::{Counter, Verdict};
-use tracewarden::pass::Stream;
+use tracewarden::filter::StreamContext;
+use tracewarden::metrics::Counter;
+use tracewarden::words::{Mode, Verdict};
 
 use crate::host::{Headers, Verb, Wire};
 use crate::reading;
@@ -31,21 +31,21 @@ pub const FORMATS: &[(&str, &[&str])] = &[
 ///
 /// # Panics
 /// A rule does not hold.
-pub fn check(setup: &Setup, before: &Headers, wire: &Wire, stream: &Stream) {
+pub fn check(setup: &Setup, before: &Headers, wire: &Wire, stream: &StreamContext) {
     let verdicts = wire.counted.iter().filter_map(|one| match one {
         Counter::Request { context, .. } => Some(*context),
         _ => None,
     });
     let [verdict] = verdicts.collect::<Vec<_>>()[..] else { panic!("one verdict: {:?}", wire.counted) };
     assert!(wire.changes.len() <= 48 + setup.texts("/propagation/remove").len(), "{:?}", wire.changes);
-    if setup.config.mode == Mode::Observe {
+    if setup.policy().mode == Mode::Observe {
         assert!(wire.changes.is_empty(), "nothing is changed");
         return;
     }
     let ours = names(setup);
     assert_eq!(wire.headers.others(&ours), before.others(&ours), "other headers are none of our business");
     if verdict == Verdict::Excluded {
-        assert_eq!(*stream, Stream::Untouched);
+        assert_eq!(*stream, StreamContext::Untraced);
         assert!(wire.changes.iter().all(|change| change.verb == Verb::Remove), "nothing is written");
     }
     is_on_the_wire(setup, wire, stream);
@@ -56,19 +56,19 @@ pub fn check(setup: &Setup, before: &Headers, wire: &Wire, stream: &Stream) {
 
 /// All headers that a pass may touch.
 fn names(setup: &Setup) -> Vec<&str> {
-    let mut names = vec![setup.config.propagation.header.as_str(), TRACESTATE, "baggage"];
+    let mut names = vec![&*setup.policy().header, TRACESTATE, "baggage"];
     names.extend(FORMATS.iter().flat_map(|(_, headers)| headers.iter()));
-    names.extend(setup.config.propagation.remove.iter().map(String::as_str));
+    names.extend(setup.policy().propagation.remove.iter().map(|name| &**name));
     names
 }
 
 /// W3C's headers, where they are written, and those that go in any case.
-fn is_on_the_wire(setup: &Setup, wire: &Wire, stream: &Stream) {
-    let propagation = &setup.config.propagation;
-    let writes = propagation.inject.iter().any(|format| format.label() == "tracecontext");
+fn is_on_the_wire(setup: &Setup, wire: &Wire, stream: &StreamContext) {
+    let (propagation, header) = (&setup.policy().propagation, &setup.policy().header);
+    let writes = propagation.inject.iter().any(|written| written.format().label() == "tracecontext");
     let wrote = |name: &str| wire.changes_of(name).any(|change| change.verb == Verb::Set && !change.refused);
-    let lines = wire.headers.lines(&propagation.header);
-    let is_removed = propagation.remove.contains(&propagation.header);
+    let lines = wire.headers.lines(header);
+    let is_removed = propagation.remove.contains(header);
     match stream.sent() {
         Some(context) if writes && !is_removed && !wire.refused_any() => {
             assert_eq!(lines.len(), 1, "one line");
@@ -76,27 +76,28 @@ fn is_on_the_wire(setup: &Setup, wire: &Wire, stream: &Stream) {
             assert_eq!(reading::traceparent(lines[0]).as_deref(), Some(&written[..]), "the stream knows");
         }
         Some(_) => {}
-        None => assert!(!wrote(&propagation.header) || is_removed, "the stream knows"),
+        None => assert!(!wrote(header) || is_removed, "the stream knows"),
     }
     if wrote(TRACESTATE) {
         assert!(reading::tracestate(&wire.headers.lines(TRACESTATE)).is_some(), "what goes out is valid");
     }
     for name in &propagation.remove {
         let is_left = !wire.headers.lines(name).is_empty();
-        let verdict_is_excluded = *stream == Stream::Untouched;
+        let verdict_is_excluded = *stream == StreamContext::Untraced;
         assert!(
             !is_left || wrote(name) || verdict_is_excluded || wire.refused(Verb::Remove, name),
-            "{name} goes"
+            "{name:?} goes"
         );
     }
 }
 
 /// Nothing that came from somebody who is not trusted goes on, but what is written over.
-fn is_kept_out(setup: &Setup, before: &Headers, wire: &Wire, stream: &Stream) {
-    let propagation = &setup.config.propagation;
+fn is_kept_out(setup: &Setup, before: &Headers, wire: &Wire, stream: &StreamContext) {
+    let (propagation, header) = (&setup.policy().propagation, &setup.policy().header);
     let wrote = |name: &str| wire.changes_of(name).any(|change| change.verb == Verb::Set);
     let written = |label: &str| {
-        *stream != Stream::Untouched && propagation.inject.iter().any(|format| format.label() == label)
+        *stream != StreamContext::Untraced
+            && propagation.inject.iter().any(|written| written.format().label() == label)
     };
     for (label, headers) in FORMATS.iter().filter(|(label, _)| !written(label)) {
         for name in *headers {
@@ -105,7 +106,7 @@ fn is_kept_out(setup: &Setup, before: &Headers, wire: &Wire, stream: &Stream) {
         }
     }
     if !written("tracecontext") {
-        assert!(wire.headers.lines(&propagation.header).is_empty() || wrote(&propagation.header));
+        assert!(wire.headers.lines(header).is_empty() || wrote(header));
     }
     let keeps_baggage = setup.json("/trust/baggage").and_then(Value::as_bool).unwrap_or(false);
     assert!(keeps_baggage || wire.headers.lines("baggage").is_empty(), "baggage stays out");

@@ -240,7 +240,7 @@ fn host(source: Source<'_, '_>) -> Result<Vec<u8>> {
     if source.ratio(1, 16)? {
         words.push(b"silent".to_vec());
     }
-    for word in ["over-rate", "no-clock", "recall:x", "san:spiffe://mesh/a", "address:10.1.2.3:80"] {
+    for word in ["cut-off", "no-clock", "recall:x", "san:spiffe://mesh/a", "address:10.1.2.3:80"] {
         if source.ratio(1, 12)? {
             words.push(word.as_bytes().to_vec());
         }

@@ -1,17 +1,31 @@
 //! A host that records every call, and refuses those that it is told to refuse.
 
+use std::fmt;
+
 use rand::SeedableRng;
 use rand::rngs::ChaCha12Rng;
-use tracewarden::metrics::{Counter, Direction};
-use tracewarden::notice::Notice;
-use tracewarden::pass::{Facts, Left, Refused, Sink};
-use tracewarden::sampling::RateLimit;
+use tracewarden::headers::{self, HeaderWriter, Refused};
+use tracewarden::host::{
+    AccessLog, Clock, EndedStream, HeaderMap, HeaderReader, Log, Metrics, Properties, Property,
+    PropertyValue, Random, SharedMemory,
+};
+use tracewarden::metrics::Counter;
+use tracewarden::words::Direction;
 
-use crate::reading::{self, Pair};
+use crate::reading::Pair;
 
 /// Header lines in order.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub struct Headers(pub Vec<Pair>);
+
+/// As ASCII, so that a reproducer can be read.
+impl fmt::Debug for Headers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lines =
+            self.0.iter().map(|(name, value)| format!("{}: {}", name.escape_ascii(), value.escape_ascii()));
+        f.debug_list().entries(lines).finish()
+    }
+}
 
 /// What the host knows, and how often it was asked.
 pub struct Known {
@@ -23,20 +37,20 @@ pub struct Known {
     pub peer_san: Option<Vec<u8>>,
     /// The peer's address.
     pub peer_address: Option<Vec<u8>>,
-    /// Whether neither rate is reached yet.
-    pub is_within_rate: bool,
     /// The time.
     pub now: Option<u64>,
     /// What the workers share.
     pub memory: Vec<(String, Vec<u8>)>,
     /// What the host answers with where nothing was remembered.
     pub garbage: Option<Vec<u8>>,
-    /// The response's headers, serialized.
-    pub response: Vec<u8>,
-    /// What is left of a stream that has ended, serialized; the host refuses what is not there.
-    pub left: Vec<(Left, Vec<u8>)>,
-    /// What it knows of the stream besides, each with its path's parts joined by NUL.
-    pub properties: Vec<(&'static str, Vec<u8>)>,
+    /// The response's headers.
+    pub response: Headers,
+    /// What is left of a stream that has ended.
+    pub left: Vec<(HeaderMap, Headers)>,
+    /// Whether its response was broken off.
+    pub is_cut_off: bool,
+    /// What else it knows of the stream, by names of our own.
+    pub properties: Vec<(&'static str, PropertyValue)>,
     /// Whether the host refuses to hand over headers of the response.
     pub is_silent: bool,
     /// How many calls were made.
@@ -58,8 +72,16 @@ pub struct Wire {
     pub published: Vec<(&'static str, Vec<u8>)>,
     /// Everything remembered for the other workers.
     pub remembered: Vec<(String, Vec<u8>)>,
-    /// Everything offered to the log.
-    pub notices: Vec<Notice>,
+    /// Every line that was logged.
+    pub lines: Vec<String>,
+}
+
+/// The two together, which is what a pass needs.
+pub struct Host<'a> {
+    /// What it knows.
+    pub known: &'a mut Known,
+    /// The headers of the message on its way.
+    pub wire: &'a mut Wire,
 }
 
 /// A change that was asked for.
@@ -85,7 +107,7 @@ pub enum Verb {
 }
 
 impl Headers {
-    /// The form in which a host hands them over.
+    /// The form in which proxy-wasm hands them over.
     #[must_use]
     pub fn serialized(&self) -> Vec<u8> {
         let number = |length: usize| (length as u32).to_le_bytes();
@@ -97,6 +119,18 @@ impl Headers {
             out.extend([name, &b"\0"[..], value, b"\0"].concat());
         }
         out
+    }
+
+    /// The form in which the core takes them.
+    #[must_use]
+    pub fn of_core(&self) -> headers::Headers {
+        self.0.iter().map(|(name, value)| (name, value)).collect()
+    }
+
+    /// How many bytes they have.
+    #[must_use]
+    pub fn size(&self) -> usize {
+        self.0.iter().map(|(name, value)| name.len() + value.len() + 16).sum()
     }
 
     /// The values of a header, in order.
@@ -127,12 +161,12 @@ impl Known {
             rng,
             peer_san: None,
             peer_address: None,
-            is_within_rate: true,
             now: Some(1_800_000_000_000_000_000),
             memory: Vec::new(),
             garbage: None,
-            response: Vec::new(),
+            response: Headers::default(),
             left: Vec::new(),
+            is_cut_off: false,
             properties: Vec::new(),
             is_silent: false,
             asked: 0,
@@ -140,62 +174,106 @@ impl Known {
     }
 }
 
-impl Facts for Known {
+impl Known {
+    /// The name under which a property is kept.
+    fn name(property: Property<'_>) -> String {
+        match property {
+            Property::Custom(path) => path.join("."),
+            other => format!("{other:?}"),
+        }
+    }
+}
+
+impl Clock for Host<'_> {
+    fn now(&mut self) -> Option<u64> {
+        self.known.now
+    }
+}
+
+impl Random for Host<'_> {
     type Rng = ChaCha12Rng;
 
-    fn direction(&mut self) -> Direction {
-        self.asked += 1;
-        self.direction
-    }
-
     fn rng(&mut self) -> Option<&mut ChaCha12Rng> {
-        self.asked += 1;
-        self.rng.as_mut()
+        self.known.asked += 1;
+        self.known.rng.as_mut()
+    }
+}
+
+impl Properties for Host<'_> {
+    fn direction(&mut self) -> Direction {
+        self.known.asked += 1;
+        self.known.direction
     }
 
-    fn peer_san(&mut self) -> Option<Vec<u8>> {
-        self.peer_san.clone()
+    fn property(&mut self, property: Property<'_>) -> Option<PropertyValue> {
+        match property {
+            Property::PeerUri => self.known.peer_san.clone().map(PropertyValue::Text),
+            Property::PeerAddress => self.known.peer_address.clone().map(PropertyValue::Text),
+            other => {
+                let name = Known::name(other);
+                let found = self.known.properties.iter().find(|(known, _)| *known == name);
+                // A host has no empty properties.
+                found
+                    .map(|(_, value)| value.clone())
+                    .filter(|value| *value != PropertyValue::Text(Vec::new()))
+            }
+        }
     }
+}
 
-    fn peer_address(&mut self) -> Option<Vec<u8>> {
-        self.peer_address.clone()
-    }
-
-    fn now(&mut self) -> Option<u64> {
-        self.now
-    }
-
+impl SharedMemory for Host<'_> {
     fn recall(&mut self, key: &str) -> Option<Vec<u8>> {
-        let found = self.memory.iter().rev().find(|(other, _)| other == key);
-        found.map(|(_, value)| value.clone()).or(self.garbage.clone())
+        let found = self.known.memory.iter().rev().find(|(other, _)| other == key);
+        found.map(|(_, value)| value.clone()).or(self.known.garbage.clone())
     }
 
-    fn within_rate(&mut self, _: RateLimit) -> bool {
-        self.is_within_rate
+    fn remember(&mut self, key: &str, value: &[u8]) {
+        self.wire.remembered.push((key.to_owned(), value.to_vec()));
+    }
+}
+
+impl Metrics for Host<'_> {
+    fn count(&mut self, counter: Counter, number: u64) {
+        assert_eq!(number, 1, "{counter}");
+        self.wire.counted.push(counter);
+    }
+}
+
+impl AccessLog for Host<'_> {
+    fn publish(&mut self, key: &'static str, value: &[u8]) {
+        self.wire.published.push((key, value.to_vec()));
+    }
+}
+
+impl Log for Host<'_> {
+    fn warn(&mut self, line: &str) {
+        self.wire.lines.push(line.to_owned());
+    }
+}
+
+impl HeaderReader for Host<'_> {
+    fn first(&mut self, name: &str) -> Result<Option<Vec<u8>>, Refused> {
+        let headers = HeaderReader::headers(self)?;
+        Ok(headers.first(name).map(<[u8]>::to_vec))
     }
 
-    fn within_error_rate(&mut self, _: RateLimit) -> bool {
-        self.is_within_rate
+    fn headers(&mut self) -> Result<headers::Headers, Refused> {
+        self.known.asked += 1;
+        if self.known.is_silent { Err(Refused) } else { Ok(self.known.response.of_core()) }
+    }
+}
+
+impl EndedStream for Host<'_> {
+    fn headers(&mut self, map: HeaderMap) -> Result<headers::Headers, Refused> {
+        if self.known.is_silent {
+            return Err(Refused);
+        }
+        let found = self.known.left.iter().find(|(other, _)| *other == map);
+        Ok(found.map(|(_, headers)| headers.of_core()).unwrap_or_default())
     }
 
-    fn property(&mut self, path: &str) -> Option<Vec<u8>> {
-        let found = self.properties.iter().find(|(other, _)| *other == path);
-        found.map(|(_, value)| value.clone())
-    }
-
-    fn left(&mut self, map: Left) -> Result<Vec<u8>, Refused> {
-        let found = self.left.iter().find(|(other, _)| *other == map);
-        found.map(|(_, headers)| headers.clone()).filter(|_| !self.is_silent).ok_or(Refused)
-    }
-
-    fn response_header(&mut self, name: &str) -> Result<Option<Vec<u8>>, Refused> {
-        let headers = Headers(reading::header_map(&self.response_headers()?).unwrap_or_default());
-        Ok(headers.lines(name).first().map(|line| line.to_vec()))
-    }
-
-    fn response_headers(&mut self) -> Result<Vec<u8>, Refused> {
-        self.asked += 1;
-        if self.is_silent { Err(Refused) } else { Ok(self.response.clone()) }
+    fn is_cut_off(&mut self) -> bool {
+        self.known.is_cut_off
     }
 }
 
@@ -230,7 +308,7 @@ impl Wire {
             && self.counted.is_empty()
             && self.published.is_empty()
             && self.remembered.is_empty()
-            && self.notices.is_empty()
+            && self.lines.is_empty()
     }
 
     fn change(&mut self, verb: Verb, name: &str, value: &[u8]) -> Result<(), Refused> {
@@ -250,32 +328,16 @@ impl Wire {
     }
 }
 
-impl Sink for Wire {
+impl HeaderWriter for Host<'_> {
     fn set(&mut self, name: &str, value: &[u8]) -> Result<(), Refused> {
-        self.change(Verb::Set, name, value)
+        self.wire.change(Verb::Set, name, value)
     }
 
     fn add(&mut self, name: &str, value: &[u8]) -> Result<(), Refused> {
-        self.change(Verb::Add, name, value)
+        self.wire.change(Verb::Add, name, value)
     }
 
     fn remove(&mut self, name: &str) -> Result<(), Refused> {
-        self.change(Verb::Remove, name, b"")
-    }
-
-    fn count(&mut self, counter: Counter) {
-        self.counted.push(counter);
-    }
-
-    fn publish(&mut self, key: &'static str, value: &[u8]) {
-        self.published.push((key, value.to_vec()));
-    }
-
-    fn remember(&mut self, key: &str, value: &[u8]) {
-        self.remembered.push((key.to_owned(), value.to_vec()));
-    }
-
-    fn notice(&mut self, notice: Notice) {
-        self.notices.push(notice);
+        self.wire.change(Verb::Remove, name, b"")
     }
 }

@@ -5,7 +5,7 @@
 //! - [`request`] and [`response`] run a pass, and hold what it did against what the rules say.
 //! - [`formats`] has what holds of a request where other formats and distrust come into play.
 //! - [`spans`] and [`uploads`] end a stream, and take its spans to a collector.
-//! - [`setup`] is a configuration with its JSON; [`schema`] says which JSON is one.
+//! - [`setup`] is a configuration with its JSON.
 //! - [`scenario`] is the text that a request's input is written in, so that a reproducer can be read.
 //! - [`generate`] makes and mutates such texts; [`work`] counts what a pass allocates.
 
@@ -16,7 +16,6 @@ pub mod reading;
 pub mod request;
 pub mod response;
 pub mod scenario;
-pub mod schema;
 pub mod setup;
 pub mod spans;
 pub mod uploads;

@@ -1,14 +1,14 @@
 //! The pass of a request, held against the rules.
 
-use tracewarden::config::{Config, Mode, ParentId, Role, Start};
-use tracewarden::metrics::{Corruption, Counter, Repair, Verdict};
-use tracewarden::notice::LogFormat;
-use tracewarden::pass::{self, Stream};
-use tracewarden::sampling::{DecidedBy, Parent};
+use tracewarden::filter::{Filter, StreamContext};
+use tracewarden::metrics::{Corruption, Counter};
+use tracewarden::request::Policy;
+use tracewarden::sampling::Parent;
 use tracewarden::w3c::TraceParent;
+use tracewarden::words::{DecidedBy, Mode, ParentId, Repair, Role, Start, Verdict};
 
 use crate::formats;
-use crate::host::{Headers, Known, Verb, Wire};
+use crate::host::{Headers, Host, Known, Verb, Wire};
 use crate::reading::{self, Pair, least_kept};
 use crate::setup::Setup;
 use crate::work;
@@ -26,30 +26,26 @@ struct Expected<'a> {
     verdict: Verdict,
 }
 
-/// Makes the pass on a serialized map, which may be none, and checks all that it did.
+/// Makes the pass on a request, and checks all that it did.
 ///
 /// # Panics
 /// A rule does not hold.
-pub fn check(setup: &Setup, map: &[u8], known: &mut Known, wire: &mut Wire) -> Option<Stream> {
-    let before = reading::header_map(map).map(Headers);
-    wire.headers = before.clone().unwrap_or_default();
-    let stream = work::bounded(map.len() + setup.work(), || pass::request(&setup.config, map, known, wire));
-    let Some(before) = before else {
-        assert!(stream.is_err() && wire.is_untouched(), "what is no map is left alone");
-        return None;
-    };
-    let stream = stream.expect("the map is whole");
-    let begins_span = matches!(stream, Stream::Spanned(..));
-    assert!(!begins_span || setup.config.export.is_some() && setup.config.mode == Mode::Enforce);
+pub fn check(setup: &Setup, before: &Headers, known: &mut Known, wire: &mut Wire) -> StreamContext {
+    wire.headers = before.clone();
+    let (filter, headers) = (Filter::new(setup.config.clone()), before.of_core());
+    let host = &mut Host { known, wire };
+    let stream = work::bounded(before.size() + setup.work(), || filter.request(&headers, host));
+    let begins_span = matches!(stream, StreamContext::Spanned(..));
+    assert!(!begins_span || setup.config.export.is_some() && setup.policy().mode == Mode::Enforce);
     if !setup.is_plain() {
-        formats::check(setup, &before, wire, &stream);
-        return Some(stream);
+        formats::check(setup, before, wire, &stream);
+        return stream;
     }
-    let expected = Expected::of(setup, before);
+    let expected = Expected::of(setup, before.clone());
     is_bounded(known, wire);
     expected.is_counted(known, wire, &stream);
-    expected.is_told(wire, &stream);
-    let acts = setup.config.mode == Mode::Enforce && expected.verdict != Verdict::Excluded;
+    expected.is_told(known, wire, &stream);
+    let acts = setup.policy().mode == Mode::Enforce && expected.verdict != Verdict::Excluded;
     if acts {
         expected.is_on_the_wire(known, wire, &stream);
     } else {
@@ -57,7 +53,7 @@ pub fn check(setup: &Setup, map: &[u8], known: &mut Known, wire: &mut Wire) -> O
         let came = if expected.verdict == Verdict::Excluded { None } else { expected.came };
         assert_eq!(written(&stream), came);
     }
-    Some(stream)
+    stream
 }
 
 fn is_bounded(known: &Known, wire: &Wire) {
@@ -65,22 +61,22 @@ fn is_bounded(known: &Known, wire: &Wire) {
     assert!(wire.changes.len() <= 3, "{:?}", wire.changes);
     assert!(wire.counted.len() <= 4, "{:?}", wire.counted);
     assert!(wire.published.len() <= 5, "{:?}", wire.published);
-    assert!(wire.notices.len() <= 1, "{:?}", wire.notices);
+    assert!(wire.lines.len() <= 1, "{:?}", wire.lines);
 }
 
 /// The context that the upstream receives, as it must be written.
-fn written(stream: &Stream) -> Option<Vec<u8>> {
+fn written(stream: &StreamContext) -> Option<Vec<u8>> {
     stream.sent().map(|context| context.to_bytes().to_vec())
 }
 
 impl<'a> Expected<'a> {
     fn of(setup: &'a Setup, before: Headers) -> Self {
-        let lines = before.lines(&setup.config.propagation.header);
+        let lines = before.lines(&setup.policy().header);
         let came = match lines[..] {
             [line] => reading::traceparent(line),
             _ => None,
         };
-        let verdict = match (&came, lines.is_empty(), setup.config.role) {
+        let verdict = match (&came, lines.is_empty(), setup.policy().role) {
             _ if setup.excludes(&before) => Verdict::Excluded,
             (Some(_), ..) => Verdict::Continued,
             (None, false, _) => Verdict::Corrupt,
@@ -92,9 +88,9 @@ impl<'a> Expected<'a> {
     }
 
     /// The counters: one verdict, the reason if there is one, the repair, the decision.
-    fn is_counted(&self, known: &Known, wire: &Wire, stream: &Stream) {
-        let Config { role, mode, direction, start, .. } = self.setup.config;
-        let direction = direction.unwrap_or(known.direction);
+    fn is_counted(&self, known: &Known, wire: &Wire, stream: &StreamContext) {
+        let Policy { role, mode, direction, start, .. } = *self.setup.policy();
+        let direction = direction.stated().unwrap_or(known.direction);
         let counted = |test: &dyn Fn(&Counter) -> bool| wire.counted.iter().filter(|one| test(one)).count();
         let request = Counter::Request { direction, role, mode, context: self.verdict };
         assert_eq!(counted(&|one| *one == request), 1, "{:?}", wire.counted);
@@ -115,7 +111,7 @@ impl<'a> Expected<'a> {
             "{:?}",
             wire.counted
         );
-        let enforced = mode == Mode::Enforce && *stream != Stream::Untouched;
+        let enforced = mode == Mode::Enforce && *stream != StreamContext::Untraced;
         let was_repaired = enforced && matches!(self.verdict, Verdict::Corrupt | Verdict::Lost);
         assert!(!was_repaired || start == Start::Always);
         let repair = Counter::Repair { direction, by: Repair::New };
@@ -131,9 +127,9 @@ impl<'a> Expected<'a> {
     }
 
     /// What goes to the access log and to the log.
-    fn is_told(&self, wire: &Wire, stream: &Stream) {
+    fn is_told(&self, known: &Known, wire: &Wire, stream: &StreamContext) {
         let mut published: Vec<(&str, Vec<u8>)> = Vec::new();
-        if self.setup.config.filter_state && self.verdict != Verdict::Excluded {
+        if self.setup.policy().access_log.filter_state && self.verdict != Verdict::Excluded {
             published.push(("trace_context", self.verdict.label().into()));
             published.extend(self.came.iter().map(|came| ("parent_id", came[36..52].to_vec())));
             if let (Some(sent), Some(parsed)) = (written(stream), stream.sent()) {
@@ -145,16 +141,21 @@ impl<'a> Expected<'a> {
         assert_eq!(wire.published, published);
         let bad_state = self.verdict == Verdict::Continued && self.members.is_none();
         let noticed = bad_state || matches!(self.verdict, Verdict::Lost | Verdict::Corrupt);
-        assert_eq!(wire.notices.len(), usize::from(noticed));
-        for notice in &wire.notices {
-            assert_eq!(notice.sent, stream.sent());
-            assert!(!notice.line(&LogFormat::default(), None, 0).contains(char::is_control), "one line");
+        // A line without a time cannot be held back, so there is none.
+        assert_eq!(wire.lines.len(), usize::from(noticed && known.now.is_some()));
+        let ids = written(stream).map(|sent| String::from_utf8_lossy(&sent[3..52]).into_owned());
+        for line in &wire.lines {
+            let has = |format: &str, id: Option<&str>| {
+                !self.setup.log_format().contains(format) || line.contains(id.unwrap_or("-"))
+            };
+            assert!(has("%(trace_id)s", ids.as_deref().map(|ids| &ids[..32])), "{line}");
+            assert!(has("%(span_id)s", ids.as_deref().map(|ids| &ids[33..])), "{line}");
         }
     }
 
     /// What the upstream receives after an enforcing pass.
-    fn is_on_the_wire(&self, known: &Known, wire: &Wire, stream: &Stream) {
-        let header = self.setup.config.propagation.header.as_str();
+    fn is_on_the_wire(&self, known: &Known, wire: &Wire, stream: &StreamContext) {
+        let header = &*self.setup.policy().header;
         let after = &wire.headers;
         let ours = [header, TRACESTATE];
         assert_eq!(after.others(&ours), self.before.others(&ours), "other headers are none of our business");
@@ -173,7 +174,7 @@ impl<'a> Expected<'a> {
             }
             None => {
                 assert!(self.came.is_none(), "a valid context goes on");
-                let may_start = self.setup.config.start == Start::Always && known.rng.is_some();
+                let may_start = self.setup.policy().start == Start::Always && known.rng.is_some();
                 assert!(!may_start || wire.refused(Verb::Set, header), "a trace starts");
                 assert!(!wire.changes.iter().any(|change| change.verb != Verb::Remove && !change.refused));
                 let is_left = |name: &str| !after.lines(name).is_empty() && !wire.refused(Verb::Remove, name);
@@ -184,7 +185,7 @@ impl<'a> Expected<'a> {
 
     /// The `traceparent` that goes out.
     fn is_context(&self, known: &Known, wire: &Wire, context: TraceParent) {
-        let config = &self.setup.config;
+        let config = self.setup.policy();
         let sent = context.to_bytes();
         let (sampled, random) = (context.flags.is_sampled(), context.flags.is_random());
         let decides = |randomness: u64| config.sampling.probability.keeps(randomness);
@@ -201,10 +202,7 @@ impl<'a> Expected<'a> {
         assert_eq!(random, flags.is_random(), "the random flag stays (rule TP-33)");
         if !self.has_own_parent(wire) {
             assert_eq!(sent[..], came[..], "the flags go with the parent-id (rule TP-32)");
-            assert_eq!(
-                wire.headers.lines(&config.propagation.header),
-                self.before.lines(&config.propagation.header)
-            );
+            assert_eq!(wire.headers.lines(&config.header), self.before.lines(&config.header));
         }
         let is_new = config.parent_id == ParentId::New;
         assert!(
@@ -277,7 +275,7 @@ impl<'a> Expected<'a> {
         if decided_here(wire) && context.flags.is_sampled() && !is_full {
             assert_eq!(
                 threshold,
-                Some(least_kept(self.setup.config.sampling.probability)),
+                Some(least_kept(self.setup.policy().sampling.probability)),
                 "what was decided is told"
             );
         }
@@ -285,8 +283,7 @@ impl<'a> Expected<'a> {
 
     /// Whether a parent-id of this hop went out; a random one may even be the one that came.
     fn has_own_parent(&self, wire: &Wire) -> bool {
-        wire.changes_of(&self.setup.config.propagation.header)
-            .any(|change| change.verb == Verb::Set && !change.refused)
+        wire.changes_of(&self.setup.policy().header).any(|change| change.verb == Verb::Set && !change.refused)
     }
 
     fn ot(&self) -> Option<Vec<Pair>> {

@@ -1,10 +1,11 @@
 //! The pass of a response, held against the rules.
 
-use tracewarden::config::{Config, Mode, ResponseHeader, When};
-use tracewarden::metrics::{Answer, Counter};
-use tracewarden::pass::{self, Stream};
+use tracewarden::config::Config;
+use tracewarden::filter::{Filter, StreamContext};
+use tracewarden::metrics::Counter;
+use tracewarden::words::{Mode, ResponseContext, ResponseHeader, When};
 
-use crate::host::{Headers, Known, Verb, Wire};
+use crate::host::{Headers, Host, Known, Verb, Wire};
 use crate::reading::{self, Timing};
 use crate::spans;
 use crate::work;
@@ -12,40 +13,35 @@ use crate::work;
 const TRACERESPONSE: &str = "traceresponse";
 const SERVER_TIMING: &str = "server-timing";
 
-/// Makes the pass on the serialized map that the host knows, which may be none, and checks all that it did.
+/// Makes the pass on the response that the host knows, and checks all that it did.
 ///
 /// # Panics
 /// A rule does not hold.
-pub fn check(config: &Config, stream: &mut Stream, known: &mut Known, wire: &mut Wire) {
+pub fn check(config: &Config, stream: &mut StreamContext, known: &mut Known, wire: &mut Wire) {
     known.asked = 0;
-    let before = reading::header_map(&known.response).map(Headers);
-    wire.headers = before.clone().unwrap_or_default();
-    let size = known.response.len();
+    let before = known.response.clone();
+    wire.headers = before.clone();
     let is_left_out = spans::is_left_out(stream);
-    let done = work::bounded(16 * size, || pass::response(config, stream, known, wire));
+    let filter = Filter::new(config.clone());
+    let host = &mut Host { known, wire };
+    work::bounded(16 * before.size(), || filter.response(stream, host));
     let Some(sent) = stream.sent() else {
-        assert!(done.is_ok() && wire.is_untouched() && known.asked == 0, "nothing is known, nothing is said");
+        assert!(wire.is_untouched() && known.asked == 0, "nothing is known, nothing is said");
         return;
     };
     assert!(known.asked <= 1 + usize::from(is_left_out), "{} questions", known.asked);
     assert!(wire.changes.len() <= 3, "{:?}", wire.changes);
     let reads_all = config.response.inject.iter().any(|header| *header != ResponseHeader::Traceparent);
     if known.is_silent && (reads_all || config.response.validate) {
-        assert!(done.is_ok() && wire.is_untouched(), "what is not known is not said");
+        assert!(wire.is_untouched(), "what is not known is not said");
         return;
     }
-    if before.is_none() && (reads_all || is_left_out) {
-        assert!(done.is_err() && wire.is_untouched(), "what is no map is left alone");
-        return;
-    }
-    assert!(done.is_ok());
-    let before = before.unwrap_or_default();
     if is_left_out {
         is_recorded_late(config, &before, sent.flags.is_sampled(), known, wire);
     }
     is_compared(config, &before, reads_all, &sent.to_bytes(), wire);
     let injects = config.response.when == When::Always || sent.flags.is_sampled();
-    if config.mode == Mode::Enforce && injects {
+    if config.request.mode == Mode::Enforce && injects {
         is_injected(config, &before, &sent.to_bytes(), wire);
     } else {
         assert!(wire.changes.is_empty(), "nothing is changed");
@@ -55,11 +51,15 @@ pub fn check(config: &Config, stream: &mut Stream, known: &mut Known, wire: &mut
 /// A failed request whose trace is not recorded: its own spans are, if the rate allows it, and all is as if they had
 /// been from the beginning.
 fn is_recorded_late(config: &Config, before: &Headers, sampled: bool, known: &Known, wire: &mut Wire) {
-    let records = known.is_within_rate && !known.is_silent && spans::fails(before, &Headers::default());
-    assert_eq!(sampled, records && config.sampling.errors.is_some());
+    let records = known.now.is_some() && !known.is_silent && spans::fails(before, &Headers::default());
+    assert_eq!(sampled, records && config.request.sampling.errors.is_some());
     let decided = wire.counted.extract_if(.., |one| matches!(one, Counter::Sampled { .. })).count();
     assert_eq!(decided, usize::from(sampled), "it is counted");
-    let told = if sampled && config.filter_state { vec![("sampled", b"true".to_vec())] } else { vec![] };
+    let told = if sampled && config.request.access_log.filter_state {
+        vec![("sampled", b"true".to_vec())]
+    } else {
+        vec![]
+    };
     assert_eq!(wire.published, told, "the access log learns of it");
 }
 
@@ -71,7 +71,7 @@ fn is_compared(config: &Config, before: &Headers, reads_all: bool, sent: &[u8], 
     }
     let [Counter::Response { context: answer }] = wire.counted[..] else { panic!("{:?}", wire.counted) };
     let first = |name: &str| before.lines(name).first().map(|line| line.to_vec());
-    let mut told = first(&config.propagation.header);
+    let mut told = first(&config.request.header);
     if reads_all && told.is_none() {
         told = first(TRACERESPONSE);
         let timing = reading::server_timing(&before.lines(SERVER_TIMING));
@@ -82,10 +82,10 @@ fn is_compared(config: &Config, before: &Headers, reads_all: bool, sent: &[u8], 
         };
     }
     let expected = match told.map(|told| reading::traceparent(&told)) {
-        None => Answer::Absent,
-        Some(None) => Answer::Corrupt,
-        Some(Some(told)) if told[3..35] == sent[3..35] => Answer::Match,
-        Some(Some(_)) => Answer::Mismatch,
+        None => ResponseContext::Absent,
+        Some(None) => ResponseContext::Corrupt,
+        Some(Some(told)) if told[3..35] == sent[3..35] => ResponseContext::Match,
+        Some(Some(_)) => ResponseContext::Mismatch,
     };
     assert_eq!(answer, expected);
 }
@@ -96,7 +96,7 @@ fn is_injected(config: &Config, before: &Headers, sent: &[u8], wire: &Wire) {
     let after = &wire.headers;
     let mut ours: Vec<&str> = Vec::new();
     for (header, name) in [
-        (ResponseHeader::Traceparent, &*config.propagation.header),
+        (ResponseHeader::Traceparent, &*config.request.header),
         (ResponseHeader::Traceresponse, TRACERESPONSE),
     ] {
         if injects(header) {

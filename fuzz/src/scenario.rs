@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! {"mode":"enforce"}                       the configuration, one line of JSON
-//! inbound no-seed no-clock silent over-rate san:a address:10.0.0.1 recall:x refuse:0110
+//! inbound no-seed no-clock silent cut-off san:a address:10.0.0.1 recall:x refuse:0110
 //!                                          the host: words in any order, all of them optional
 //! :path: /cart                             the request's headers
 //! traceparent: 00-…
@@ -12,9 +12,8 @@
 //!
 //! Every text means something, and so does every text that a mutation makes of it.
 
-use tracewarden::metrics::Direction;
-
 use crate::host::{Headers, Known, Wire};
+use tracewarden::words::Direction;
 
 /// A request, its response, and the host.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -69,7 +68,7 @@ impl Scenario {
             peer_address: word(b"address:"),
             garbage: word(b"recall:"),
             now: if self.says(b"no-clock") { None } else { known.now },
-            is_within_rate: !self.says(b"over-rate"),
+            is_cut_off: self.says(b"cut-off"),
             is_silent: self.says(b"silent"),
             ..known
         }

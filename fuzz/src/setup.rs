@@ -2,6 +2,7 @@
 
 use serde_json::Value;
 use tracewarden::config::Config;
+use tracewarden::request::Policy;
 
 use crate::host::Headers;
 use crate::work;
@@ -14,6 +15,18 @@ pub struct Setup {
 }
 
 impl Setup {
+    /// What it says about requests.
+    #[must_use]
+    pub const fn policy(&self) -> &Policy {
+        &self.config.request
+    }
+
+    /// How its log lines begin.
+    #[must_use]
+    pub fn log_format(&self) -> &str {
+        self.json("/log/format").and_then(Value::as_str).unwrap_or("[%(trace_id)s] [%(span_id)s]")
+    }
+
     /// A place of the JSON.
     #[must_use]
     pub fn json(&self, pointer: &str) -> Option<&Value> {

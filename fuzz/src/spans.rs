@@ -1,13 +1,13 @@
 //! The end of a stream, and what its spans say, held against the rules.
 
+use tracewarden::filter::{Filter, StreamContext};
+use tracewarden::host::{HeaderMap, PropertyValue};
 use tracewarden::metrics::Counter;
 use tracewarden::otlp::{KeyValue, Span, SpanKind, Value};
-use tracewarden::pass::{self, Left, Stream};
 use tracewarden::span::{Kind, Source};
 use tracewarden::w3c::TraceParent;
 
-use crate::host::{Headers, Known, Wire};
-use crate::reading;
+use crate::host::{Headers, Host, Known, Wire};
 use crate::setup::Setup;
 use crate::work;
 
@@ -34,30 +34,28 @@ struct Hop<'a> {
 ///
 /// # Panics
 /// A rule does not hold.
-pub fn check(setup: &Setup, stream: Stream, known: &mut Known) -> Vec<Span> {
+pub fn check(setup: &Setup, stream: StreamContext, known: &mut Known) -> Vec<Span> {
     let mut wire = Wire::default();
-    let (sent, begins_span) = (stream.sent(), matches!(stream, Stream::Spanned(..)));
+    let (sent, begins_span) = (stream.sent(), matches!(stream, StreamContext::Spanned(..)));
     let was_left_out = is_left_out(&stream);
-    let values = known.properties.iter().map(|(_, value)| value.len());
-    let size: usize = known.left.iter().map(|(_, map)| map.len()).chain(values).sum();
-    let made =
-        work::bounded(16 * size + setup.work(), || pass::finish(&setup.config, stream, known, &mut wire));
+    let values = known.properties.iter().map(|(_, value)| match value {
+        PropertyValue::Text(text) => text.len(),
+        PropertyValue::Number(_) => 8,
+    });
+    let size: usize = known.left.iter().map(|(_, map)| map.size()).chain(values).sum();
+    let filter = Filter::new(setup.config.clone());
+    let host = &mut Host { known, wire: &mut wire };
+    let spans = work::bounded(16 * size + setup.work(), || filter.finish(stream, host));
     let is_late = is_recorded_late(setup, was_left_out, known, &wire);
-    let Ok(spans) = made else {
-        let maps = known.left.iter().map(|(_, map)| map);
-        assert!(begins_span && maps.into_iter().any(|map| reading::header_map(map).is_none()));
-        return Vec::new();
-    };
     let Some(sent) = sent.filter(|sent| begins_span && (sent.flags.is_sampled() || is_late)) else {
         assert!(spans.is_empty(), "what is not recorded has no spans");
         return spans;
     };
-    let request = map_left(known, Left::Request);
-    if known.now.is_none() || request.is_none() {
-        assert!(spans.is_empty(), "a span has an end, and tells of a request");
+    if known.now.is_none() || known.is_silent {
+        assert!(spans.is_empty(), "a span has an end, and shows a request");
         return spans;
     }
-    let hop = Hop { setup, request: request.unwrap_or_default(), sent, is_late };
+    let hop = Hop { setup, request: left(known, HeaderMap::Request), sent, is_late };
     hop.is_made_of(&spans);
     spans.iter().for_each(|span| hop.is_told(span));
     spans
@@ -65,8 +63,8 @@ pub fn check(setup: &Setup, stream: Stream, known: &mut Known) -> Vec<Span> {
 
 /// Whether the stream has a span that is recorded only if it fails.
 #[must_use]
-pub fn is_left_out(stream: &Stream) -> bool {
-    matches!(stream, Stream::Spanned(sent, _) if !sent.flags.is_sampled())
+pub fn is_left_out(stream: &StreamContext) -> bool {
+    matches!(stream, StreamContext::Spanned(sent, _) if !sent.flags.is_sampled())
 }
 
 /// Whether headers, or trailers after them, say that the one who serves has failed.
@@ -83,10 +81,10 @@ fn number(headers: &Headers, name: &str) -> Option<u16> {
     core::str::from_utf8(digits).ok()?.parse().ok()
 }
 
-/// What is left of a stream, if the host tells; what is no map has no headers.
-fn map_left(known: &Known, map: Left) -> Option<Headers> {
-    let (_, headers) = known.left.iter().find(|(other, _)| *other == map).filter(|_| !known.is_silent)?;
-    Some(Headers(reading::header_map(headers).unwrap_or_default()))
+/// What is left of a stream, if the host tells.
+fn left(known: &Known, map: HeaderMap) -> Headers {
+    let found = known.left.iter().find(|(other, _)| *other == map).filter(|_| !known.is_silent);
+    found.map(|(_, headers)| headers.clone()).unwrap_or_default()
 }
 
 /// Whether the end of the stream had it recorded, which is all that can be counted there.
@@ -95,9 +93,9 @@ fn is_recorded_late(setup: &Setup, was_left_out: bool, known: &Known, wire: &Wir
     let is_late = matches!(wire.counted[..], [Counter::Sampled { decision, .. }] if decision.is_record());
     assert!(is_late || wire.counted.is_empty(), "{:?}", wire.counted);
     if is_late {
-        assert!(was_left_out && known.is_within_rate && setup.config.sampling.errors.is_some());
+        assert!(was_left_out && known.now.is_some() && setup.policy().sampling.errors.is_some());
         let [headers, trailers] =
-            [Left::Response, Left::ResponseTrailers].map(|map| map_left(known, map).unwrap_or_default());
+            [HeaderMap::Response, HeaderMap::ResponseTrailers].map(|map| left(known, map));
         assert!(fails(&headers, &trailers), "only what failed is recorded late");
     }
     is_late
@@ -159,7 +157,7 @@ impl Hop<'_> {
             assert!(stands == 1, "{} stands there twice", attribute.key);
             assert!(!attribute.key.is_empty());
             let Some(text) = text_of(attribute) else { continue };
-            let literal = added.iter().filter(|one| one.name == attribute.key).map(|one| &one.source);
+            let literal = added.iter().filter(|one| *one.name == *attribute.key).map(|one| &one.source);
             let stated = literal.filter_map(|source| match source {
                 Source::Literal(value) => Some(value.len()),
                 _ => None,
@@ -189,7 +187,7 @@ impl Hop<'_> {
         }
         for added in &self.setup.config.spans.attributes {
             let is_stated = matches!(added.source, Source::Literal(_));
-            assert!(is_stated || value(&added.name).is_none_or(|text| text == REDACTED), "{}", added.name);
+            assert!(is_stated || value(&added.name).is_none_or(|text| text == REDACTED), "{:?}", added.name);
         }
     }
 

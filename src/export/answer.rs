@@ -3,28 +3,20 @@
 
 use prost::Message;
 
+use super::grpc;
+use crate::headers::Headers;
 use crate::otlp::ExportTraceServiceResponse;
+use crate::words::Protocol;
 
-/// What came back.
+/// What a collector answered to an upload.
 #[derive(Clone, Copy, Debug)]
-pub enum Answer<'a> {
-    /// An answer over HTTP.
-    Http {
-        /// Its status; none if it is no number.
-        status: Option<u16>,
-        /// `Retry-After`.
-        retry_after: Option<&'a [u8]>,
-        /// Its body, empty where it is not in protobuf.
-        body: &'a [u8],
-    },
-    /// The message that gRPC answers.
-    GrpcMessage(&'a [u8]),
-    /// The status with which gRPC ended without a message.
-    GrpcStatus(u32),
-    /// Nothing: there was no connection, or no answer in time.
-    Nothing,
-    /// The host did not send the batch.
-    NotSent,
+pub struct Answer<'a> {
+    /// The headers.
+    pub headers: &'a Headers,
+    /// The body, or its beginning.
+    pub body: &'a [u8],
+    /// The trailers.
+    pub trailers: &'a Headers,
 }
 
 /// What an answer means.
@@ -40,33 +32,59 @@ pub(super) enum Judgement {
     NotSent,
 }
 
+impl Judgement {
+    /// There was no connection, or no answer in time.
+    pub(super) const UNANSWERED: Self = Self::Busy { seconds: None };
+}
+
 impl Answer<'_> {
-    pub(super) fn judge(&self) -> Judgement {
-        match *self {
-            Self::Http { status: Some(200..=299), body, .. } | Self::GrpcMessage(body) => {
-                Judgement::Taken { rejected: rejected(body) }
+    pub(super) fn judge(self, protocol: Protocol) -> Judgement {
+        let status = number(self.headers.first(":status"));
+        match protocol {
+            Protocol::OtlpGrpc => self.judge_grpc(status),
+            Protocol::OtlpHttp | Protocol::Zipkin => self.judge_http(status),
+        }
+    }
+
+    fn judge_http(self, status: Option<u32>) -> Judgement {
+        match status {
+            Some(200..=299) => {
+                let content_type = self.headers.first("content-type").unwrap_or_default();
+                let is_protobuf = content_type.starts_with(b"application/x-protobuf");
+                Judgement::Taken { rejected: if is_protobuf { rejected(self.body) } else { 0 } }
             }
-            Self::Http { status: Some(429 | 502 | 503 | 504), retry_after, .. } => {
-                Judgement::Busy { seconds: retry_after.and_then(seconds) }
+            // The other form of `Retry-After`, a date, is not read.
+            Some(429 | 502 | 503 | 504) => {
+                Judgement::Busy { seconds: number(self.headers.first("retry-after")).map(u64::from) }
             }
+            _ => Judgement::Refused,
+        }
+    }
+
+    /// The status is in the trailers, or in the headers of an answer that has nothing else.
+    fn judge_grpc(self, status: Option<u32>) -> Judgement {
+        let grpc_status = self.trailers.first(GRPC_STATUS).or_else(|| self.headers.first(GRPC_STATUS));
+        match grpc::status(grpc_status, status) {
+            grpc::OK => match grpc::message(self.body) {
+                Some(message) => Judgement::Taken { rejected: rejected(message) },
+                None => Judgement::Refused,
+            },
             // Cancelled, deadline exceeded, aborted, out of range, unavailable, data loss. Of an exhausted resource (8)
-            // OTLP wants a hint that it recovers, which Envoy does not hand over; busy is what collectors mean by it.
-            Self::GrpcStatus(1 | 4 | 8 | 10 | 11 | 14 | 15) | Self::Nothing => {
-                Judgement::Busy { seconds: None }
-            }
-            Self::Http { .. } | Self::GrpcStatus(_) => Judgement::Refused,
-            Self::NotSent => Judgement::NotSent,
+            // OTLP wants a hint that it recovers; busy is what collectors mean by it.
+            1 | 4 | 8 | 10 | 11 | 14 | 15 => Judgement::UNANSWERED,
+            _ => Judgement::Refused,
         }
     }
 }
 
-/// How many spans of a batch that was taken were not; a body that cannot be read tells of none.
+const GRPC_STATUS: &str = "grpc-status";
+
+/// How many spans of a batch that was taken were not; a body that cannot be read names none.
 fn rejected(body: &[u8]) -> u64 {
     let partial = ExportTraceServiceResponse::decode(body).ok().and_then(|response| response.partial_success);
     partial.and_then(|partial| u64::try_from(partial.rejected_spans).ok()).unwrap_or(0)
 }
 
-/// `Retry-After` in seconds; its other form, a date, is not read.
-fn seconds(value: &[u8]) -> Option<u64> {
-    core::str::from_utf8(value).ok()?.trim().parse().ok()
+fn number(value: Option<&[u8]>) -> Option<u32> {
+    core::str::from_utf8(value?).ok()?.trim().parse().ok()
 }

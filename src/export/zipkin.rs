@@ -63,9 +63,9 @@ fn value_of(attribute: &KeyValue) -> String {
     }
 }
 
-fn write_hex(json: &mut String, octets: &[u8]) {
-    for octet in octets {
-        let _ = write!(json, "{octet:02x}");
+fn write_hex(json: &mut String, bytes: &[u8]) {
+    for byte in bytes {
+        let _ = write!(json, "{byte:02x}");
     }
 }
 

@@ -45,16 +45,16 @@ impl<'a> OtState<'a> {
         self.randomness
     }
 
-    /// Whether the member already tells just this threshold.
+    /// Whether the member already reports exactly this threshold.
     #[must_use]
-    pub fn tells(&self, threshold: Option<Threshold>) -> bool {
+    pub fn reports(&self, threshold: Option<Threshold>) -> bool {
         let has_th = pairs(self.text).any(is_threshold);
         self.threshold == threshold && has_th == threshold.is_some()
     }
 
     /// Appends the member's value with this threshold in place of the one that it has; the other pairs stay as they
     /// are (rules OT-03, OT-09). Nothing is appended if nothing is left, and no threshold if the value would then be
-    /// longer than 256 octets (rule OT-01).
+    /// longer than 256 bytes (rule OT-01).
     pub fn write_with(&self, threshold: Option<Threshold>, out: &mut Vec<u8>) {
         let start = out.len();
         if let Some(threshold) = threshold {
@@ -80,7 +80,7 @@ pub(crate) fn write_threshold(threshold: Threshold, out: &mut Vec<u8>) {
 }
 
 fn pairs(text: &[u8]) -> impl Iterator<Item = &[u8]> {
-    text.split(|octet| *octet == b';')
+    text.split(|byte| *byte == b';')
 }
 
 fn is_threshold(pair: &[u8]) -> bool {
@@ -92,16 +92,16 @@ fn is_threshold(pair: &[u8]) -> bool {
 /// ```
 fn split(pair: &[u8]) -> Option<(&[u8], &[u8])> {
     let (key, value) = split_once(pair, b':')?;
-    let key_is_good = matches!(key, [b'a'..=b'z', rest @ ..] if rest.iter().all(is_key_octet));
-    (key_is_good && value.iter().all(is_value_octet)).then_some((key, value))
+    let key_is_good = matches!(key, [b'a'..=b'z', rest @ ..] if rest.iter().all(is_key_byte));
+    (key_is_good && value.iter().all(is_value_byte)).then_some((key, value))
 }
 
-const fn is_key_octet(octet: &u8) -> bool {
-    matches!(octet, b'a'..=b'z' | b'0'..=b'9')
+const fn is_key_byte(byte: &u8) -> bool {
+    matches!(byte, b'a'..=b'z' | b'0'..=b'9')
 }
 
-const fn is_value_octet(octet: &u8) -> bool {
-    octet.is_ascii_alphanumeric() || matches!(octet, b'.' | b'_' | b'-')
+const fn is_value_byte(byte: &u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-')
 }
 
 /// Reads exactly 14 lower-case hexadecimal digits (rule OT-03).

@@ -1,4 +1,8 @@
+use core::cell::Cell;
 use core::num::NonZeroU32;
+
+use crate::host::Clock;
+use crate::settings::{Reader, Setting, Shape, Value};
 
 /// How many traces a second may be recorded in one worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +26,20 @@ impl RateLimit {
     }
 }
 
+impl Setting for RateLimit {
+    fn make(value: &Value, reader: &mut Reader<'_>) -> Option<Self> {
+        NonZeroU32::make(value, reader).map(Self)
+    }
+
+    fn shape() -> Shape {
+        NonZeroU32::shape()
+    }
+
+    fn value(&self) -> Value {
+        self.0.value()
+    }
+}
+
 impl TokenBucket {
     /// A second's worth, before any time has passed.
     pub const FULL: Self = Self { credit: SECOND, seen: 0 };
@@ -35,6 +53,36 @@ impl TokenBucket {
         if allowed {
             self.credit -= cost;
         }
+        allowed
+    }
+}
+
+/// What is left of the rates of one worker.
+#[derive(Debug, Default)]
+pub(crate) struct Rates {
+    /// Of traces that start here.
+    pub(crate) new_traces: Rate,
+    /// Of spans that are recorded because their request failed.
+    pub(crate) failures: Rate,
+}
+
+/// What is left of one rate.
+#[derive(Debug)]
+pub(crate) struct Rate(Cell<TokenBucket>);
+
+impl Default for Rate {
+    fn default() -> Self {
+        Self(Cell::new(TokenBucket::FULL))
+    }
+}
+
+impl Rate {
+    /// Whether one more trace may be recorded now; without a clock none may.
+    pub(crate) fn take(&self, limit: RateLimit, clock: &mut impl Clock) -> bool {
+        let Some(now) = clock.now() else { return false };
+        let mut bucket = self.0.get();
+        let allowed = bucket.take(limit, now);
+        self.0.set(bucket);
         allowed
     }
 }

@@ -1,5 +1,6 @@
 use core::fmt;
 
+use crate::settings::{Expected, FaultKind, Reader, Setting, Shape, Value};
 use crate::w3c::{decode, encode};
 
 /// A 56-bit rejection threshold: a trace is kept if its randomness is not below it
@@ -17,8 +18,8 @@ use crate::w3c::{decode, encode};
 pub struct Threshold(u64);
 
 /// The text is not a probability.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ProbabilityError(String);
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ProbabilityError;
 
 /// One more than the largest randomness.
 const END: u64 = 1 << 56;
@@ -41,7 +42,7 @@ impl Threshold {
     /// # Errors
     /// The text is no such number.
     pub fn from_probability(decimal: &str) -> Result<Self, ProbabilityError> {
-        let kept = fixed_point(decimal).ok_or_else(|| ProbabilityError(decimal.to_owned()))?;
+        let kept = fixed_point(decimal).ok_or(ProbabilityError)?;
         let Some(kept) = kept else { return Ok(Self::NEVER) };
         // The threshold has as many leading `f` digits as what is kept has leading zeros.
         let leading = kept.leading_zeros().saturating_sub(u64::BITS - 56) / 4;
@@ -74,7 +75,7 @@ impl Threshold {
 }
 
 /// A decimal number from 0 to 1 in units of 2^-56, to the nearest; the inner `None` is zero itself, which no threshold
-/// stands for. Without floating point, which would double the module's code for numbers.
+/// expresses. Without floating point, which would double the module's code for numbers.
 fn fixed_point(decimal: &str) -> Option<Option<u64>> {
     let (number, exponent) = match decimal.split_once(['e', 'E']) {
         Some((number, exponent)) => (number, exponent.parse::<i32>().ok()?),
@@ -105,9 +106,35 @@ fn fixed_point(decimal: &str) -> Option<Option<u64>> {
     u64::try_from(kept).ok().filter(|kept| *kept <= END).map(Some)
 }
 
+impl Setting for Threshold {
+    fn make(value: &Value, reader: &mut Reader<'_>) -> Option<Self> {
+        if !matches!(value, Value::Whole(_) | Value::Float(_)) {
+            reader.wrong_type(PROBABILITY, value);
+            return None;
+        }
+        // The shortest decimal number that stands for a float is the one that was written.
+        let threshold = Self::from_probability(&value.to_string());
+        threshold.map_err(|_| reader.fault(FaultKind::OutOfRange, Expected::Phrase(PROBABILITY), value)).ok()
+    }
+
+    fn shape() -> Shape {
+        Shape::Probability
+    }
+
+    fn value(&self) -> Value {
+        match self.0 {
+            0 => Value::Whole(1),
+            rejected => Value::Float(1.0 - rejected as f64 / END as f64),
+        }
+    }
+}
+
+/// How messages name a probability.
+pub(crate) const PROBABILITY: &str = "a number from 0 to 1";
+
 impl fmt::Display for ProbabilityError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} is not a number from 0 to 1", self.0.escape_debug())
+        write!(f, "expected {PROBABILITY}")
     }
 }
 

@@ -1,54 +1,78 @@
-//! What a span tells of its request, by OpenTelemetry's
+//! What a span says about its request, by OpenTelemetry's
 //! [conventions for HTTP](https://opentelemetry.io/docs/specs/semconv/http/http-spans/), and what the configuration adds.
 
-use super::{Ending, Kind};
-use crate::headers::{Malformed, first, is_grpc, scan};
+use super::{Kind, Outcome};
+use crate::headers::{Headers, host_and_port, is_grpc};
+use crate::host::{EndedStream, HeaderMap, Properties, Property, PropertyValue};
 use crate::matching::Pattern;
 use crate::otlp::{KeyValue, SpanKind};
-use crate::pass::{Facts, Left};
+use crate::settings::{HeaderName, NonEmpty, Reader, Rules, Setting, Step, Variable, settings};
 
-/// What spans tell.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Spans {
-    /// Which spans a hop has.
-    pub kind: Kind,
-    /// What they tell beside what they always do.
-    pub attributes: Vec<Attribute>,
-    /// Segments of paths, and values of headers, that are not shown.
-    pub(crate) redact: Vec<Pattern>,
+settings! {
+    /// Which spans a hop has, and what they say in addition to OpenTelemetry's conventions.
+    pub struct Spans "Span", checked {
+        /// Which spans a hop has. A waypoint, which Istio calls inbound, needs `"server_and_client"`.
+        pub kind: Kind = Kind::Auto,
+        /// Further attributes. Each name stands once.
+        pub attributes: Vec<Attribute> = Vec::new(),
+        /// What is shown as `REDACTED`: a segment of a path, or a value of a header or property, that one of these matches as a
+        /// whole, such as `["[0-9]+"]`. Values over 1,024 bytes are redacted too.
+        pub(crate) redact: Vec<Pattern> = Vec::new(),
+    }
 }
 
-/// An attribute that the configuration adds.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Attribute {
-    /// Its name.
-    pub name: String,
-    /// Where its value is from.
-    pub source: Source,
+impl Rules for Spans {
+    fn check(&self, reader: &mut Reader<'_>) {
+        for (place, attribute) in self.attributes.iter().enumerate() {
+            if self.attributes.iter().take(place).any(|other| other.name == attribute.name) {
+                reader.within(Step::Field("attributes".to_owned()), &mut |reader| {
+                    reader.within(Step::Item(place), &mut |reader| {
+                        let expected = "a name that no other attribute has";
+                        reader.conflict("name", expected, &attribute.name.value());
+                    });
+                });
+            }
+        }
+    }
 }
 
-/// Where the value of an attribute is from.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Source {
-    /// It is this one.
-    Literal(String),
-    /// A header of the request.
-    RequestHeader(String),
-    /// A header of the response.
-    ResponseHeader(String),
-    /// A property of the host, its path's parts joined by NUL.
-    Property(String),
+settings! {
+    /// A name, and one source of its value, such as `{"name": "tenant", "request_header": "x-tenant"}`.
+    pub struct Attribute "Span attribute" {
+        /// The attribute's name, such as `"tenant"`.
+        pub name: NonEmpty,
+    } includes {
+        /// Where the value comes from.
+        pub source: Source,
+    }
 }
 
-/// What the host still knows of a stream that has ended; each is asked for once, however many spans there are.
-pub(super) struct Known<'a> {
-    pub(super) request: &'a [u8],
-    pub(super) ending: Ending,
+settings! {
+    /// Where the value of an attribute comes from.
+    pub enum Source "Source" {
+        /// The value itself, such as `"blue"`.
+        Literal(String) = "value",
+        /// The environment variable that holds the value, such as `"REGION"`. The value is empty if it is not set.
+        Environment(Variable) = "environment",
+        /// A header of the request.
+        RequestHeader(HeaderName) = "request_header",
+        /// A header of the response.
+        ResponseHeader(HeaderName) = "response_header",
+        /// The path of one of Envoy's attributes, such as `["upstream", "cluster"]`. Its value is a text or a whole number. It
+        /// costs a call to Envoy for each span.
+        Property(Vec<String>) = "property",
+    }
+}
+
+/// What the host still knows of a request and its response; each is asked for once, however many spans there are.
+pub(super) struct Exchange<'a> {
+    request: &'a Headers,
+    pub(super) outcome: Outcome,
     route: Option<String>,
     protocol: Option<String>,
-    /// Of the one who sent the request, if there is a server's span.
+    /// The address of the one who sent the request, if there is a server's span.
     peer: Option<Vec<u8>>,
-    /// Of the one who received it, and in how many attempts, if there is a client's span.
+    /// The address of the one who received it, and in how many attempts, if there is a client's span.
     upstream: Option<Vec<u8>>,
     attempts: Option<i64>,
     sizes: [Option<i64>; 2],
@@ -56,10 +80,10 @@ pub(super) struct Known<'a> {
     added: Vec<KeyValue>,
 }
 
-/// The longest value of an attribute, in octets.
+/// The longest value of an attribute, in bytes.
 const MAX_VALUE: usize = 1024;
 
-/// What stands where something is not shown.
+/// Replaces what is not shown.
 const REDACTED: &str = "REDACTED";
 
 const METHODS: &[&str] = &["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"];
@@ -75,21 +99,36 @@ pub(crate) fn clip(value: &[u8]) -> String {
     text
 }
 
-impl Default for Spans {
-    fn default() -> Self {
-        Self { kind: Kind::Auto, attributes: Vec::new(), redact: Vec::new() }
-    }
-}
-
 impl Spans {
+    /// What the configuration adds.
+    fn added(&self, request: &Headers, response: &Headers, host: &mut dyn Properties) -> Vec<KeyValue> {
+        let mut added = List(Vec::new());
+        let shown = |value: &[u8]| self.shown(value);
+        for Attribute { name, source } in &self.attributes {
+            match source {
+                Source::Literal(value) | Source::Environment(Variable(value)) => {
+                    added.text(name, Some(value.clone()));
+                }
+                Source::RequestHeader(header) => added.text(name, request.first(header).map(shown)),
+                Source::ResponseHeader(header) => added.text(name, response.first(header).map(shown)),
+                Source::Property(path) => match host.property(Property::Custom(path)) {
+                    Some(PropertyValue::Number(number)) => added.number(name, Some(number)),
+                    Some(PropertyValue::Text(text)) => added.text(name, Some(shown(&text))),
+                    None => {}
+                },
+            }
+        }
+        added.0
+    }
+
     /// The path without its query, and without the segments that are not shown.
     fn path(&self, path: &[u8]) -> String {
-        let path = path.split(|octet| *octet == b'?').next().unwrap_or_default();
+        let path = path.split(|byte| *byte == b'?').next().unwrap_or_default();
         if self.redact.is_empty() {
             return clip(path);
         }
         let segments: Vec<String> =
-            path.split(|octet| *octet == b'/').map(|segment| self.shown(segment)).collect();
+            path.split(|byte| *byte == b'/').map(|segment| self.shown(segment)).collect();
         clip(segments.join("/").as_bytes())
     }
 
@@ -105,86 +144,64 @@ impl Spans {
     }
 }
 
-impl<'a> Known<'a> {
+impl<'a> Exchange<'a> {
     pub(super) fn read(
         spans: &Spans,
-        request: &'a [u8],
+        request: &'a Headers,
         serves: bool,
         calls: bool,
-        facts: &mut impl Facts,
-    ) -> Result<Self, Malformed> {
-        let response = facts.left(Left::Response).unwrap_or_default();
-        let mut number_of = |path: &str| facts.property(path).and_then(|value| number(&value));
-        let sizes = [number_of("request\0size"), number_of("response\0size")];
-        let attempts = if calls { number_of("upstream\0request_attempt_count") } else { None };
-        let mut added = List(Vec::new());
-        for Attribute { name, source } in &spans.attributes {
-            let shown = |value: &[u8]| spans.shown(value);
-            match source {
-                Source::Literal(value) => added.text(name, Some(value.clone())),
-                Source::RequestHeader(header) => added.text(name, first(request, header).map(shown)),
-                Source::ResponseHeader(header) => added.text(name, first(&response, header).map(shown)),
-                Source::Property(path) => match facts.property(path) {
-                    // Text has no NUL, and a number of the host's nearly always has one.
-                    Some(value) if value.contains(&0) => added.number(name, number(&value)),
-                    value => added.text(name, value.as_deref().map(shown)),
-                },
-            }
-        }
-        Ok(Self {
+        host: &mut (impl Properties + EndedStream),
+    ) -> Self {
+        let response = host.headers(HeaderMap::Response).unwrap_or_default();
+        let added = spans.added(request, &response, host);
+        let mut outcome = Outcome::of_stream(&response, host);
+        outcome.is_cut_off = host.is_cut_off();
+        let number = |host: &mut dyn Properties, property| host.property(property)?.number();
+        let text = |host: &mut dyn Properties, property| host.property(property)?.text();
+        Self {
             request,
-            ending: Ending::read(&response, facts)?.or_cut_off(facts.property("response\0code_details")),
-            route: facts.property("xds\0route_name").and_then(|name| route(&name)),
-            protocol: facts.property("request\0protocol").and_then(|protocol| version(&protocol)),
-            peer: if serves { facts.peer_address() } else { None },
-            upstream: if calls { facts.property("upstream\0address") } else { None },
-            attempts,
-            sizes,
-            added: added.0,
-        })
+            outcome,
+            route: text(host, Property::RouteName).and_then(|name| route(&name)),
+            protocol: text(host, Property::Protocol).and_then(|protocol| version(&protocol)),
+            peer: if serves { text(host, Property::PeerAddress) } else { None },
+            upstream: if calls { text(host, Property::UpstreamAddress) } else { None },
+            attempts: if calls { number(host, Property::UpstreamAttempts) } else { None },
+            sizes: [number(host, Property::RequestSize), number(host, Property::ResponseSize)],
+            added,
+        }
     }
 
-    /// The method, and the route where the host knows one; of gRPC the service and its method.
-    pub(super) fn name(&self, spans: &Spans) -> Result<String, Malformed> {
-        let [method, path, content_type] = scan(self.request, [":method", ":path", "content-type"])?;
-        if content_type.first().is_some_and(is_grpc) {
-            let path = spans.path(path.first().unwrap_or_default());
+    /// The method, and the route if the host knows one; of gRPC the service and its method.
+    pub(super) fn name(&self, spans: &Spans) -> String {
+        if self.request.first("content-type").is_some_and(is_grpc) {
+            let path = spans.path(self.request.first(":path").unwrap_or_default());
             let method = path.trim_start_matches('/');
             if !method.is_empty() {
-                return Ok(method.to_owned());
+                return method.to_owned();
             }
         }
-        let method = method_of(method.first().unwrap_or_default()).unwrap_or("HTTP");
-        Ok(match &self.route {
+        let method = method_of(self.request.first(":method").unwrap_or_default()).unwrap_or("HTTP");
+        match &self.route {
             Some(route) => format!("{method} {route}"),
             None => method.to_owned(),
-        })
+        }
     }
 
     /// The attributes of a span of this kind.
-    pub(super) fn attributes(&self, kind: SpanKind, spans: &Spans) -> Result<Vec<KeyValue>, Malformed> {
+    pub(super) fn attributes(&self, kind: SpanKind, spans: &Spans) -> Vec<KeyValue> {
         let mut all = List(Vec::new());
-        self.of_request(kind, spans, &mut all)?;
+        self.of_request(kind, spans, &mut all);
         self.of_connection(kind, &mut all);
         self.of_response(kind, &mut all);
         all.0.retain(|attribute| self.added.iter().all(|added| added.key != attribute.key));
         all.0.extend(self.added.iter().cloned());
-        Ok(all.0)
+        all.0
     }
 
-    fn of_request(&self, kind: SpanKind, spans: &Spans, all: &mut List) -> Result<(), Malformed> {
-        let names = [
-            ":method",
-            ":path",
-            "x-envoy-original-path",
-            ":scheme",
-            ":authority",
-            "user-agent",
-            "content-type",
-        ];
-        let [method, path, original_path, scheme, authority, user_agent, content_type] =
-            scan(self.request, names)?.map(|lines| lines.first());
-        let authority = authority.map(without_credentials);
+    fn of_request(&self, kind: SpanKind, spans: &Spans, all: &mut List) {
+        let header = |name| self.request.first(name);
+        let (scheme, authority) = (header(":scheme"), header(":authority").map(without_credentials));
+        let method = header(":method");
         match method_of(method.unwrap_or_default()) {
             Some(known) => all.text("http.request.method", Some(known.to_owned())),
             None => {
@@ -192,44 +209,44 @@ impl<'a> Known<'a> {
                 all.text("http.request.method_original", method.map(clip));
             }
         }
-        let path_sent = spans.path(path.unwrap_or_default());
-        let (host, port) = authority.map_or((None, None), host_and_port);
+        let path_sent = spans.path(header(":path").unwrap_or_default());
+        let (host, port) = authority.map_or((None, None), address);
         if kind == SpanKind::Server {
+            let original_path = header("x-envoy-original-path");
             all.text("url.scheme", scheme.map(clip));
             all.text("url.path", Some(original_path.map_or(path_sent, |path| spans.path(path))));
         } else if let (Some(scheme), Some(authority)) = (scheme, authority) {
             all.text("url.full", Some(format!("{}://{}{path_sent}", clip(scheme), clip(authority))));
         }
-        // A client's span must tell its port, and a URL need not.
+        // A client's span must name its port, and a URL need not.
         let usual = if scheme == Some(b"https") { 443 } else { 80 };
         let usual = host.as_ref().filter(|_| kind == SpanKind::Client).map(|_| usual);
         all.text("server.address", host);
         all.number("server.port", port.or(usual));
-        all.text("user_agent.original", user_agent.map(clip));
-        if content_type.is_some_and(is_grpc) {
+        all.text("user_agent.original", header("user-agent").map(clip));
+        if header("content-type").is_some_and(is_grpc) {
             all.text("rpc.system", Some("grpc".to_owned()));
         }
-        Ok(())
     }
 
     fn of_connection(&self, kind: SpanKind, all: &mut List) {
-        let address_of = |peer: &Option<Vec<u8>>| peer.as_deref().map_or((None, None), host_and_port);
+        let address_of = |peer: &Option<Vec<u8>>| peer.as_deref().map_or((None, None), address);
         if kind == SpanKind::Server {
             all.text("network.protocol.version", self.protocol.clone());
             all.text("client.address", address_of(&self.peer).0);
             return;
         }
-        let (address, port) = address_of(&self.upstream);
-        all.text("network.peer.address", address);
+        let (host, port) = address_of(&self.upstream);
+        all.text("network.peer.address", host);
         all.number("network.peer.port", port);
         let again = self.attempts.map(|attempts| attempts.saturating_sub(1));
         all.number("http.request.resend_count", again.filter(|again| *again > 0));
     }
 
     fn of_response(&self, kind: SpanKind, all: &mut List) {
-        all.number("http.response.status_code", self.ending.status.map(i64::from));
-        all.number("rpc.grpc.status_code", self.ending.grpc_status.map(i64::from));
-        all.text("error.type", self.ending.error(kind));
+        all.number("http.response.status_code", self.outcome.status.map(i64::from));
+        all.number("rpc.grpc.status_code", self.outcome.grpc_status.map(i64::from));
+        all.text("error.type", self.outcome.error(kind));
         if kind == SpanKind::Server {
             all.text("http.route", self.route.clone());
         }
@@ -268,21 +285,13 @@ fn version(protocol: &[u8]) -> Option<String> {
     protocol.strip_prefix(b"HTTP/").map(clip)
 }
 
-/// A number as the host hands it over: 8 octets, little-endian.
-fn number(value: &[u8]) -> Option<i64> {
-    value.try_into().ok().map(i64::from_le_bytes)
-}
-
-/// The authority of a URL without what stands before its `@`, which may be a password.
+/// The authority of a URL without what is before its `@`, which may be a password.
 fn without_credentials(authority: &[u8]) -> &[u8] {
-    authority.rsplit(|octet| *octet == b'@').next().unwrap_or(authority)
+    authority.rsplit(|byte| *byte == b'@').next().unwrap_or(authority)
 }
 
-/// `[::1]:80` and `host:80` in two; what has no port is a host.
-fn host_and_port(address: &[u8]) -> (Option<String>, Option<i64>) {
-    let text = clip(address);
-    let split = text.rsplit_once(':').filter(|(host, _)| host.ends_with(']') || !host.contains(':'));
-    let parsed = split.and_then(|(host, port)| Some((host, port.parse::<u16>().ok()?)));
-    let (host, port) = parsed.map_or((text.as_str(), None), |(host, port)| (host, Some(i64::from(port))));
-    (Some(host.trim_matches(['[', ']']).to_owned()), port)
+/// The host, without the brackets of an IPv6 address, and the port.
+fn address(authority: &[u8]) -> (Option<String>, Option<i64>) {
+    let (host, port) = host_and_port(authority);
+    (Some(clip(host).trim_matches(['[', ']']).to_owned()), port.map(i64::from))
 }

@@ -1,5 +1,7 @@
 use core::net::{IpAddr, SocketAddr};
 
+use crate::settings::{Form, Reader, Setting, Shape, Value};
+
 /// A range of addresses, such as `10.0.0.0/8`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Cidr {
@@ -30,6 +32,24 @@ impl Cidr {
         })
     }
 }
+
+impl Setting for Cidr {
+    fn make(value: &Value, reader: &mut Reader<'_>) -> Option<Self> {
+        reader.parse(value, CIDR.expected, Self::parse)
+    }
+
+    fn shape() -> Shape {
+        Shape::Text(CIDR)
+    }
+}
+
+const CIDR: Form = Form {
+    title: "Range of addresses",
+    meaning: "Addresses of IPv4 or IPv6. The bits after the length do not count, and a single address needs no length. Such as \
+        `\"10.0.0.0/8\"`, `\"fd00::/8\"` or `\"192.0.2.7\"`.",
+    expected: "a range of addresses, such as \"10.0.0.0/8\"",
+    ..Form::ANY
+};
 
 fn read(text: &str) -> Option<IpAddr> {
     let address = text.parse::<SocketAddr>().map(|socket| socket.ip()).or_else(|_| text.parse()).ok()?;

@@ -5,11 +5,11 @@ use rand::CryptoRng;
 
 use super::{decode, encode, only_case_is_wrong};
 
-/// A trace-id: 16 octets, never all zero ([section 3.2.2.3](https://www.w3.org/TR/trace-context-2/#trace-id)).
+/// A trace-id: 16 bytes, never all zero ([section 3.2.2.3](https://www.w3.org/TR/trace-context-2/#trace-id)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TraceId(NonZeroU128);
 
-/// A parent-id, or the id of a span of ours: 8 octets, never all zero
+/// A parent-id, or the id of a span of ours: 8 bytes, never all zero
 /// ([section 3.2.2.4](https://www.w3.org/TR/trace-context-2/#parent-id)).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SpanId(NonZeroU64);
@@ -17,9 +17,9 @@ pub struct SpanId(NonZeroU64);
 /// Why digits are not an id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IdError {
-    /// An octet is not a hexadecimal digit.
+    /// A byte is not a hexadecimal digit.
     NotHex,
-    /// Every octet is a hexadecimal digit, but one is in upper case.
+    /// Every byte is a hexadecimal digit, but one is in upper case.
     UpperCase,
     /// Every digit is zero.
     Zero,
@@ -45,7 +45,7 @@ impl TraceId {
         NonZeroU128::new(value).map(Self).ok_or(IdError::Zero)
     }
 
-    /// Draws an id whose 16 octets are all random (rule TP-42).
+    /// Draws an id whose 16 bytes are all random (rule TP-42).
     #[inline]
     pub fn random(rng: &mut impl CryptoRng) -> Self {
         loop {

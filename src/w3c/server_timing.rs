@@ -1,6 +1,6 @@
 use super::{split_once, trim_ows};
 
-/// The context that a line of `Server-Timing` tells, in its metric `traceparent` or `trace`.
+/// The context in a line of `Server-Timing`, in its metric `traceparent` or `trace`.
 ///
 /// Browser agents read `traceparent;desc="00-…-01"`; the editor's draft of
 /// [Trace Context Level 3](https://w3c.github.io/trace-context/) has `trace;desc=00-…-01` (rules RS-02, RS-06).
@@ -18,7 +18,7 @@ pub(crate) fn server_timing_context(line: &[u8]) -> Option<&[u8]> {
     })
 }
 
-/// The line of `Server-Timing` that tells a context to browser agents.
+/// The line of `Server-Timing` in which browser agents find a context.
 pub(crate) fn server_timing_line(context: &[u8]) -> Vec<u8> {
     [b"traceparent;desc=\"", context, b"\""].concat()
 }
@@ -30,16 +30,16 @@ fn description(parameter: &[u8]) -> Option<&[u8]> {
     trim_ows(name).eq_ignore_ascii_case(b"desc").then_some(unquoted.unwrap_or(value))
 }
 
-/// The pieces between separators that stand outside of quoted strings.
+/// The pieces between separators that are outside of quoted strings.
 fn split(text: &[u8], separator: u8) -> impl Iterator<Item = &[u8]> {
     let (mut quoted, mut escaped) = (false, false);
-    text.split(move |octet| {
+    text.split(move |byte| {
         let was_escaped = core::mem::take(&mut escaped);
-        match octet {
+        match byte {
             b'"' if !was_escaped => quoted = !quoted,
             b'\\' if quoted && !was_escaped => escaped = true,
             _ => {}
         }
-        !quoted && *octet == separator
+        !quoted && *byte == separator
     })
 }

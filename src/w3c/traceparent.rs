@@ -1,7 +1,8 @@
 use core::fmt;
 
+use crate::words::labels;
+
 use super::{IdError, SpanId, TraceId, decode, encode, is_ows, only_case_is_wrong, trim_ows_start};
-use crate::labels::labels;
 
 /// The value of a `traceparent` header ([section 3.2](https://www.w3.org/TR/trace-context-2/#traceparent-header)).
 ///
@@ -53,13 +54,13 @@ labels! {
 }
 
 impl TraceParent {
-    /// The length of a version `00` value in octets.
+    /// The length of a version `00` value in bytes.
     pub const LEN: usize = 55;
 
     /// The ids in a value that is invalid for another reason, for a span to be linked to; nothing may go on with them.
     pub(crate) fn salvage(value: &[u8]) -> Option<Self> {
         let begin = value.get(..2 * Self::LEN).unwrap_or(value).to_ascii_lowercase();
-        let mut pieces = begin.split(|octet| *octet == b'-').skip(1);
+        let mut pieces = begin.split(|byte| *byte == b'-').skip(1);
         let trace_id = TraceId::parse(pieces.next()?.try_into().ok()?).ok()?;
         let parent_id = SpanId::parse(pieces.next()?.first_chunk()?).ok()?;
         Some(Self { trace_id, parent_id, flags: TraceFlags::of(false, false) })
@@ -116,7 +117,7 @@ fn version(value: &[u8]) -> Result<(u8, &[u8]), TraceParentError> {
     }
 }
 
-/// Takes `N` octets and the `-` after them.
+/// Takes `N` bytes and the `-` after them.
 #[inline]
 fn field<const N: usize>(input: &[u8]) -> Result<(&[u8; N], &[u8]), TraceParentError> {
     match input.split_first_chunk() {
@@ -178,8 +179,8 @@ impl TraceFlags {
         self.0 & Self::RANDOM != 0
     }
 
-    /// Them as an octet.
-    pub(crate) const fn octet(self) -> u8 {
+    /// The flags as a byte.
+    pub(crate) const fn byte(self) -> u8 {
         self.0
     }
 

@@ -1,7 +1,8 @@
 use core::fmt;
 
+use crate::words::labels;
+
 use super::{split_once, trim_ows};
-use crate::labels::labels;
 
 /// The members of a `tracestate` list, in order, without duplicates
 /// ([section 3.3](https://www.w3.org/TR/trace-context-2/#tracestate-header)).
@@ -23,15 +24,15 @@ labels! {
     pub enum TraceStateError {
         /// A member has no `=` (TS-25).
         NoEquals = "no_equals",
-        /// A key is empty, or has an octet that keys may not have (TS-20).
+        /// A key is empty, or has a byte that keys may not have (TS-20).
         Key = "key",
-        /// A key is longer than 256 octets (TS-23).
+        /// A key is longer than 256 bytes (TS-23).
         KeyLong = "key_too_long",
-        /// A value has an octet that values may not have (TS-22).
+        /// A value has a byte that values may not have (TS-22).
         Value = "value",
         /// A value is empty (TS-24).
         ValueEmpty = "value_empty",
-        /// A value is longer than 256 octets (TS-24).
+        /// A value is longer than 256 bytes (TS-24).
         ValueLong = "value_too_long",
         /// There are more than 32 members (TS-07).
         Members = "too_many_members",
@@ -46,12 +47,12 @@ impl<'a> TraceState<'a> {
     /// with the same key the first is kept (TS-06).
     ///
     /// # Errors
-    /// The first reason why the list is invalid; the caller must then discard the whole of it (TS-30).
+    /// The first reason why the list is invalid; the caller must then discard all of it (TS-30).
     pub fn parse(lines: impl IntoIterator<Item = &'a [u8]>) -> Result<Self, TraceStateError> {
         let mut list = Self { members: Vec::new(), verbatim: true };
         for (line_number, line) in lines.into_iter().enumerate() {
             list.verbatim &= line_number == 0;
-            for text in line.split(|octet| *octet == b',') {
+            for text in line.split(|byte| *byte == b',') {
                 list.read_member(text)?;
             }
         }
@@ -88,7 +89,7 @@ impl<'a> TraceState<'a> {
         self.members.is_empty()
     }
 
-    /// Whether what came in is, octet for octet, what [`Self::to_bytes`] prints.
+    /// Whether what came in is, byte for byte, what [`Self::to_bytes`] prints.
     #[must_use]
     pub const fn is_verbatim(&self) -> bool {
         self.verbatim
@@ -137,7 +138,7 @@ impl<'a> TraceState<'a> {
 }
 
 impl<'a> Member<'a> {
-    /// How many octets a key or a value may have (TS-23, TS-24).
+    /// How many bytes a key or a value may have (TS-23, TS-24).
     pub const MAX_LEN: usize = 256;
 
     /// The key: who wrote the member.
@@ -180,7 +181,7 @@ fn check_key(key: &[u8]) -> Result<(), TraceStateError> {
     let starts_well = matches!(key, [b'a'..=b'z' | b'0'..=b'9', ..]);
     if key.len() > Member::MAX_LEN {
         Err(TraceStateError::KeyLong)
-    } else if starts_well && key.iter().all(is_key_octet) {
+    } else if starts_well && key.iter().all(is_key_byte) {
         Ok(())
     } else {
         Err(TraceStateError::Key)
@@ -191,20 +192,20 @@ fn check_key(key: &[u8]) -> Result<(), TraceStateError> {
 fn check_value(value: &[u8]) -> Result<(), TraceStateError> {
     match value.len() {
         0 => Err(TraceStateError::ValueEmpty),
-        1..=Member::MAX_LEN if value.iter().all(is_value_octet) && !value.ends_with(b" ") => Ok(()),
+        1..=Member::MAX_LEN if value.iter().all(is_value_byte) && !value.ends_with(b" ") => Ok(()),
         1..=Member::MAX_LEN => Err(TraceStateError::Value),
         _ => Err(TraceStateError::ValueLong),
     }
 }
 
 #[inline]
-const fn is_key_octet(octet: &u8) -> bool {
-    matches!(octet, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-' | b'*' | b'/' | b'@')
+const fn is_key_byte(byte: &u8) -> bool {
+    matches!(byte, b'a'..=b'z' | b'0'..=b'9' | b'_' | b'-' | b'*' | b'/' | b'@')
 }
 
 #[inline]
-const fn is_value_octet(octet: &u8) -> bool {
-    matches!(octet, b' '..=b'~') && !matches!(octet, b',' | b'=')
+const fn is_value_byte(byte: &u8) -> bool {
+    matches!(byte, b' '..=b'~') && !matches!(byte, b',' | b'=')
 }
 
 impl fmt::Display for TraceStateError {
@@ -212,10 +213,10 @@ impl fmt::Display for TraceStateError {
         f.write_str(match self {
             Self::NoEquals => "a member has no equals sign",
             Self::Key => "a key is not made of lower-case letters, digits and _-*/@",
-            Self::KeyLong => "a key is longer than 256 octets",
-            Self::Value => "a value has an octet that is not printable, a comma or an equals sign",
+            Self::KeyLong => "a key is longer than 256 bytes",
+            Self::Value => "a value has a byte that is not printable, a comma or an equals sign",
             Self::ValueEmpty => "a value is empty",
-            Self::ValueLong => "a value is longer than 256 octets",
+            Self::ValueLong => "a value is longer than 256 bytes",
             Self::Members => "there are more than 32 members",
         })
     }

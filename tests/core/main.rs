@@ -2,7 +2,10 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a test may fail")]
 
 mod config;
+mod documents;
+mod imports;
 mod metrics;
 mod rules;
 mod sampling;
+mod settings;
 mod w3c;

@@ -1,11 +1,13 @@
 //! The counters: each has a place and a name of its own.
 
 use std::collections::HashSet;
+use tracewarden::words::{
+    DecidedBy, Direction, Format, HostCall, Mode, Repair, ResponseContext, Role, SamplingDecision, Verdict,
+};
 
-use tracewarden::config::{Config, Mode, Role};
-use tracewarden::metrics::{Answer, Corruption, Counter, Direction, HostCall, Repair, Verdict};
-use tracewarden::propagation::{Format, FormatError};
-use tracewarden::sampling::{DecidedBy, SamplingDecision};
+use tracewarden::config::Config;
+use tracewarden::formats::FormatError;
+use tracewarden::metrics::{Corruption, Counter, Scope};
 use tracewarden::w3c::TraceParentError;
 
 #[test]
@@ -15,8 +17,9 @@ fn every_counter_has_its_own_place_and_name() {
     let names: HashSet<String> = all.iter().map(Counter::to_string).collect();
     assert_eq!((places.len(), names.len()), (all.len(), all.len()));
     assert!(places.iter().all(|place| *place < Counter::COUNT));
-    // What the table has room for and cannot be: W3C's format with another's reasons, and a format against itself.
-    let idle = Direction::ALL.len() * FormatError::ALL.len() + Format::ALL.len();
+    // What the table has room for and cannot be: W3C's format with another's reasons, a format against itself, the
+    // secret and the error that drop, and the rate that records.
+    let idle = Direction::ALL.len() * FormatError::ALL.len() + Format::ALL.len() + 3;
     assert_eq!(all.len(), Counter::COUNT - idle, "a counter is missing in `Counter::every`");
 }
 
@@ -47,7 +50,10 @@ fn names_carry_their_labels_as_istio_extracts_them() {
             Counter::Sampled { decision: SamplingDecision::Record, by: DecidedBy::Parent },
             "decision=.=record;.;by=.=parent;.;tracewarden_sampled_total",
         ),
-        (Counter::Response { context: Answer::Match }, "context=.=match;.;tracewarden_responses_total"),
+        (
+            Counter::Response { context: ResponseContext::Match },
+            "context=.=match;.;tracewarden_responses_total",
+        ),
         (Counter::Bypassed, "tracewarden_bypassed_total"),
         (
             Counter::HostError { call: HostCall::GetHeaders },
@@ -61,7 +67,8 @@ fn names_carry_their_labels_as_istio_extracts_them() {
 
 #[test]
 fn only_what_a_configuration_can_reach_is_expected() {
-    let expected = |json: &str| Counter::expected(&Config::load(json.as_bytes(), |_| None).unwrap().config);
+    let load = |json: &str| Config::load(json.as_bytes(), |_| None).unwrap().config;
+    let expected = |json: &str| load(json).expected_counters(Scope::Listener);
     let has =
         |json: &str, part: &str| expected(json).iter().any(|counter| counter.to_string().contains(part));
     assert!(has("{}", "direction=.=outbound") && has("{}", "direction=.=inbound"));
@@ -73,8 +80,7 @@ fn only_what_a_configuration_can_reach_is_expected() {
     assert!(!has(r#"{"response": {"validate": false}}"#, "responses"));
     assert!(!has("{}", "excluded") && has(r#"{"exclude": [{"path": "/"}]}"#, "excluded"));
     assert!(expected(r#"{"enabled": false}"#).is_empty());
-    let of_export =
-        |json: &str| Counter::expected_of_export(&Config::load(json.as_bytes(), |_| None).unwrap().config);
+    let of_export = |json: &str| load(json).expected_counters(Scope::Module);
     assert!(of_export(r#"{"export": {"otlp": {"cluster": "c"}}}"#).contains(&Counter::SpanExported));
     for json in ["{}", r#"{"enabled": false, "export": {"otlp": {"cluster": "c"}}}"#] {
         assert!(of_export(json).is_empty(), "{json}");

@@ -3,8 +3,9 @@
 use rand::SeedableRng;
 use rand::rngs::ChaCha12Rng;
 use std::num::NonZeroU32;
+use tracewarden::words::Direction;
 
-use tracewarden::metrics::Direction;
+use tracewarden::headers::Headers;
 use tracewarden::sampling::{OtState, Parent, Question, RateLimit, Sampled, Sampler, Threshold, TokenBucket};
 use tracewarden::w3c::{TraceId, TraceParent};
 
@@ -128,8 +129,14 @@ const LOW: &str = "0af7651916cd43dd8448eb211c80319c";
 
 /// A decision about a request without headers.
 fn decide(sampler: &Sampler, trace_id: TraceId, flag: Option<bool>, ot: Option<OtState<'_>>) -> Sampled {
-    let question =
-        Question { trace_id, flag, ot, randomness: None, headers: &[], direction: Direction::Inbound };
+    let question = Question {
+        trace_id,
+        flag,
+        ot,
+        randomness: None,
+        headers: &Headers::default(),
+        direction: Direction::Inbound,
+    };
     sampler.decide(&question, |_| panic!("no rate is set"))
 }
 

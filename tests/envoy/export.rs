@@ -9,7 +9,7 @@ use crate::support::bootstrap::{all_to, bootstrap, cluster, http2_cluster, liste
 use crate::support::client::Client;
 use crate::support::collector::{Collector, spans_of, wait_until_accounted};
 use crate::support::envoy::Envoy;
-use crate::support::http2::GrpcUpstream;
+use crate::support::http2::{GrpcUpstream, all};
 use crate::support::upstream::{Upstream, ok, response};
 use crate::support::{SAMPLED, free_port};
 
@@ -140,30 +140,58 @@ fn a_cluster_without_hosts_is_tried_again() {
     }
 }
 
-/// Over gRPC Envoy says the same of a cluster that is not there as of one without hosts.
 #[test]
-fn a_cluster_that_is_not_there_is_counted_at_once_over_http() {
-    let (envoy, _upstream) = start("export-no-cluster-http", "http/protobuf", cluster("another", 1));
-    send(&envoy, 5);
-    let ends = wait_until_accounted(&envoy, 5);
-    assert_eq!(count(&ends, "spans_dropped not_sent"), 5, "{ends:?}");
-    let (envoy, _upstream) = start("export-no-cluster-grpc", "grpc", cluster("another", 1));
-    send(&envoy, 5);
-    crate::support::wait_for("a second attempt", || envoy.counters().get("export_batches retried").copied());
+fn a_cluster_that_is_not_there_is_counted_at_once() {
+    for protocol in ["http/protobuf", "grpc"] {
+        let name = format!("export-no-cluster-{}", &protocol[..4]);
+        let (envoy, _upstream) = start(&name, protocol, cluster("another", 1));
+        send(&envoy, 5);
+        let ends = wait_until_accounted(&envoy, 5);
+        assert_eq!(count(&ends, "spans_dropped not_sent"), 5, "{protocol}: {ends:?}");
+        assert!(envoy.counters().contains_key("host_errors http_call"), "{protocol}");
+    }
 }
 
 #[test]
-fn grpc_answers_are_understood() {
+fn grpc_is_spoken_and_its_answers_are_understood() {
     // It echoes the message, which is no answer that tells of a loss.
     let collector = GrpcUpstream::start();
     let (envoy, _upstream) = start("export-grpc", "grpc", http2_cluster("collector", collector.port));
-    send(&envoy, 3);
-    let ends = wait_until_accounted(&envoy, 3);
-    assert_eq!(ends.values().sum::<u64>(), 3, "{ends:?}");
+    send(&envoy, 1);
+    let ends = wait_until_accounted(&envoy, 1);
+    assert_eq!(count(&ends, "spans_exported"), 1, "{ends:?}");
+    let call = collector.take_one();
+    assert_eq!(call.head.uri().path(), "/opentelemetry.proto.collector.trace.v1.TraceService/Export");
+    for (name, value) in [("content-type", "application/grpc"), ("te", "trailers"), ("grpc-timeout", "500m")]
+    {
+        assert_eq!(all(call.head.headers(), name), [value.as_bytes()], "{name}");
+    }
+    let (prefix, message) = call.body.split_at(5);
+    assert_eq!(prefix, [&[0], &(message.len() as u32).to_be_bytes()[..]].concat());
+    assert_eq!(spans_of(message).len(), 1);
     let nobody = cluster("collector", 1);
     let (envoy, _upstream) = start("export-grpc-nobody", "grpc", nobody);
     send(&envoy, 3);
     crate::support::wait_for("a second attempt", || envoy.counters().get("export_batches retried").copied());
+}
+
+#[test]
+fn a_grpc_status_without_a_message_is_understood() {
+    let collector = GrpcUpstream::start();
+    let filter = tracewarden(
+        r#"{"direction": "inbound", "export": {"otlp": {"cluster": "collector", "protocol": "grpc",
+        "authority": "fail"}, "delay_ms": 1}}"#,
+    );
+    let upstream = Upstream::start();
+    let clusters = [cluster("upstream", upstream.port), http2_cluster("collector", collector.port)];
+    let envoy = Envoy::start(
+        "export-grpc-refused",
+        &bootstrap(&[listener("mesh", &[filter], all_to("upstream"))], &clusters),
+    );
+    send(&envoy, 1);
+    let ends = wait_until_accounted(&envoy, 1);
+    assert_eq!(count(&ends, "spans_dropped refused"), 1, "{ends:?}");
+    assert_eq!(all(collector.take_one().head.headers(), "te"), [b"trailers"]);
 }
 
 #[test]

@@ -122,9 +122,9 @@ test('roles and modes are in no ratio together, and what is not due is in none',
   const OBSERVED = { ...INBOUND, mode: 'observe' };
   const { page, close } = await open([
     request({ listener: 'edge', ...EDGE }, 'started', 1000), request({ listener: 'edge', ...EDGE }, 'corrupt', 500),
-    request({ listener: 'edge', ...EDGE }, 'continued', 70), request({ listener: 'edge', ...EDGE }, 'restarted', 30),
+    request({ listener: 'edge', ...EDGE }, 'continued', 70), request({ listener: 'edge', ...EDGE }, 'untrusted', 30),
     request({ listener: 'a', ...INBOUND }, 'continued', 3), request({ listener: 'a', ...INBOUND }, 'lost', 1),
-    request({ listener: 'a', ...INBOUND }, 'excluded', 400), request({ listener: 'a', ...INBOUND }, 'restarted', 20),
+    request({ listener: 'a', ...INBOUND }, 'excluded', 400), request({ listener: 'a', ...INBOUND }, 'untrusted', 20),
     request({ listener: 'a', ...OBSERVED }, 'continued', 1), request({ listener: 'a', ...OBSERVED }, 'lost', 3),
     request({ listener: 'a', ...OBSERVED }, 'unlinked', 4),
     stat('repairs_total', { listener: 'edge', direction: 'inbound', by: 'new' }, 500),
@@ -141,7 +141,7 @@ test('roles and modes are in no ratio together, and what is not due is in none',
     ['a inbound, observed only', '8', '3 37.5 %', '0', '4 50 %'],
     ['a inbound', '4', '1 25 %', '0', '0'],
   ]);
-  assert.match(await shown(page, '#listeners > table'), /Not due: 400 excluded, 20 restarted, not trusted\./);
+  assert.match(await shown(page, '#listeners > table'), /Not due: 400 excluded, 20 untrusted sender\./);
   assert.deepEqual(await rows(page, '.edge'), [['edge inbound', '1,000', '70', '30', '500']]);
   assert.deepEqual(await finding(page), ['bad',
     'a (observed) receives 37.5 % of its requests without a trace context: its callers lose it.',
@@ -187,9 +187,9 @@ const FINDINGS = [
     [request({ ...INBOUND, mode: 'observe' }, 'continued', 9), request(OUTBOUND, 'lost', 10)], FORGETS],
   ['what the edge continues proves it', [request(EDGE, 'continued', 9), request(OUTBOUND, 'lost', 10)], FORGETS],
   ['what the edge starts proves it', [request(EDGE, 'started', 9), request(OUTBOUND, 'lost', 10)], FORGETS],
-  ['what is restarted proves it', [request(INBOUND, 'restarted', 9), request(OUTBOUND, 'lost', 10)], FORGETS],
+  ['what is untrusted proves it', [request(INBOUND, 'untrusted', 9), request(OUTBOUND, 'lost', 10)], FORGETS],
   ['what is only observed to start proves nothing', [request({ ...EDGE, mode: 'observe' }, 'started', 9),
-    request({ ...INBOUND, mode: 'observe' }, 'restarted', 9), request(OUTBOUND, 'lost', 10)], ['none', JOBS]],
+    request({ ...INBOUND, mode: 'observe' }, 'untrusted', 9), request(OUTBOUND, 'lost', 10)], ['none', JOBS]],
   ['a repair on the way in proves it', [stat('repairs_total', { direction: 'inbound', by: 'new' }, 1),
     request(OUTBOUND, 'lost', 10)], FORGETS],
   ['a repair on the way out proves nothing', [stat('repairs_total', { direction: 'outbound', by: 'new' }, 10),

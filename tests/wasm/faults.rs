@@ -9,7 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proxy_wasm_test_framework::{Call, Fault, LogLevel, Status, Vm};
 
-use crate::support::{MODULE, counters};
+use crate::edge::MODULE;
+use crate::scenarios::support::counters;
 use bench::{Bench, Exchange, Outcome};
 use cases::{CASES, Case, NEW, SAMPLED, UPPER};
 use check::{Problems, configured, request_struck, response_struck};

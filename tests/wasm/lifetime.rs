@@ -1,10 +1,11 @@
-//! The order in which things happen to a plugin and its streams, and what is left of them in the end.
+//! What the filter does around the core over the life of a plugin, and what is left of its streams in the end.
 
 use std::time::Instant;
 
-use proxy_wasm_test_framework::{Action, HeaderMap, Host, LogLevel, RootId, StreamId, Vm};
+use proxy_wasm_test_framework::{HeaderMap, Host, LogLevel};
 
-use crate::support::{Line, MODULE, counters, with_bystanders};
+use crate::edge::{StreamId, Vm, start};
+use crate::scenarios::support::{Line, request, respond, started, with_bystanders};
 
 const SAMPLED: &[u8] = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 const UPPER: &[u8] = b"00-0AF7651916CD43DD8448EB211C80319C-B7AD6B7169203331-01";
@@ -16,60 +17,10 @@ const OBSERVE: &[u8] = br#"{"direction": "inbound", "mode": "observe"}"#;
 const BAD: &[u8] = br#"{"mode": "perhaps"}"#;
 
 #[test]
-fn a_response_without_a_request_is_left_alone() {
-    for config in [INBOUND, OBSERVE, br#"{"response": {"inject": ["server-timing", "traceresponse"]}}"#] {
-        let (mut vm, root) = started(config);
-        let stream = vm.stream(root).unwrap();
-        assert_eq!(respond(&mut vm, stream, &[("traceparent", OTHER)]).lines("traceparent"), [OTHER]);
-        vm.finish(stream).unwrap();
-        let stream = vm.stream(root).unwrap();
-        assert_eq!(respond(&mut vm, stream, &[]), with_bystanders(&[]));
-        // A request that comes all the same is one like any other.
-        request(&mut vm, stream, &[("traceparent", SAMPLED)]);
-        vm.finish(stream).unwrap();
-        let counted = counters(&vm);
-        assert!(!counted.iter().any(|counter| counter.starts_with("responses")), "{counted:?}");
-        assert!(counted.iter().any(|counter| counter.ends_with("continued")), "{counted:?}");
-    }
-}
-
-#[test]
-fn a_stream_may_end_before_it_begins() {
-    let (mut vm, root) = started(INBOUND);
-    let stream = vm.stream(root).unwrap();
-    vm.set_request_headers(stream, [("traceparent", UPPER)]);
-    vm.set_response_headers(stream, [(":status", "400")]);
-    vm.finish(stream).unwrap();
-    let stream = vm.stream(root).unwrap();
-    vm.log(stream).unwrap();
-    request(&mut vm, stream, &[("traceparent", SAMPLED)]);
-    vm.log(stream).unwrap();
-    assert!(vm.done(stream).unwrap());
-    vm.delete(stream).unwrap();
-    assert_eq!(counters(&vm), ["sampled record parent", "requests inbound internal enforce continued"]);
-}
-
-#[test]
-fn a_second_request_pass_is_a_request_of_its_own() {
-    let (mut vm, root) = started(NEW);
-    let stream = vm.stream(root).unwrap();
-    let first = request(&mut vm, stream, &[("traceparent", SAMPLED)]);
-    let second = vm.request_headers(stream).clone();
-    vm.request(stream, second).unwrap();
-    let second = vm.request_headers(stream).clone();
-    assert_ne!(first.get("traceparent"), second.get("traceparent"));
-    let told = respond(&mut vm, stream, &[]);
-    assert_eq!(told.lines("traceparent"), second.lines("traceparent"), "the last one is on the wire");
-    vm.finish(stream).unwrap();
-    let counted = counters(&vm);
-    assert!(counted.contains(&"requests inbound internal enforce continued 2".to_owned()), "{counted:?}");
-}
-
-#[test]
 fn requests_before_any_configuration_pass_untouched() {
     // The id of a VM's first plugin, which in this VM has refused its configuration.
     let (_, root) = started(INBOUND);
-    let mut vm = Vm::start(&MODULE).unwrap();
+    let mut vm = start(Host::new());
     assert!(vm.root(BAD).unwrap().is_none());
     let sent: &[Line<'_>] = &[("traceparent", UPPER), ("tracestate", b"=")];
     let stream = vm.stream(root).unwrap();
@@ -81,34 +32,6 @@ fn requests_before_any_configuration_pass_untouched() {
     assert!(vm.reconfigure(root, INBOUND).unwrap());
     let stream = vm.stream(root).unwrap();
     assert_ne!(request(&mut vm, stream, sent), with_bystanders(sent));
-}
-
-#[test]
-fn a_stream_keeps_the_configuration_that_it_began_with() {
-    let (mut vm, root) = started(NEW);
-    let before = vm.stream(root).unwrap();
-    let sent = request(&mut vm, before, &[("traceparent", SAMPLED)]);
-    assert!(vm.reconfigure(root, OBSERVE).unwrap());
-    let after = vm.stream(root).unwrap();
-    assert_eq!(request(&mut vm, after, &[("traceparent", SAMPLED)]).lines("traceparent"), [SAMPLED]);
-    let told = respond(&mut vm, before, &[]);
-    assert_eq!(told.lines("traceparent"), sent.lines("traceparent"));
-    assert_eq!(respond(&mut vm, after, &[]), with_bystanders(&[]), "observing");
-    vm.finish(after).unwrap();
-    vm.finish(before).unwrap();
-}
-
-#[test]
-fn a_configuration_that_is_refused_changes_nothing() {
-    let (mut vm, root) = started(NEW);
-    let open = vm.stream(root).unwrap();
-    let sent = request(&mut vm, open, &[("traceparent", SAMPLED)]);
-    assert!(!vm.reconfigure(root, BAD).unwrap());
-    assert_eq!(vm.host().logged(LogLevel::Error).len(), 1);
-    assert_eq!(respond(&mut vm, open, &[]).lines("traceparent"), sent.lines("traceparent"));
-    let later = vm.stream(root).unwrap();
-    let sent = request(&mut vm, later, &[("traceparent", SAMPLED)]);
-    assert_ne!(sent.lines("traceparent"), [SAMPLED], "a new parent-id, as before");
 }
 
 #[test]
@@ -129,7 +52,7 @@ fn one_pass_in_63_is_timed_whichever_it_is() {
 
 #[test]
 fn a_bad_configuration_can_be_bypassed() {
-    let mut vm = Vm::with(&MODULE, bypassing()).unwrap();
+    let mut vm = start(bypassing());
     let root = vm.root(BAD).unwrap().expect("taken, to be bypassed");
     let errors = vm.host().logged(LogLevel::Error);
     assert_eq!(errors.len(), 1, "{errors:?}");
@@ -158,46 +81,11 @@ fn a_bad_configuration_can_be_bypassed() {
 }
 
 #[test]
-fn two_plugins_keep_apart_what_passes_at_the_same_time() {
-    let mut vm = Vm::start(&MODULE).unwrap();
-    let [inbound, outbound] = [
-        &br#"{"direction": "inbound", "parent_id": "new"}"#[..],
-        br#"{"direction": "outbound", "role": "edge", "start": "never", "header": "x-trace"}"#,
-    ]
-    .map(|config| vm.root(config).unwrap().unwrap());
-    let sent: &[Line<'_>] = &[("traceparent", SAMPLED), ("x-trace", OTHER)];
-    let streams: Vec<_> = [inbound, outbound, outbound, inbound].repeat(5);
-    let streams: Vec<_> = streams.into_iter().map(|root| (root, vm.stream(root).unwrap())).collect();
-    let received: Vec<_> = streams.iter().map(|(_, stream)| request(&mut vm, *stream, sent)).collect();
-    assert!(vm.reconfigure(outbound, OBSERVE).unwrap());
-    // The responses come in another order.
-    for ((root, stream), received) in streams.iter().zip(&received).rev() {
-        let told = respond(&mut vm, *stream, &[]);
-        if *root == inbound {
-            assert_ne!(received.lines("traceparent"), [SAMPLED]);
-            assert_eq!(received.lines("x-trace"), [OTHER]);
-            assert_eq!(told.lines("traceparent"), received.lines("traceparent"));
-        } else {
-            assert_eq!(*received, with_bystanders(sent));
-            assert_eq!(told.lines("x-trace"), [OTHER]);
-            assert_eq!(told.get("traceparent"), None);
-        }
-        vm.finish(*stream).unwrap();
-    }
-    let counted = counters(&vm);
-    for counter in
-        ["requests inbound internal enforce continued 10", "requests outbound edge enforce continued 10"]
-    {
-        assert!(counted.contains(&counter.to_owned()), "{counted:?}");
-    }
-}
-
-#[test]
 fn memory_is_flat_over_a_hundred_thousand_streams() {
     const STREAMS: usize = 100_000;
     const SETTLED: usize = 10_000;
     let begin = Instant::now();
-    let mut vm = Vm::start(&MODULE).unwrap();
+    let mut vm = start(Host::new());
     let configs = [
         &br#"{"parent_id": "new", "access_log": {"filter_state": true}, "exclude": [{"path": "/healthz"}]}"#[..],
         br#"{"direction": "outbound", "response": {"inject": ["traceparent", "traceresponse", "server-timing"]}}"#,
@@ -252,26 +140,8 @@ fn footprint(vm: &Vm) -> (usize, usize) {
     (vm.memory_bytes(), vm.host().metrics().definitions())
 }
 
-fn started(config: &[u8]) -> (Vm, RootId) {
-    let mut vm = Vm::start(&MODULE).expect("the module starts");
-    let root = vm.root(config).expect("no trap").expect("a good configuration");
-    (vm, root)
-}
-
 fn bypassing() -> Host {
     let mut host = Host::new();
     host.environment.insert("TRACEWARDEN_ON_BAD_CONFIG".to_owned(), "bypass".to_owned());
     host
-}
-
-/// Passes a request, and returns it as the upstream receives it.
-fn request(vm: &mut Vm, stream: StreamId, lines: &[Line<'_>]) -> HeaderMap {
-    assert_eq!(vm.request(stream, with_bystanders(lines)), Ok(Action::Continue));
-    vm.request_headers(stream).clone()
-}
-
-/// Passes a response, and returns it as the caller receives it.
-fn respond(vm: &mut Vm, stream: StreamId, lines: &[Line<'_>]) -> HeaderMap {
-    assert_eq!(vm.response(stream, with_bystanders(lines)), Ok(Action::Continue));
-    vm.response_headers(stream).clone()
 }

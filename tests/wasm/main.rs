@@ -1,22 +1,13 @@
-//! The built module in the test host.
+//! The built module in the test host: the scenarios, and what only a host of proxy-wasm can see or do.
 #![expect(clippy::expect_used, clippy::panic, reason = "a test may fail")]
 
-mod correlation;
-mod egress;
+mod edge;
 mod export;
 mod faults;
-mod formats;
 mod lifetime;
 mod module;
-mod notices;
-#[path = "../data/otlp.rs"]
-mod otlp;
 mod policy;
 mod prices;
+mod scan;
+#[path = "../scenarios/mod.rs"]
 mod scenarios;
-mod spans;
-mod support;
-mod trust;
-#[path = "../data/vectors.rs"]
-mod vector_data;
-mod vectors;

@@ -4,7 +4,7 @@
 //! difference:
 //!
 //! ```sh
-//! make build && UPDATE_PRICES=1 cargo test -p tracewarden --test wasm prices && git diff tests/data/prices.txt
+//! make build && UPDATE_PRICES=1 cargo test -p tracewarden-proxy-wasm --test wasm prices && git diff tests/data/prices.txt
 //! ```
 
 use std::collections::BTreeMap;
@@ -13,7 +13,8 @@ use std::path::PathBuf;
 
 use proxy_wasm_test_framework::{HeaderMap, Host, Vm};
 
-use crate::support::{Line, MODULE};
+use crate::edge::MODULE;
+use crate::scenarios::support::Line;
 
 /// A configuration, and a request and its response under it.
 struct Scenario {
@@ -89,7 +90,7 @@ const SCENARIOS: &[Scenario] = &[
 
 #[test]
 fn every_scenario_costs_what_the_table_says() {
-    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/data/prices.txt");
+    let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/data/prices.txt");
     let now = table(0);
     if std::env::var_os("UPDATE_PRICES").is_some() {
         std::fs::write(&path, &now).unwrap();
@@ -110,7 +111,7 @@ fn every_scenario_costs_what_the_table_says() {
         told == now,
         "The prices are not those of tests/data/prices.txt:\n\n{}\n\nThe table as it is now:\n\n{now}\n\
         The module must be new (`make build`) and made by the toolchain of rust-toolchain.toml. If the change is \
-        meant:\n    UPDATE_PRICES=1 cargo test -p tracewarden --test wasm prices\n",
+        meant:\n    UPDATE_PRICES=1 cargo test -p tracewarden-proxy-wasm --test wasm prices\n",
         differs.join("\n")
     );
 }
@@ -131,7 +132,7 @@ fn prices_are_the_same_in_every_run() {
 fn table(seed: u64) -> String {
     let mut table = String::from(
         "# What a stream costs in the test host: instructions (wasmtime's fuel, the mean of 64 streams) and host calls.\n\
-         # Written by UPDATE_PRICES=1 cargo test -p tracewarden --test wasm prices\n",
+         # Written by UPDATE_PRICES=1 cargo test -p tracewarden-proxy-wasm --test wasm prices\n",
     );
     for (place, scenario) in SCENARIOS.iter().enumerate() {
         let passes =

@@ -5,13 +5,12 @@ use std::fmt::Write;
 use rand::rngs::ChaCha12Rng;
 use serde_json::{Map, Value, json};
 use tracewarden::config::Config;
-use tracewarden::headers::serialize;
-use tracewarden::metrics::{Counter, Direction};
-use tracewarden::notice::Notice;
-use tracewarden::pass::{self, Facts, Left, Refused, Sink};
-use tracewarden::propagation::Format;
-use tracewarden::sampling::RateLimit;
+use tracewarden::filter::Filter;
+use tracewarden::headers::{HeaderWriter, Headers, Refused};
+use tracewarden::host::{AccessLog, Clock, Log, Metrics, Properties, Random, SharedMemory};
+use tracewarden::metrics::Counter;
 use tracewarden::w3c::TraceState;
+use tracewarden::words::Format;
 
 use crate::Said;
 
@@ -24,12 +23,9 @@ const SHOWN: &[(&str, &str)] = &[
     ("sampled", "sampled"),
 ];
 
-/// A host that knows nothing, because an observing pass asks for nothing.
-struct Nobody;
-
-/// What the pass tells.
+/// A host that has nothing, and notes what an observing pass reports.
 #[derive(Default)]
-struct Told {
+struct Observer {
     counters: Vec<Counter>,
     published: Vec<(&'static str, String)>,
 }
@@ -41,14 +37,17 @@ pub(crate) fn explain(headers: &[(String, String)]) -> Said {
         r#"{{"mode": "observe", "direction": "inbound", "propagation": {{"extract": {formats:?}}},
         "access_log": {{"filter_state": true}}}}"#
     );
-    let mut told = Told::default();
-    let passed = Config::load(json.as_bytes(), |_| None)
-        .map(|loaded| pass::request(&loaded.config, &serialize(headers), &mut Nobody, &mut told).is_ok());
-    let read = told.published.iter().map(|(name, value)| (*name, value.clone())).collect();
-    say(passed == Ok(true), headers, &told.counters, read)
+    let mut observer = Observer::default();
+    let loaded = Config::load(json.as_bytes(), |_| None);
+    let passed = loaded.map(|loaded| {
+        let lines = headers.iter().map(|(name, value)| (name, value));
+        Filter::new(loaded.config).request(&lines.collect::<Headers>(), &mut observer);
+    });
+    say(passed.is_ok(), headers, &observer)
 }
 
-fn say(passed: bool, headers: &[(String, String)], counters: &[Counter], read: Vec<(&str, String)>) -> Said {
+fn say(passed: bool, headers: &[(String, String)], observer: &Observer) -> Said {
+    let Observer { counters, published: read } = observer;
     let corruptions: Vec<String> = counters
         .iter()
         .filter_map(|counter| match counter {
@@ -102,64 +101,33 @@ fn say(passed: bool, headers: &[(String, String)], counters: &[Counter], read: V
 /// The members of a valid `tracestate`.
 fn members(headers: &[(String, String)]) -> Vec<(String, String)> {
     let lines = headers.iter().filter(|(name, _)| name == "tracestate").map(|(_, value)| value.as_bytes());
-    let text = |octets: &[u8]| String::from_utf8_lossy(octets).into_owned();
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let Ok(list) = TraceState::parse(lines) else { return Vec::new() };
     list.members().iter().map(|member| (text(member.key()), text(member.value()))).collect()
 }
 
-impl Facts for Nobody {
-    type Rng = ChaCha12Rng;
-
-    fn direction(&mut self) -> Direction {
-        Direction::Inbound
-    }
-
-    fn rng(&mut self) -> Option<&mut ChaCha12Rng> {
-        None
-    }
-
-    fn peer_san(&mut self) -> Option<Vec<u8>> {
-        None
-    }
-
-    fn peer_address(&mut self) -> Option<Vec<u8>> {
-        None
-    }
-
-    fn now(&mut self) -> Option<u64> {
-        None
-    }
-
-    fn recall(&mut self, _: &str) -> Option<Vec<u8>> {
-        None
-    }
-
-    fn within_rate(&mut self, _: RateLimit) -> bool {
-        false
-    }
-
-    fn within_error_rate(&mut self, _: RateLimit) -> bool {
-        false
-    }
-
-    fn property(&mut self, _: &str) -> Option<Vec<u8>> {
-        None
-    }
-
-    fn left(&mut self, _: Left) -> Result<Vec<u8>, Refused> {
-        Err(Refused)
-    }
-
-    fn response_header(&mut self, _: &str) -> Result<Option<Vec<u8>>, Refused> {
-        Err(Refused)
-    }
-
-    fn response_headers(&mut self) -> Result<Vec<u8>, Refused> {
-        Err(Refused)
+impl Metrics for Observer {
+    fn count(&mut self, counter: Counter, _: u64) {
+        self.counters.push(counter);
     }
 }
 
-impl Sink for Told {
+impl AccessLog for Observer {
+    fn publish(&mut self, key: &'static str, value: &[u8]) {
+        self.published.push((key, String::from_utf8_lossy(value).into_owned()));
+    }
+}
+
+impl Random for Observer {
+    type Rng = ChaCha12Rng;
+}
+
+impl Clock for Observer {}
+impl Properties for Observer {}
+impl SharedMemory for Observer {}
+impl Log for Observer {}
+
+impl HeaderWriter for Observer {
     fn set(&mut self, _: &str, _: &[u8]) -> Result<(), Refused> {
         Err(Refused)
     }
@@ -171,16 +139,4 @@ impl Sink for Told {
     fn remove(&mut self, _: &str) -> Result<(), Refused> {
         Err(Refused)
     }
-
-    fn count(&mut self, counter: Counter) {
-        self.counters.push(counter);
-    }
-
-    fn publish(&mut self, key: &'static str, value: &[u8]) {
-        self.published.push((key, String::from_utf8_lossy(value).into_owned()));
-    }
-
-    fn remember(&mut self, _: &str, _: &[u8]) {}
-
-    fn notice(&mut self, _: Notice) {}
 }

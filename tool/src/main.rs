@@ -12,6 +12,7 @@ use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
 use serde_json::{Value, json};
 use tracewarden::config::{Config, Loaded};
+use tracewarden::settings::Fault;
 
 use crate::reference::Reference;
 
@@ -115,15 +116,21 @@ fn check(file: &Path) -> Result<Said, String> {
     Ok(match Config::load(&octets, |name| std::env::var(name).ok()) {
         Ok(Loaded { notices, .. }) => Said {
             is_valid: true,
-            lines: notices.iter().map(|notice| format!("{notice}\n")).chain(["valid\n".to_owned()]).collect(),
-            value: json!({"valid": true, "notices": notices}),
+            lines: notices.iter().map(|notice| format!("ignored {notice}\n")).collect::<String>() + "valid\n",
+            value: json!({"valid": true, "notices": notices.iter().map(Fault::to_string).collect::<Vec<_>>()}),
         },
-        Err(error) => Said {
+        Err(faults) => Said {
             is_valid: false,
-            lines: format!("{error}\n"),
-            value: json!({"valid": false, "error": error.to_string()}),
+            lines: format!("{faults}\n"),
+            value: json!({"valid": false, "error": faults.to_string(), "faults": described(&faults.0)}),
         },
     })
+}
+
+/// Faults for programs.
+fn described(faults: &[Fault]) -> Value {
+    let fault = |fault: &Fault| json!({"path": fault.place(), "kind": fault.kind.label(), "message": fault.to_string()});
+    faults.iter().map(fault).collect()
 }
 
 /// A name and a value; the white space around the value does not count.

@@ -1,15 +1,13 @@
 //! The references that people and editors read, made of what the filter itself knows.
 
-mod configuration;
 mod environment;
 mod markdown;
 mod metrics;
-mod values;
+mod schema;
 
 use clap::ValueEnum;
-use schemars::Schema;
-use schemars::generate::SchemaSettings;
-use schemars::transform::{RecursiveTransform, Transform};
+use tracewarden::config::Config;
+use tracewarden::settings::Shape;
 
 /// What there is a reference of.
 #[derive(Clone, Copy, ValueEnum)]
@@ -25,7 +23,7 @@ impl Reference {
     pub(crate) fn text(self) -> String {
         match self {
             Self::Configuration => include_str!("reference/configuration.md")
-                .replace("{{fields}}\n", &markdown::write(described().as_value()))
+                .replace("{{fields}}\n", &fields())
                 .replace("{{variables}}\n", &environment::table()),
             Self::Metrics => include_str!("reference/metrics.md")
                 .replace("{{overview}}\n", &metrics::overview())
@@ -39,19 +37,13 @@ impl Reference {
 
 /// The JSON Schema of a configuration.
 pub(crate) fn schema() -> String {
-    format!("{:#}\n", described().as_value())
+    format!("{:#}\n", schema::of(&Config::shape()))
 }
 
-fn described() -> Schema {
-    let generator = SchemaSettings::draft2020_12().into_generator();
-    let mut schema = generator.into_root_schema_for::<configuration::Configuration>();
-    RecursiveTransform(join_lines).transform(&mut schema);
-    schema
-}
-
-/// Comments in the source are broken into lines; paragraphs are not.
-fn join_lines(schema: &mut Schema) {
-    if let Some(serde_json::Value::String(text)) = schema.get_mut("description") {
-        *text = text.replace('\n', " ");
+/// The tables of a configuration's fields.
+fn fields() -> String {
+    match Config::shape() {
+        Shape::Object(root) => markdown::write(&root),
+        _ => String::new(),
     }
 }

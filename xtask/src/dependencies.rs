@@ -1,15 +1,17 @@
 //! The crates that the filter is built from, and which of them are in the module.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::env;
 use std::error::Error;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, Node, Package, PackageId, TargetKind};
 use serde::Deserialize;
 
 use crate::files::at;
-use crate::project::Project;
+use crate::project::{EDGE, Project};
 
 const TARGET: &str = "wasm32-wasip1";
 
@@ -61,11 +63,13 @@ impl Dependencies {
             .other_options(["--locked", "--filter-platform", TARGET].map(str::to_owned))
             .exec()?;
         let checksums = checksums(&project.root.join("Cargo.lock"))?;
-        let graph = Graph::of(&metadata);
+        let graph = Graph::of(&metadata, &built(project)?);
 
-        let linked = graph.reach(&project.package.id, |package| !is_macro(package));
-        let reached = graph.reach(&project.package.id, |_| true);
-        let (ours, theirs): (Vec<_>, Vec<_>) = reached.into_iter().partition(|id| graph.is_ours(id));
+        let edge = metadata.workspace_packages().into_iter().find(|package| package.name.as_str() == EDGE);
+        let edge = &edge.ok_or_else(|| format!("the workspace has no package {EDGE}"))?.id;
+        let linked = graph.reach(edge, |package| !is_macro(package));
+        let (ours, theirs): (Vec<_>, Vec<_>) =
+            graph.reach(edge, |_| true).into_iter().partition(|id| graph.is_ours(id));
         let all = theirs.into_iter().map(|id| graph.describe(id, linked.contains(id), &checksums));
         let mut all = all.collect::<Result<Vec<_>, _>>()?;
         all.sort_by(|a, b| (&a.name, &a.version).cmp(&(&b.name, &b.version)));
@@ -78,14 +82,31 @@ impl Dependencies {
     }
 }
 
+/// The packages that a build of the module compiles, each as `NAME vVERSION`. Cargo's metadata have more: they add up the
+/// features that all packages of the work tree ask for, their tests among them.
+fn built(project: &Project) -> Result<BTreeSet<String>, Box<dyn Error>> {
+    let arguments = ["tree", "--locked", "--package", EDGE, "--target", TARGET, "--prefix", "none"];
+    let mut tree = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    tree.args(arguments).args(["--edges", "normal,build", "--format", "{p}"]).current_dir(&project.root);
+    let output = tree.output()?;
+    if !output.status.success() {
+        return Err(String::from_utf8_lossy(&output.stderr).into());
+    }
+    let text = String::from_utf8(output.stdout)?;
+    Ok(text.lines().map(|line| line.split(' ').take(2).collect::<Vec<_>>().join(" ")).collect())
+}
+
 /// The packages that Cargo resolved, by their ids.
 struct Graph<'a>(BTreeMap<&'a PackageId, (&'a Package, &'a Node)>);
 
 impl<'a> Graph<'a> {
-    fn of(metadata: &'a Metadata) -> Self {
+    fn of(metadata: &'a Metadata, built: &BTreeSet<String>) -> Self {
         let nodes = metadata.resolve.iter().flat_map(|resolve| &resolve.nodes);
         let nodes: BTreeMap<_, _> = nodes.map(|node| (&node.id, node)).collect();
-        let packages = metadata.packages.iter();
+        let is_built = |package: &&Package| {
+            package.source.is_none() || built.contains(&format!("{} v{}", package.name, package.version))
+        };
+        let packages = metadata.packages.iter().filter(is_built);
         Self(packages.filter_map(|p| nodes.get(&p.id).map(|node| (&p.id, (p, *node)))).collect())
     }
 

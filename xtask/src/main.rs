@@ -4,6 +4,7 @@ mod changelog;
 mod dependencies;
 mod files;
 mod image;
+mod imports;
 mod layout;
 mod licences;
 mod module;
@@ -18,13 +19,14 @@ use std::error::Error;
 use std::io::{self, Write};
 use std::process::ExitCode;
 
-const USAGE: &str = "usage: xtask prune MODULE EXPORTS OUT
+const USAGE: &str = "usage: xtask prune MODULE LIST OUT
        xtask wat TEXT OUT
        xtask image MODULE DIRECTORY
        xtask release MODULE DIRECTORY
 
-prune: writes MODULE to OUT with only the exports listed in EXPORTS (one per line, # starts a comment) and without the
-code that these do not reach.
+prune: writes MODULE to OUT with only the exports and imports in LIST (one per line, # starts a comment) and without the
+code that these do not reach. An import has its module before its name: env.proxy_log. Calls of env.NAME = FUNCTION go
+to that exported function. An import that is not in LIST traps.
 wat: assembles the module in the text format TEXT.
 image: packs MODULE into two OCI image layouts, DIRECTORY/artifact and DIRECTORY/compat.
 release: writes MODULE, its images, checksums, bill of materials, licences and changes into

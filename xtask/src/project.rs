@@ -8,7 +8,7 @@ use cargo_metadata::{MetadataCommand, Package};
 /// The name of the product, in file names and labels.
 pub(crate) const NAME: &str = "tracewarden";
 /// The package that the module is built from: `EDGE` in the Makefile.
-const EDGE: &str = "tracewarden";
+pub(crate) const EDGE: &str = "tracewarden-proxy-wasm";
 
 /// The package that the module is built from, and its work tree.
 pub(crate) struct Project {

@@ -1,50 +1,51 @@
+use std::sync::LazyLock;
+
 use arbitrary::{Arbitrary, Result, Unstructured};
 use serde_json::{Map, Value, json};
+use tracewarden::config::Config;
+use tracewarden::settings::{Form, Object, Shape, examples};
 
 use super::{Source, pick, random};
-use crate::schema::{FORMATS, HEADERS, WRITTEN};
 
-const WORDS: &[(&str, &[&str])] = &[
-    ("mode", &["enforce", "observe"]),
-    ("role", &["edge", "internal"]),
-    ("direction", &["auto", "inbound", "outbound"]),
-    ("start", &["always", "never"]),
-    ("parent_id", &["auto", "forward", "new"]),
-    ("trace_id_source", &["random", "x-request-id"]),
-    ("header", &["traceparent", "X-Trace", "b3", "traceresponse"]),
+const PROBABILITIES: &[&str] = &["0", "1", "0.5", "1e-3", "0.9999999", "1.0000000000001", "7e-17", "-0", "2"];
+const NUMBERS: &[i64] = &[1, 2, 16, 512, 1_000_000];
+const ODD_NUMBERS: &[i64] = &[0, 1_000_001, -1];
+/// Texts for each form that has a title, and for all others.
+const TEXTS: &[(&str, &[&str])] = &[
+    ("Header name", &["X-Trace", "x-tenant", "User-Agent", "traceresponse", "b3", "tracestate", "a b"]),
+    (
+        "Regular expression",
+        &["[0-9]+", "cart", "", "(?s).*", "a{500}", "(", "a|)", "[)]|(?:a)", "\\pL", "(?x)#"],
+    ),
+    ("Range of addresses", &["10.0.0.0/8", "::1", "10.0.0.0/33", "nowhere"]),
+    ("Name of a secret's variable", &["TRACE_FORCE_SECRET", "NOBODY"]),
+    ("Visible ASCII text", &["otel", "outbound|4318||otel", "a b", "", "\u{7f}"]),
+    ("Path", &["/v1/traces", "/", "v1", "/\u{e9}", ""]),
+    ("Label value", &["a-B_3.", "a;.;b", ""]),
+    (
+        "",
+        &[
+            "/cart",
+            "/healthz",
+            "/h",
+            "",
+            "GET",
+            "get",
+            "kube-probe/",
+            "a*",
+            "[%(trace_id)s]",
+            "%%",
+            "%d",
+            "a\nb",
+        ],
+    ),
 ];
-const PROBABILITIES: &[&str] = &["0", "1", "0.5", "1e-3", "0.9999999", "1.0000000000001", "7e-17", "2"];
-const RULES: &[(&str, &[&str])] = &[
-    ("path", &["/cart", "/healthz", ""]),
-    ("path_prefix", &["/", "/h", "/cart?"]),
-    ("user_agent_prefix", &["kube-probe/", ""]),
-    ("method", &["GET", "get"]),
-    ("path_regex", PATTERNS),
-];
-const PATTERNS: &[&str] = &["[0-9]+", "cart", "", "(?s).*", "a{500}", "(", "a|)", "\\pL", "(?x)#"];
-/// Where spans go, each as the name of a protocol and a collector's fields.
-const COLLECTORS: &[(&str, &[(&str, &[&str])])] = &[
-    ("otlp", &[("path", &["/v1/traces", "/", "v1", "/\u{e9}", ""]), ("protocol", &["http/protobuf"])]),
-    ("otlp", &[("protocol", &["grpc", "http/json"])]),
-    ("zipkin", &[("path", &["/api/v2/spans", ""])]),
-    ("zipkin", &[("protocol", &["grpc"])]),
-];
-const COLLECTOR: &[(&str, &[&str])] =
-    &[("cluster", &["outbound|4318||otel", "a b", ""]), ("authority", &["otel:4318", "", "\u{7f}"])];
-/// Places that the value of an attribute is from; no two of the names are equal.
-const ATTRIBUTES: &[(&str, &str, &[&str])] = &[
-    ("team", "value", &["checkout", "", "\u{0}\u{e9}"]),
-    ("pod", "environment", &["OTEL_SERVICE_NAME", "NOBODY", ""]),
-    ("tenant", "request_header", &["User-Agent", "x-tenant", "a b", "tracestate"]),
-    ("cache", "response_header", &["server-timing", ":status", ""]),
-];
-const NUMBERS: &[i64] = &[1, 2, 512, 1_000_000, 0, 1_000_001, -1];
-const LOG_FORMATS: &[&str] = &["[%(trace_id)s]", "%(span_id)s %%", "%", "%d", "a\nb"];
 const VARIABLES: &[(&str, &[&str])] = &[
     ("ENABLE_DISTRIBUTED_TRACING", &["true", "FALSE", "no", ""]),
     ("TRACE_SAMPLING_RATE", &["0.1", " 1 ", "1.5", ".", "1e-9", "+1"]),
     ("TRACE_HEADER_NAME", &["X-Trace", "tracestate", "a b", ""]),
-    ("TRACE_LOG_FORMAT", LOG_FORMATS),
+    ("TRACE_LOG_FORMAT", &["[%(trace_id)s]", "%(span_id)s %%", "%", "%d", "a\nb"]),
+    ("TRACE_FORCE_SECRET", &["secret", ""]),
     ("TRACEWARDEN_ON_BAD_CONFIG", &["refuse", "bypass", "\u{1b}"]),
     (
         "OTEL_TRACES_SAMPLER",
@@ -57,6 +58,8 @@ const VARIABLES: &[(&str, &[&str])] = &[
     ("OTEL_EXPORTER_OTLP_HEADERS", &["Api-Key=a%20b, x = 1 ", "a b=1,c=%0a", ","]),
     ("OTEL_EXPORTER_OTLP_TRACES_HEADERS", &["api-key=secret", "%", "a=%c3%a9"]),
 ];
+
+static SHAPE: LazyLock<Shape> = LazyLock::new(Config::shape);
 
 /// Makes a configuration, with the text's own JSON or another, and an environment.
 #[must_use]
@@ -74,21 +77,84 @@ fn configuration(text: &[u8], source: Source<'_, '_>) -> Result<Vec<u8>> {
         }
     }
     if source.ratio(1, 3)? {
-        let at = text.iter().position(|octet| *octet == b'{').unwrap_or_default();
+        let at = text.iter().position(|byte| *byte == b'{').unwrap_or_default();
         out.extend(&text[at..]);
         return Ok(out);
     }
     let mut root = object(source)?;
-    if source.ratio(1, 3)? {
-        let keys: Vec<String> = root.as_object().into_iter().flat_map(Map::keys).cloned().collect();
-        let key = source.choose(&keys).map_or("x", String::as_str).to_owned();
-        root[key] = odd(source)?;
-    }
     if source.ratio(1, 8)? {
         root[String::arbitrary(source)?] = odd(source)?;
     }
     out.extend(root.to_string().into_bytes());
     Ok(out)
+}
+
+/// A configuration most of whose fields are right.
+pub(super) fn object(source: Source<'_, '_>) -> Result<Value> {
+    match &*SHAPE {
+        Shape::Object(root) => fields(root, (1, 6), source),
+        other => value(other, source),
+    }
+}
+
+fn fields(object: &Object, ratio: (u8, u8), source: Source<'_, '_>) -> Result<Value> {
+    let form = if object.forms.is_empty() { &[][..] } else { *source.choose(&object.forms)? };
+    let is_of_a_form = |name: &str| object.forms.iter().any(|form| form.contains(&name));
+    let mut made = Map::new();
+    for field in &object.fields {
+        let is_needed = field.default.is_none() || form.contains(&field.name);
+        let ratio = match is_needed {
+            true => (31, 32),
+            false if is_of_a_form(field.name) => (1, 32),
+            false => ratio,
+        };
+        if source.ratio(ratio.0, ratio.1)? {
+            let known = examples(&field.meaning);
+            let value = match known.is_empty() || source.ratio(1, 2)? {
+                true => value(&field.shape, source)?,
+                false => json!(source.choose(&known)?),
+            };
+            made.insert(field.name.to_owned(), value);
+        }
+    }
+    Ok(made.into())
+}
+
+fn value(shape: &Shape, source: Source<'_, '_>) -> Result<Value> {
+    if source.ratio(1, 48)? {
+        return odd(source);
+    }
+    Ok(match shape {
+        Shape::Flag => json!(bool::arbitrary(source)?),
+        Shape::Probability => serde_json::from_str(source.choose(PROBABILITIES)?).unwrap_or_default(),
+        Shape::Whole(..) => {
+            let numbers = if source.ratio(1, 8)? { ODD_NUMBERS } else { NUMBERS };
+            json!(source.choose(numbers)?)
+        }
+        Shape::Text(form) => text(form, source)?.into(),
+        Shape::Words(words) => source.choose(&words.words)?.0.into(),
+        Shape::Map(refused) => {
+            let name = if source.ratio(1, 8)? { refused.first().copied() } else { None };
+            json!({ name.unwrap_or("a"): text(&Form::ANY, source)? })
+        }
+        Shape::List(item) => {
+            let mut items = Vec::new();
+            while items.len() < 4 && source.ratio(2, 3)? {
+                items.push(value(item, source)?);
+            }
+            items.into()
+        }
+        Shape::Object(object) => fields(object, (1, 3), source)?,
+        Shape::Nullable(_) if source.ratio(1, 16)? => Value::Null,
+        Shape::Nullable(inner) => value(inner, source)?,
+    })
+}
+
+fn text(form: &Form, source: Source<'_, '_>) -> Result<&'static str> {
+    let texts = TEXTS.iter().find(|(title, _)| *title == form.title).map_or(&[""][..], |(_, texts)| *texts);
+    // The first are right.
+    let texts = if source.ratio(3, 4)? { &texts[..texts.len().div_ceil(2)] } else { texts };
+    source.choose(texts).copied()
 }
 
 /// A value that hardly any field takes.
@@ -106,140 +172,4 @@ fn odd(source: Source<'_, '_>) -> Result<Value> {
         Value::String(String::arbitrary(source)?),
     ];
     source.choose(&values).cloned()
-}
-
-/// A configuration most of whose fields are right.
-pub(super) fn object(source: Source<'_, '_>) -> Result<Value> {
-    let mut root = words(WORDS, (1, 4), source)?;
-    if source.ratio(1, 4)? {
-        let mut response = words(&[("when", &["always", "sampled"])], (1, 2), source)?;
-        let mut inject = Vec::new();
-        while source.ratio(2, 3)? {
-            inject.push(*source.choose(HEADERS)?);
-        }
-        response.insert("inject".to_owned(), json!(inject));
-        response.insert("validate".to_owned(), json!(source.ratio(3, 4)?));
-        root.insert("response".to_owned(), response.into());
-    }
-    if source.ratio(1, 3)? {
-        let mut sampling = words(&[("parent", &["respect", "ignore", "raise"])], (3, 4), source)?;
-        if let Ok(number) = serde_json::from_str(source.choose(PROBABILITIES)?) {
-            sampling.insert("probability".to_owned(), number);
-        }
-        if source.ratio(1, 4)? {
-            sampling.insert("errors_per_second".to_owned(), json!(source.choose(NUMBERS)?));
-        }
-        root.insert("sampling".to_owned(), sampling.into());
-    }
-    if source.ratio(1, 6)? {
-        let rules = [words(RULES, (1, 2), source)?, words(RULES, (1, 3), source)?];
-        root.insert("exclude".to_owned(), json!(rules));
-    }
-    if source.ratio(1, 4)? {
-        let lists = [formats(FORMATS, source)?, formats(WRITTEN, source)?];
-        root.insert("propagation".to_owned(), json!({ "extract": lists[0], "inject": lists[1] }));
-    }
-    if source.ratio(1, 8)? {
-        root.insert("correlation".to_owned(), json!({ "slots": source.choose(&[1, 16])? }));
-    }
-    if source.ratio(1, 8)? {
-        root.insert("trust".to_owned(), trust(source)?);
-    }
-    if source.ratio(1, 6)? {
-        root.insert("access_log".to_owned(), json!({ "filter_state": source.ratio(3, 4)? }));
-    }
-    if source.ratio(1, 8)? {
-        root.insert("log".to_owned(), json!({ "format": source.choose(LOG_FORMATS)? }));
-    }
-    if source.ratio(1, 3)? {
-        root.insert("export".to_owned(), export(source)?);
-    }
-    if source.ratio(1, 6)? {
-        root.insert("span".to_owned(), span(source)?);
-    }
-    if source.ratio(1, 8)? {
-        root.insert(
-            "service".to_owned(),
-            json!({ "name": "cart", "attributes": { "a": source.choose(LOG_FORMATS)? } }),
-        );
-    }
-    Ok(root.into())
-}
-
-/// A collector that can mostly be reached, seldom two of them.
-fn export(source: Source<'_, '_>) -> Result<Value> {
-    let mut export = numbers(&["queue", "batch", "delay_ms"], source)?;
-    loop {
-        let (name, fields) = source.choose(COLLECTORS)?;
-        let mut collector = numbers(&["timeout_ms"], source)?;
-        collector.insert("cluster".to_owned(), json!("otel"));
-        collector.extend(words(COLLECTOR, (1, 6), source)?);
-        collector.extend(words(fields, (1, 2), source)?);
-        export.insert((*name).to_owned(), collector.into());
-        if !source.ratio(1, 16)? {
-            return Ok(export.into());
-        }
-    }
-}
-
-fn numbers(names: &[&str], source: Source<'_, '_>) -> Result<Map<String, Value>> {
-    let mut object = Map::new();
-    for name in names {
-        if source.ratio(1, 4)? {
-            let numbers = if source.ratio(1, 6)? { NUMBERS } else { &NUMBERS[..4] };
-            object.insert((*name).to_owned(), json!(source.choose(numbers)?));
-        }
-    }
-    Ok(object)
-}
-
-fn span(source: Source<'_, '_>) -> Result<Value> {
-    let kinds = [("kind", &["auto", "server", "client", "server_and_client"][..])];
-    let mut span = words(&kinds, (3, 4), source)?;
-    let mut attributes = Vec::new();
-    for (name, from, values) in ATTRIBUTES {
-        if source.ratio(1, 2)? {
-            attributes.push(json!({ "name": name, *from: source.choose(values)? }));
-        }
-    }
-    if source.ratio(1, 4)? {
-        attributes.push(json!({ "name": "cluster", "property": ["xds", "cluster_name"] }));
-    }
-    span.insert("attributes".to_owned(), attributes.into());
-    if source.ratio(1, 2)? {
-        let patterns = [*source.choose(PATTERNS)?, *source.choose(PATTERNS)?];
-        span.insert("redact".to_owned(), json!(patterns[..source.int_in_range(0..=2)?]));
-    }
-    Ok(span.into())
-}
-
-fn formats(known: &[&'static str], source: Source<'_, '_>) -> Result<Vec<&'static str>> {
-    let mut formats = Vec::new();
-    while source.ratio(2, 3)? {
-        let format = *source.choose(known)?;
-        if !formats.contains(&format) {
-            formats.push(format);
-        }
-    }
-    Ok(formats)
-}
-
-fn trust(source: Source<'_, '_>) -> Result<Value> {
-    let peers =
-        [json!([]), json!([]), json!([{ "san": "spiffe://mesh/*" }]), json!([{ "cidr": "10.0.0.0/8" }])];
-    let mut trust = words(&[("untrusted", &["restart", "ignore_sampled", "strip"])], (3, 4), source)?;
-    trust.insert("default".to_owned(), json!("untrusted"));
-    trust.insert("trusted".to_owned(), source.choose(&peers)?.clone());
-    trust.insert("baggage".to_owned(), json!(source.ratio(1, 3)?));
-    Ok(trust.into())
-}
-
-fn words(fields: &[(&str, &[&str])], ratio: (u8, u8), source: Source<'_, '_>) -> Result<Map<String, Value>> {
-    let mut object = Map::new();
-    for (name, values) in fields {
-        if source.ratio(ratio.0, ratio.1)? {
-            object.insert((*name).to_owned(), json!(source.choose(values)?));
-        }
-    }
-    Ok(object)
 }

@@ -2,17 +2,18 @@
 
 use std::fmt;
 use std::num::NonZeroU32;
+use tracewarden::words::Direction;
 
 use arbitrary::{Arbitrary, Result, Unstructured};
 use prost::Message;
-use tracewarden::export::{Export, Protocol};
-use tracewarden::metrics::Direction;
+use tracewarden::config::Config;
+use tracewarden::export::{Export, UploadError};
+use tracewarden::host::{HeaderMap, PropertyValue};
 use tracewarden::otlp::{ExportTracePartialSuccess, ExportTraceServiceResponse};
-use tracewarden::pass::Left;
 
 use super::{Source, context, pick, spoil};
 use crate::host::{Headers, Known};
-use crate::uploads::{Reply, Step};
+use crate::uploads::{Reply, Response, Step};
 
 /// A stream from its request to the answers that its spans get.
 pub struct Story {
@@ -60,14 +61,14 @@ const RESPONSE: Texts<'_> = &[
     ("traceparent", CONTEXTS),
 ];
 const PROPERTIES: Texts<'_> = &[
-    ("request\0protocol", &["HTTP/1.1", "HTTP/2", "HTTP/", "x"]),
-    ("upstream\0address", &["10.0.0.1:80", "[fd00::1]:80", "fd00::1", "/run/socket"]),
-    ("xds\0route_name", &["/cart/{id}", "default", "/"]),
-    ("upstream\0cluster", &["outbound|80||cart"]),
-    ("xds\0node\0metadata\0WORKLOAD_NAME", &["cart", ""]),
-    ("xds\0node\0id", &["node-1"]),
+    ("Protocol", &["HTTP/1.1", "HTTP/2", "HTTP/", "x"]),
+    ("UpstreamAddress", &["10.0.0.1:80", "[fd00::1]:80", "fd00::1", "/run/socket"]),
+    ("RouteName", &["/cart/{id}", "default", "/"]),
+    ("upstream.cluster", &["outbound|80||cart"]),
+    ("Workload", &["cart", ""]),
+    ("Node", &["node-1"]),
 ];
-const NUMBERS: &[&str] = &["upstream\0request_attempt_count", "request\0size", "response\0size"];
+const NUMBERS: &[&str] = &["UpstreamAttempts", "RequestSize", "ResponseSize", "upstream.cluster"];
 const TIMES_NS: &[u64] = &[
     0,
     1,
@@ -100,32 +101,20 @@ impl<'a> Arbitrary<'a> for Story {
     }
 }
 
-/// Octets as ASCII shows them, so that a reproducer can be read.
-struct Shown<'a>(&'a [u8]);
-
-impl fmt::Debug for Shown<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "\"{}\"", self.0.escape_ascii())
-    }
-}
-
 impl fmt::Debug for Story {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let lines = self.request.0.iter().map(|(name, value)| (Shown(name), Shown(value)));
-        let left = self.known.left.iter().map(|(map, headers)| (map, Shown(headers)));
-        let properties = self.known.properties.iter().map(|(path, value)| (path, Shown(value)));
         f.debug_struct("Story")
             .field("config", &self.config)
-            .field("request", &lines.collect::<Vec<_>>())
+            .field("request", &self.request)
             .field("refusals", &self.refusals)
             .field("direction", &self.known.direction)
             .field("now", &self.known.now)
-            .field("is_within_rate", &self.known.is_within_rate)
             .field("is_silent", &self.known.is_silent)
-            .field("peer_address", &self.known.peer_address.as_deref().map(Shown))
-            .field("response", &Shown(&self.known.response))
-            .field("left", &left.collect::<Vec<_>>())
-            .field("properties", &properties.collect::<Vec<_>>())
+            .field("is_cut_off", &self.known.is_cut_off)
+            .field("peer_address", &self.known.peer_address.as_deref().map(<[u8]>::escape_ascii))
+            .field("response", &self.known.response)
+            .field("left", &self.known.left)
+            .field("properties", &self.known.properties)
             .field("ended", &self.ended)
             .field("export", &self.export)
             .field("steps", &self.steps)
@@ -134,8 +123,14 @@ impl fmt::Debug for Story {
 }
 
 fn export(source: Source<'_, '_>) -> Result<Export> {
-    let protocol = *source.choose(&[Protocol::OtlpHttp, Protocol::OtlpGrpc, Protocol::Zipkin])?;
-    let mut export = Export::to(protocol, "collector".to_owned());
+    let collector = source.choose(&[
+        r#"{"otlp": {"cluster": "collector"}}"#,
+        r#"{"otlp": {"cluster": "collector", "protocol": "grpc"}}"#,
+        r#"{"zipkin": {"cluster": "collector"}}"#,
+    ])?;
+    let loaded = Config::load(format!(r#"{{"export": {collector}}}"#).as_bytes(), |_| None);
+    let export = loaded.ok().and_then(|loaded| loaded.config.export);
+    let mut export = export.ok_or(arbitrary::Error::IncorrectFormat)?;
     let mut one_of =
         |numbers: &[u32]| Ok(NonZeroU32::new(*source.choose(numbers)?).unwrap_or(NonZeroU32::MIN));
     export.queue = one_of(&[2_048, 1, 2, 7])?;
@@ -159,41 +154,34 @@ fn known(source: Source<'_, '_>) -> Result<Known> {
     if source.ratio(1, 2)? {
         known.now = if source.ratio(15, 16)? { Some(time(source)?) } else { None };
     }
-    known.is_within_rate = source.ratio(7, 8)?;
+    known.is_cut_off = source.ratio(1, 8)?;
     known.is_silent = source.ratio(1, 16)?;
     if source.ratio(1, 2)? {
         known.peer_address = Some(text(&["10.0.0.7:4711", "[fd00::1]:80", ""], source)?);
     }
-    known.response = map(RESPONSE, source)?;
-    for (left, texts, of_eight) in
-        [(Left::Request, REQUEST, 1), (Left::Response, RESPONSE, 1), (Left::ResponseTrailers, RESPONSE, 4)]
-    {
+    known.response = Headers(lines(RESPONSE, source)?);
+    for (map, texts, of_eight) in [
+        (HeaderMap::Request, REQUEST, 1),
+        (HeaderMap::Response, RESPONSE, 1),
+        (HeaderMap::ResponseTrailers, RESPONSE, 4),
+    ] {
         if source.ratio(of_eight, 8)? {
-            known.left.push((left, map(texts, source)?));
+            known.left.push((map, Headers(lines(texts, source)?)));
         }
     }
     for (path, texts) in PROPERTIES {
         if source.ratio(1, 2)? {
-            known.properties.push((path, text(texts, source)?));
+            known.properties.push((path, PropertyValue::Text(text(texts, source)?)));
         }
     }
     for path in NUMBERS {
         if source.ratio(1, 2)? {
-            known.properties.push((path, number(source)?));
+            known
+                .properties
+                .push((path, PropertyValue::Number(*source.choose(&[3, 0, 1, 2, -1, i64::MAX, i64::MIN])?)));
         }
     }
     Ok(known)
-}
-
-/// A serialized map that may be none.
-fn map(texts: Texts<'_>, source: Source<'_, '_>) -> Result<Vec<u8>> {
-    let mut map = Headers(lines(texts, source)?).serialized();
-    if source.ratio(1, 12)? {
-        let at = source.int_in_range(0..=map.len())?;
-        let end = map.len().min(at + source.int_in_range(0..=8)?);
-        map.splice(at..end, octets(source)?);
-    }
-    Ok(map)
 }
 
 fn lines(texts: Texts<'_>, source: Source<'_, '_>) -> Result<Vec<(Vec<u8>, Vec<u8>)>> {
@@ -232,16 +220,6 @@ fn long(source: Source<'_, '_>) -> Result<Vec<u8>> {
     Ok([octets(source)?, filling.repeat(length), octets(source)?].concat())
 }
 
-/// A number as hosts hand it over, or almost.
-fn number(source: Source<'_, '_>) -> Result<Vec<u8>> {
-    let number = *source.choose(&[3, 0, 1, 2, -1, i64::MAX, i64::MIN])?;
-    let mut octets = number.to_le_bytes().to_vec();
-    if source.ratio(1, 8)? {
-        spoil(&mut octets, source)?;
-    }
-    Ok(octets)
-}
-
 fn time(source: Source<'_, '_>) -> Result<u64> {
     if source.ratio(1, 8)? {
         return u64::arbitrary(source);
@@ -253,12 +231,13 @@ fn time(source: Source<'_, '_>) -> Result<u64> {
 fn steps(source: Source<'_, '_>) -> Result<Vec<Step>> {
     let mut steps = Vec::new();
     while steps.len() < MOST_STEPS && !source.is_empty() {
-        steps.push(match source.int_in_range(0..=15)? {
-            0..=4 => Step::Next,
+        steps.push(match source.int_in_range(0..=16)? {
+            0..=4 => Step::Tick,
             5..=7 => Step::Take(source.int_in_range(1..=3)?),
             8 => Step::Take(source.int_in_range(1..=96)?),
             9..=11 => Step::Answer(reply(source)?),
             12..=14 => Step::Clock(time(source)?),
+            15 => Step::Refuse(*source.choose(&[UploadError::NoHost, UploadError::NotSent])?),
             _ => Step::Abandon,
         });
     }
@@ -268,19 +247,32 @@ fn steps(source: Source<'_, '_>) -> Result<Vec<Step>> {
 fn reply(source: Source<'_, '_>) -> Result<Reply> {
     const RETRY_AFTER: &[&str] =
         &["1", "0", " 120 ", "-1", "18446744073709551615", "99999999999999999999", "x"];
-    Ok(match source.int_in_range(0..=7)? {
-        0 => Reply::Nothing,
-        1 => Reply::NotSent,
-        2 => Reply::GrpcMessage(message(source)?),
-        3 => Reply::GrpcStatus(source.int_in_range(0..=17)?),
-        4 => Reply::GrpcStatus(u32::arbitrary(source)?),
-        5 => Reply::Http(Some(*source.choose(&[503, 429, 502, 504])?), None, Vec::new()),
-        6 => Reply::Http(Some(503), Some(text(RETRY_AFTER, source)?), Vec::new()),
-        _ => {
-            let status = Some(*source.choose(&[200, 299, 300, 400, 500, 0, u16::MAX])?);
-            Reply::Http(status.filter(|status| *status > 0), None, message(source)?)
+    let line = |name: &str, value: &str| (name.as_bytes().to_vec(), value.as_bytes().to_vec());
+    let grpc_status = |number: u32| Headers(vec![line("grpc-status", &number.to_string())]);
+    let mut response = Response { headers: Headers(vec![line(":status", "200")]), ..Response::default() };
+    match source.int_in_range(0..=7)? {
+        0 => return Ok(None),
+        1 => {
+            let message = message(source)?;
+            let length = u32::try_from(message.len()).unwrap_or(u32::MAX).to_be_bytes();
+            response.body = [&[0][..], &length, &message].concat();
+            response.trailers = grpc_status(0);
         }
-    })
+        2 => response.trailers = grpc_status(source.int_in_range(0..=17)?),
+        3 => response.headers.0.extend(grpc_status(u32::arbitrary(source)?).0),
+        4 => response.headers.0 = vec![line(":status", source.choose(&["503", "429", "502", "504"])?)],
+        5 => {
+            let retry_after = (b"retry-after".to_vec(), text(RETRY_AFTER, source)?);
+            response.headers.0 = vec![line(":status", "503"), retry_after];
+        }
+        _ => {
+            let status = source.choose(&["200", "299", "300", "400", "500", "", "65535"])?;
+            response.headers.0 =
+                vec![line(":status", status), line("content-type", "application/x-protobuf")];
+            response.body = message(source)?;
+        }
+    }
+    Ok(Some(Box::new(response)))
 }
 
 /// An answer in protobuf, or octets.

@@ -63,7 +63,7 @@ pub(crate) struct GrpcUpstream {
 
 impl GrpcUpstream {
     /// Echoes the message and ends in the trailers `grpc-status: 0` and `traceparent: of-the-trailers`; the method
-    /// `/test/Fail` has its status in the headers, and no trailers.
+    /// `/test/Fail`, and each of the authority `fail`, has its status in the headers, and no trailers.
     pub(crate) fn start() -> Self {
         let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
         listener.set_nonblocking(true).expect("no blocking");
@@ -97,7 +97,9 @@ async fn serve(stream: TcpStream, received: Arc<Mutex<Vec<Exchanged<Request<()>>
             let (head, body) = request.into_parts();
             let (body, trailers) = read(body).await.expect("a whole request");
             let request = Exchanged { head: Request::from_parts(head, ()), body, trailers };
-            let (fails, message) = (request.head.uri().path() == "/test/Fail", request.body.clone());
+            let uri = request.head.uri();
+            let fails = uri.path() == "/test/Fail" || uri.host() == Some("fail");
+            let message = request.body.clone();
             received.lock().expect("no panic while it is held").push(request);
             let mut response = Response::new(());
             response.headers_mut().extend(headers(&[("content-type", b"application/grpc")]));

@@ -9,7 +9,7 @@ const REQUEST: u32 = 0;
 const RESPONSE: u32 = 2;
 const RESPONSE_TRAILERS: u32 = 3;
 const ANSWER: u32 = 6;
-const LAST_MAP: u32 = 7;
+const ANSWER_TRAILERS: u32 = 7;
 
 /// Which callback of the stream is under way, and so which headers are open.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -33,8 +33,10 @@ pub(crate) struct Context {
     pub(crate) request: Option<HeaderMap>,
     pub(crate) response: Option<HeaderMap>,
     pub(crate) response_trailers: Option<HeaderMap>,
-    /// The answer to a call of a root, while its callback is under way: headers, if it is of HTTP, and the body.
+    /// The answer to a call of a root, while its callback is under way: headers and trailers, if it is of HTTP, and the
+    /// body.
     pub(crate) answer: Option<HeaderMap>,
+    pub(crate) answer_trailers: Option<HeaderMap>,
     pub(crate) answer_body: Vec<u8>,
     pub(crate) filter_state: BTreeMap<String, Vec<u8>>,
     /// `proxy_on_done` asked for time.
@@ -57,7 +59,8 @@ impl Context {
             (RESPONSE, Pass::Response | Pass::Log) => Ok(self.response.as_ref()),
             (RESPONSE_TRAILERS, Pass::Log) => Ok(self.response_trailers.as_ref()),
             (ANSWER, _) => Ok(self.answer.as_ref()),
-            (0..=LAST_MAP, _) => Ok(None),
+            (ANSWER_TRAILERS, _) => Ok(self.answer_trailers.as_ref()),
+            (0..=ANSWER_TRAILERS, _) => Ok(None),
             _ => Err(Status::BadArgument),
         }
     }

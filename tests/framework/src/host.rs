@@ -143,6 +143,16 @@ impl Host {
         self.logs.iter().filter(|(own, _)| *own >= level).map(|(_, text)| text.as_str()).collect()
     }
 
+    /// The metrics, for a filter that runs without a module.
+    pub fn metrics_mut(&mut self) -> &mut Metrics {
+        &mut self.metrics
+    }
+
+    /// The next random bytes.
+    pub fn random(&mut self, count: usize) -> Vec<u8> {
+        self.random.bytes(count)
+    }
+
     /// Makes every call of that kind misbehave, in place of an earlier fault for it.
     ///
     /// # Panics
@@ -199,7 +209,7 @@ impl Host {
     }
 
     /// Counts a call, and tells how it is to misbehave.
-    pub(crate) fn enter(&mut self, call: Call) -> Option<Fault> {
+    pub fn enter(&mut self, call: Call) -> Option<Fault> {
         *self.calls.entry(call).or_default() += 1;
         self.faults.strike(call)
     }

@@ -45,17 +45,23 @@
 //!
 //! A pass that ends in [`Action::Pause`] leaves its map open, until the next pass of the stream.
 
+#![cfg_attr(not(feature = "module"), expect(dead_code, reason = "much of a host serves modules alone"))]
+
 mod abi;
 mod calls;
 mod context;
 mod faults;
+#[cfg(feature = "module")]
 mod guest;
 mod headers;
 mod host;
+#[cfg(feature = "module")]
 mod imports;
 mod metrics;
+#[cfg(feature = "module")]
 mod module;
 mod random;
+#[cfg(feature = "module")]
 mod vm;
 
 pub use abi::{Action, LogLevel, Status};
@@ -64,5 +70,7 @@ pub use faults::Fault;
 pub use headers::HeaderMap;
 pub use host::{GrpcCall, Host, HttpCall};
 pub use metrics::Metrics;
+#[cfg(feature = "module")]
 pub use module::{Error, Module};
+#[cfg(feature = "module")]
 pub use vm::{RootId, StreamId, Trap, Vm};

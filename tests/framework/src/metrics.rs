@@ -45,6 +45,22 @@ impl Metrics {
         self.ids.len()
     }
 
+    /// Adds to the counter of that name, which need not be defined.
+    pub fn count(&mut self, name: &str, number: u64) {
+        *self.counters.entry(name.to_owned()).or_default() += number;
+    }
+
+    /// Adds to the gauge of that name, which need not be defined.
+    pub fn adjust(&mut self, name: &str, difference: i64) {
+        let gauge = self.gauges.entry(name.to_owned()).or_default();
+        *gauge = gauge.wrapping_add_signed(difference);
+    }
+
+    /// Records a value in the histogram of that name, which need not be defined.
+    pub fn observe(&mut self, name: &str, value: u64) {
+        self.histograms.entry(name.to_owned()).or_default().push(value);
+    }
+
     pub(crate) fn define(&mut self, kind: u32, name: String) -> Result<u32, Status> {
         match kind_of(kind).ok_or(Status::BadArgument)? {
             Kind::Counter => {

@@ -93,7 +93,7 @@ impl Vm {
         self.host().contexts.get(&root.0).map_or(0, |context| context.tick_period_ms)
     }
 
-    /// Answers an HTTP call of the plugin; without headers no answer came.
+    /// Answers an HTTP call of the plugin, without trailers; without headers no answer came.
     pub fn answer_http(
         &mut self,
         root: RootId,
@@ -101,12 +101,25 @@ impl Vm {
         headers: impl Into<HeaderMap>,
         body: &[u8],
     ) -> Result<(), Trap> {
-        let headers = headers.into();
-        let lines = u32::try_from(headers.len()).unwrap_or(u32::MAX);
+        self.answer_http_with_trailers(root, token, headers, body, HeaderMap::new())
+    }
+
+    /// Answers an HTTP call of the plugin.
+    pub fn answer_http_with_trailers(
+        &mut self,
+        root: RootId,
+        token: u32,
+        headers: impl Into<HeaderMap>,
+        body: &[u8],
+        trailers: impl Into<HeaderMap>,
+    ) -> Result<(), Trap> {
+        let (headers, trailers) = (headers.into(), trailers.into());
+        let lines = |map: &HeaderMap| u32::try_from(map.len()).unwrap_or(u32::MAX);
+        let parameters = (root.0, token, lines(&headers), size(body), lines(&trailers));
         let context = self.context(root.0, "proxy_on_http_call_response")?;
         context.answer = Some(headers);
+        context.answer_trailers = Some(trailers);
         context.answer_body = body.to_vec();
-        let parameters = (root.0, token, lines, size(body), 0);
         self.call::<_, ()>(root.0, "proxy_on_http_call_response", parameters)?;
         self.close_answer(root)
     }
@@ -240,6 +253,7 @@ impl Vm {
     fn close_answer(&mut self, root: RootId) -> Result<(), Trap> {
         let context = self.context(root.0, "(answer)")?;
         context.answer = None;
+        context.answer_trailers = None;
         context.answer_body = Vec::new();
         Ok(())
     }

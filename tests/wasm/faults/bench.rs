@@ -8,7 +8,8 @@ use super::Phase;
 use super::cases::Case;
 use super::check::{Shape, shape};
 use super::plan::{Strike, USED};
-use crate::support::{MODULE, short, with_bystanders};
+use crate::edge::MODULE;
+use crate::scenarios::support::{short, with_bystanders};
 
 /// A VM with a plugin.
 pub(super) struct Bench {

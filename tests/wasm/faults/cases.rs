@@ -1,6 +1,6 @@
 //! What passes while the host fails.
 
-use crate::support::Line;
+use crate::scenarios::support::Line;
 
 /// A configuration, and a request and its response under it.
 pub(super) struct Case {

@@ -9,7 +9,7 @@ use super::Phase;
 use super::bench::{Bench, Exchange, Outcome};
 use super::cases::{Case, T};
 use super::plan::{Counts, Strike, USED, label};
-use crate::support::{bystanders, with_bystanders};
+use crate::scenarios::support::{bystanders, with_bystanders};
 
 /// What became of the trace headers of a request: in a word the context, and every line of the `tracestate`.
 #[derive(Clone, Debug, PartialEq, Eq)]

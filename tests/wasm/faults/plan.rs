@@ -31,9 +31,9 @@ pub(super) const USED: &[(Call, Option<&str>)] = &[
 /// The calls that only a plugin with export makes, which `tests/wasm/export.rs` strikes, and what the standard library
 /// imports for panics.
 pub(super) const ELSEWHERE: &[&str] = &[
-    "env.proxy_grpc_call",
     "env.proxy_http_call",
     "env.proxy_record_metric",
+    "env.proxy_set_effective_context",
     "env.proxy_set_tick_period_milliseconds",
     "wasi_snapshot_preview1.fd_write",
     "wasi_snapshot_preview1.proc_exit",

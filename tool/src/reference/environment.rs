@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-/// The variable, what it is the default of, its values, and what becomes of a bad one.
+/// The variable, the fields it is the default of, its values, and what happens with a bad one.
 type Variable = (&'static str, &'static str, &'static str, &'static str);
 
 const NOTED: &str = "counts as unset, and is logged";
@@ -13,7 +13,7 @@ const VARIABLES: &[Variable] = &[
     (
         "TRACE_SAMPLING_RATE",
         "`sampling.probability`",
-        "a number from 0 to 1; goes before `OTEL_TRACES_SAMPLER_ARG`",
+        "a number from 0 to 1. It overrides `OTEL_TRACES_SAMPLER_ARG`",
         REFUSED,
     ),
     ("TRACE_HEADER_NAME", "`header`", "a [header name](#header-name)", REFUSED),
@@ -21,13 +21,13 @@ const VARIABLES: &[Variable] = &[
     (
         "TRACEWARDEN_ON_BAD_CONFIG",
         "no field",
-        "`refuse`, or `bypass`: what becomes of [a bad configuration](#a-bad-configuration)",
+        "`refuse` or `bypass`: what happens with [a bad configuration](#a-bad-configuration)",
         "refused, an empty one too",
     ),
     (
         "OTEL_PROPAGATORS",
-        "`propagation.extract`, and what of it can be written, `propagation.inject`",
-        "[formats](#format) with commas between them; `baggage` is passed over, and `none` alone is none",
+        "`propagation.extract`, and `propagation.inject` without the formats that are only read",
+        "[formats](#format) with commas between them. `baggage` is ignored, and `none` alone means no format",
         "is left out, and is logged",
     ),
     (
@@ -53,12 +53,12 @@ const VARIABLES: &[Variable] = &[
         "OTEL_EXPORTER_OTLP_TRACES_HEADERS",
         "no field",
         "headers of every upload over OTLP, such as a key: `name=value` with commas between them, percent-encoded",
-        "counts as unset or without the header that cannot be sent, and is logged without its value",
+        "counts as unset, or as without the header that cannot be sent, and is logged without its value",
     ),
     (
         "OTEL_EXPORTER_OTLP_HEADERS",
         "no field",
-        "the same, where `OTEL_EXPORTER_OTLP_TRACES_HEADERS` has none",
+        "the same, if `OTEL_EXPORTER_OTLP_TRACES_HEADERS` has none",
         "the same",
     ),
 ];

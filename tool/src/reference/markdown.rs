@@ -1,203 +1,135 @@
-//! A JSON Schema as tables that people read.
+//! A shape as tables that people read.
 
 mod text;
 
 use std::fmt::Write;
 
-use serde_json::{Map, Value};
+use tracewarden::settings::{Field, Object, Shape, Words};
 
 pub(super) use self::text::folded;
 use self::text::json;
+use super::schema::title;
 
-/// What a schema describes at its top, and each of its definitions in a section of its own, in the order in which a reader
-/// comes upon them.
-pub(super) fn write(root: &Value) -> String {
-    let mut page = Page { root, definitions: Vec::new() };
-    page.visit(root, "");
-    let mut text = page.table(root, "");
-    let (values, objects): (Vec<&Definition>, Vec<&Definition>) =
-        page.definitions.iter().partition(|definition| types(definition.schema).eq(["string"]));
-    for definition in objects.into_iter().chain(values) {
-        page.write_section(definition, &mut text);
+/// A table of the fields at the top, and a section for each shape with a title: objects first, each where a reader comes
+/// upon it.
+pub(super) fn write(root: &Object) -> String {
+    let mut sections = Vec::new();
+    collect(root, "", &mut sections);
+    let mut text = table(root, "");
+    let (objects, values): (Vec<&Section<'_>>, Vec<_>) =
+        sections.iter().partition(|section| matches!(section.shape, Shape::Object(_)));
+    for section in objects.into_iter().chain(values) {
+        section.write(&mut text);
     }
     text
 }
 
-struct Page<'a> {
-    root: &'a Value,
-    definitions: Vec<Definition<'a>>,
-}
-
-/// A part of the schema that others refer to.
-struct Definition<'a> {
-    name: &'a str,
-    schema: &'a Value,
-    /// Where in a configuration it is used.
+/// A shape with a title, and where in a configuration it is used.
+struct Section<'a> {
+    title: &'static str,
+    shape: &'a Shape,
     places: Vec<String>,
 }
 
-impl<'a> Page<'a> {
-    /// Notes which definitions are used at a place and below.
-    fn visit(&mut self, schema: &'a Value, place: &str) {
-        let name = definition(schema);
-        let known = name.and_then(|name| Some((name, self.root.get("$defs")?.get(name)?)));
-        if let Some((name, schema)) = known {
-            match self.definitions.iter_mut().find(|definition| definition.name == name) {
-                Some(definition) => definition.places.push(place.to_owned()),
-                None => self.definitions.push(Definition { name, schema, places: vec![place.to_owned()] }),
-            }
-            self.visit(schema, place);
-        }
-        if let Some(items) = schema.get("items") {
-            self.visit(items, &format!("{place}[]"));
-        }
-        for (name, field) in fields(schema) {
-            let dot = if place.is_empty() { "" } else { "." };
-            self.visit(field, &format!("{place}{dot}{name}"));
+/// Notes which shapes with a title are in an object.
+fn collect<'a>(object: &'a Object, place: &str, sections: &mut Vec<Section<'a>>) {
+    for field in &object.fields {
+        let dot = if place.is_empty() { "" } else { "." };
+        visit(&field.shape, format!("{place}{dot}{}", field.name), sections);
+    }
+}
+
+fn visit<'a>(shape: &'a Shape, place: String, sections: &mut Vec<Section<'a>>) {
+    if let Some(title) = title(shape) {
+        match sections.iter_mut().find(|section| section.title == title) {
+            Some(section) => section.places.push(place.clone()),
+            None => sections.push(Section { title, shape, places: vec![place.clone()] }),
         }
     }
+    match shape {
+        Shape::List(item) => visit(item, format!("{place}[]"), sections),
+        Shape::Nullable(inner) => visit(inner, place, sections),
+        Shape::Object(object) => collect(object, &place, sections),
+        _ => {}
+    }
+}
 
-    fn write_section(&self, definition: &Definition<'_>, text: &mut String) {
-        let Definition { schema, places, .. } = definition;
-        let _ = write!(text, "\n### {}\n\n", definition.title());
+impl Section<'_> {
+    fn write(&self, text: &mut String) {
+        let Self { title, shape, places } = self;
         let shown: Vec<String> = places.iter().map(|place| format!("`{place}`")).collect();
-        let examples: Vec<String> = list(schema, "examples").map(|one| format!("`{}`", json(one))).collect();
-        let mut told = format!("At {}. {}", shown.join(", "), description(schema));
-        if !examples.is_empty() {
-            let _ = write!(told, " Such as {}.", examples.join(", "));
-        }
-        text.push_str(&folded(told.trim_end()));
-        if let Some(pattern) = string(schema, "pattern") {
-            let _ = write!(text, "\n```text\n{pattern}\n```\n");
-        }
-        // Where there is one place, a field's whole path can be searched for.
-        let prefix = if let [place] = &places[..] { format!("{place}.") } else { String::new() };
-        let table =
-            if words(schema).is_empty() { self.table(schema, &prefix) } else { table_of_words(schema) };
-        if !table.is_empty() {
-            let _ = write!(text, "\n{table}");
-        }
-    }
-
-    /// The fields of an object.
-    fn table(&self, schema: &Value, prefix: &str) -> String {
-        let mut rows = String::new();
-        for (name, field) in fields(schema) {
-            let is_required = list(schema, "required").any(|required| required == name.as_str());
-            let default = match field.get("default") {
-                _ if is_required => "required".to_owned(),
-                Some(default) => format!("`{}`", json(default)),
-                None if is_nullable(field) => "`null`".to_owned(),
-                None => "none".to_owned(),
-            };
-            let (kind, meaning) = (self.kind(field), meaning(field));
-            let _ = writeln!(rows, "| `{prefix}{name}` | {kind} | {} | {} |", cell(&default), cell(&meaning));
-        }
-        if rows.is_empty() {
-            rows
-        } else {
-            format!("| field | value | default | |\n|---|---|---|---|\n{rows}")
-        }
-    }
-
-    /// What kind of value it is.
-    fn kind(&self, schema: &Value) -> String {
-        if is_nullable(schema) && schema.get("default").is_some() {
-            return format!("{}, or `null`", self.kind_of_value(schema));
-        }
-        self.kind_of_value(schema)
-    }
-
-    fn kind_of_value(&self, schema: &Value) -> String {
-        let named = definition(schema);
-        let named = self.definitions.iter().find(|definition| named == Some(definition.name));
-        if let Some(title) = named.map(Definition::title) {
-            let anchor = title.to_lowercase().replace(' ', "-").replace('\'', "");
-            let not = schema.get("not").into_iter().flat_map(|not| list(not, "enum"));
-            let but: String = not.map(|word| format!(", not `{word}`")).collect();
-            return format!("[{}](#{anchor}){but}", lower_first(title));
-        }
-        let bounds = match (schema.get("minimum"), schema.get("maximum")) {
-            (Some(least), Some(most)) => format!(", {} to {}", grouped(least), grouped(most)),
-            _ => String::new(),
-        };
-        match types(schema).next().unwrap_or_default() {
-            "boolean" => "`true`, `false`".to_owned(),
-            "integer" => format!("whole number{bounds}"),
-            "number" => format!("number{bounds}"),
-            "array" => match schema.get("items") {
-                Some(items) => format!("list: {}", self.kind(items)),
-                None => "list".to_owned(),
+        let (meaning, table) = match shape {
+            // If there is one place, a field's whole path can be searched for.
+            Shape::Object(object) => match &places[..] {
+                [place] => (object.meaning.as_str(), table(object, &format!("{place}."))),
+                _ => (object.meaning.as_str(), table(object, "")),
             },
-            "object" => "object: text by name".to_owned(),
-            _ if !words(schema).is_empty() => "word".to_owned(),
-            _ => "text".to_owned(),
+            Shape::Words(words) => ("", table_of_words(words)),
+            Shape::Text(form) if !form.pattern.is_empty() => {
+                (form.meaning, format!("```text\n{}\n```\n", form.pattern))
+            }
+            Shape::Text(form) => (form.meaning, String::new()),
+            _ => ("", String::new()),
+        };
+        let about = folded(format!("At {}. {meaning}", shown.join(", ")).trim_end());
+        let gap = if table.is_empty() { "" } else { "\n" };
+        let _ = write!(text, "\n### {title}\n\n{about}{gap}{table}");
+    }
+}
+
+fn table(object: &Object, prefix: &str) -> String {
+    let mut table = "| field | value | default | |\n|---|---|---|---|\n".to_owned();
+    for Field { name, meaning, shape, default } in &object.fields {
+        let default = match default {
+            None => "required".to_owned(),
+            Some(default) => format!("`{}`", json(default)),
+        };
+        let meaning = format!("{meaning}{}", meanings(shape));
+        let kind = kind(shape, default != "`null`");
+        let _ = writeln!(table, "| `{prefix}{name}` | {kind} | {} | {} |", cell(&default), cell(&meaning));
+    }
+    table
+}
+
+/// What kind of value it is; `null` is not worth a word if it is the default.
+fn kind(shape: &Shape, tells_null: bool) -> String {
+    if let Some(title) = title(shape) {
+        let anchor = title.to_lowercase().replace(' ', "-").replace('\'', "");
+        let refused = if let Shape::Words(words) = shape { &words.refused[..] } else { &[] };
+        let but: String = refused.iter().map(|word| format!(", not `\"{word}\"`")).collect();
+        return format!("[{}](#{anchor}){but}", lower_first(title));
+    }
+    match shape {
+        Shape::Flag => "`true`, `false`".to_owned(),
+        Shape::Probability => "number, 0 to 1".to_owned(),
+        Shape::Whole(least, most) => format!("whole number, {} to {}", grouped(*least), grouped(*most)),
+        Shape::Words(_) => "word".to_owned(),
+        Shape::List(item) => format!("list: {}", kind(item, true)),
+        Shape::Map(_) => "object: text by name".to_owned(),
+        Shape::Nullable(inner) if tells_null => format!("{}, or `null`", kind(inner, false)),
+        Shape::Nullable(inner) => kind(inner, false),
+        Shape::Text(_) | Shape::Object(_) => "text".to_owned(),
+    }
+}
+
+/// The meanings of the words that a field or its items can have, unless they have a section.
+fn meanings(shape: &Shape) -> String {
+    match shape {
+        Shape::Words(words) if title(shape).is_none() => {
+            words.accepted().map(|(word, meaning)| format!("<br>`\"{word}\"`: {meaning}")).collect()
         }
+        Shape::List(inner) | Shape::Nullable(inner) => meanings(inner),
+        _ => String::new(),
     }
 }
 
-impl<'a> Definition<'a> {
-    fn title(&self) -> &'a str {
-        string(self.schema, "title").unwrap_or(self.name)
-    }
-}
-
-/// The definition that a schema refers to, or to nothing.
-fn definition(schema: &Value) -> Option<&str> {
-    let mut schemas = std::iter::once(schema).chain(list(schema, "anyOf"));
-    schemas.find_map(|schema| string(schema, "$ref"))?.strip_prefix("#/$defs/")
-}
-
-/// The types that a value may have.
-fn types(schema: &Value) -> impl Iterator<Item = &str> {
-    let alone = schema.get("type").into_iter().chain(list(schema, "type"));
-    alone.chain(list(schema, "anyOf").filter_map(|form| form.get("type"))).filter_map(Value::as_str)
-}
-
-fn is_nullable(schema: &Value) -> bool {
-    types(schema).any(|name| name == "null")
-}
-
-fn description(schema: &Value) -> &str {
-    string(schema, "description").unwrap_or_default()
-}
-
-/// The description of a field, and of its words.
-fn meaning(field: &Value) -> String {
-    let mut meaning = description(field).to_owned();
-    for (word, says) in words(field).into_iter().chain(field.get("items").map(words).unwrap_or_default()) {
-        let _ = write!(meaning, "<br>`{word}`: {says}");
-    }
-    for example in list(field, "examples") {
-        let _ = write!(meaning, "<br>Such as `{}`.", json(example));
-    }
-    meaning
-}
-
-fn table_of_words(schema: &Value) -> String {
-    let rows = words(schema).into_iter().map(|(word, says)| format!("| `{word}` | {} |\n", cell(says)));
+fn table_of_words(words: &Words) -> String {
+    let rows = words.words.iter().map(|(word, meaning)| format!("| `\"{word}\"` | {} |\n", cell(meaning)));
     format!("| word | |\n|---|---|\n{}", rows.collect::<String>())
 }
 
-/// The words that a text can be, and what they mean.
-fn words(schema: &Value) -> Vec<(&Value, &str)> {
-    list(schema, "oneOf").filter_map(|word| Some((word.get("const")?, description(word)))).collect()
-}
-
-fn fields(schema: &Value) -> impl Iterator<Item = (&String, &Value)> {
-    schema.get("properties").and_then(Value::as_object).into_iter().flat_map(Map::iter)
-}
-
-fn string<'a>(schema: &'a Value, key: &str) -> Option<&'a str> {
-    schema.get(key).and_then(Value::as_str)
-}
-
-fn list<'a>(schema: &'a Value, key: &str) -> impl Iterator<Item = &'a Value> {
-    schema.get(key).and_then(Value::as_array).into_iter().flatten()
-}
-
 /// A number's digits, with commas between the thousands.
-fn grouped(number: &Value) -> String {
+fn grouped(number: u32) -> String {
     let digits = number.to_string();
     let groups: Vec<&[u8]> = digits.as_bytes().rchunks(3).rev().collect();
     String::from_utf8_lossy(&groups.join(&b',')).into_owned()

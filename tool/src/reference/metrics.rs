@@ -1,49 +1,49 @@
-//! Every metric, made of the filter's own list of counters.
-
-mod about;
+//! Every metric, made of the filter's own tables.
 
 use std::fmt::Write;
 
-use tracewarden::metrics::{Counter, Measure};
-
-use self::about::{About, Meaning};
+use tracewarden::metrics::{Counter, Label, Measure, Metric, MetricKind, Scope};
 
 /// A metric with all of its series.
-struct Metric {
-    name: String,
-    about: About,
+struct Section {
+    metric: Metric,
     /// How many series it has at most, the label `listener` left out.
     series: usize,
-    labels: Vec<Label>,
+    labels: Vec<Column>,
 }
 
-/// A label, and what each of its values means.
-struct Label {
-    name: String,
-    values: Vec<(String, Vec<String>)>,
+/// The values of a label, each with all that it means.
+struct Column {
+    name: &'static str,
+    values: Vec<(&'static str, Vec<String>)>,
 }
 
-/// What stands in front of a label's value in the name of a stat, and what behind it.
-const EQUALS: &str = "=.=";
-const END: &str = ";.;";
-/// The labels that are no counter's: of the plugin, and of the module.
-const LISTENER: &str = "listener";
+/// The module's own gauge, whose labels have no closed sets of values.
+const BUILD_INFO: Metric = Metric {
+    name: "tracewarden_build_info",
+    kind: MetricKind::Gauge,
+    unit: "",
+    scope: Scope::Module,
+    meaning: "1 for each build of the module that this Envoy has run, by its `version` and its git `revision`.",
+};
 const BUILD: [&str; 2] = ["version", "revision"];
+/// The label that is no counter's, but the plugin's.
+const LISTENER: &str = "listener";
 /// What Envoy makes of a histogram: 20 buckets by default, a sum and a count.
 const OF_HISTOGRAM: usize = 22;
 
 /// The metrics in a table.
 pub(super) fn overview() -> String {
     let mut table = "| metric | | of | labels | series at most |\n|---|---|---|---|---|\n".to_owned();
-    for metric in all() {
-        let labels: Vec<String> = metric.label_names().map(|name| format!("`{name}`")).collect();
-        let About { kind, unit, .. } = metric.about;
-        let anchor = &metric.name;
+    for section in all() {
+        let labels: Vec<String> = section.label_names().map(|name| format!("`{name}`")).collect();
+        let Metric { name, kind, unit, .. } = section.metric;
         let _ = writeln!(
             table,
-            "| [`{anchor}`](#{anchor}) | {kind} | {unit} | {} | {} |",
+            "| [`{name}`](#{name}) | {} | {unit} | {} | {} |",
+            kind.label(),
             labels.join(", "),
-            metric.series
+            section.series
         );
     }
     table
@@ -52,10 +52,10 @@ pub(super) fn overview() -> String {
 /// How many series one Envoy can have.
 pub(super) fn cardinality() -> String {
     let all = all();
-    let sum = |of: &dyn Fn(&Metric) -> bool| -> usize {
-        all.iter().filter(|metric| of(metric)).map(|metric| metric.series).sum()
+    let sum = |of: &dyn Fn(&Section) -> bool| -> usize {
+        all.iter().filter(|section| of(section)).map(|section| section.series).sum()
     };
-    let (total, of_passes) = (sum(&|_| true), sum(&|metric| metric.about.by_listener));
+    let (total, of_passes) = (sum(&|_| true), sum(&Section::is_of_listener));
     format!(
         "An Envoy with one build of the module, whose plugins have no `metrics.listener`, has at most {total} series, and\n\
          {of_passes} more for each name there.\n"
@@ -83,22 +83,20 @@ pub(super) fn istio_tags() -> String {
 /// Each metric in a section of its own.
 pub(super) fn sections() -> String {
     let mut text = String::new();
-    for metric in all() {
-        let Metric { name, about, .. } = &metric;
-        let _ = write!(text, "\n### {name}\n\n{}", super::markdown::folded(about.text));
+    for Section { metric: Metric { name, meaning, .. }, labels, .. } in all() {
+        let _ = write!(text, "\n### {name}\n\n{}", super::markdown::folded(meaning));
         let rules = rules(name);
         if !rules.is_empty() {
             let _ =
                 write!(text, "\n{}", super::markdown::folded(&format!("Recorded as {}.", rules.join(", "))));
         }
-        if metric.labels.iter().any(|label| !label.values.is_empty()) {
+        if labels.iter().any(|label| !label.values.is_empty()) {
             text.push_str("\n| label | value | |\n|---|---|---|\n");
         }
-        for (place, label) in metric.labels.iter().enumerate() {
+        for (place, label) in labels.iter().enumerate() {
             // Labels with the same values stand together, where the first of them does.
-            let alike: Vec<&Label> =
-                metric.labels.iter().filter(|other| label.has_the_values_of(other)).collect();
-            if metric.labels.iter().position(|other| label.has_the_values_of(other)) != Some(place) {
+            let alike: Vec<&Column> = labels.iter().filter(|other| label.has_the_values_of(other)).collect();
+            if labels.iter().position(|other| label.has_the_values_of(other)) != Some(place) {
                 continue;
             }
             let names: Vec<String> = alike.iter().map(|label| format!("`{}`", label.name)).collect();
@@ -111,74 +109,69 @@ pub(super) fn sections() -> String {
 }
 
 /// Every label, in the order in which the metrics first have it.
-fn labels() -> Vec<String> {
+fn labels() -> Vec<&'static str> {
     let mut labels = Vec::new();
-    for name in all().iter().flat_map(Metric::label_names) {
-        if !labels.iter().any(|known| known == name) {
-            labels.push(name.to_owned());
+    for name in all().iter().flat_map(Section::label_names) {
+        if !labels.contains(&name) {
+            labels.push(name);
         }
     }
     labels
 }
 
-fn all() -> Vec<Metric> {
-    let mut all: Vec<Metric> = Vec::new();
-    for counter in Counter::every() {
-        add(&mut all, &counter.to_string(), about::counter(counter), about::meanings(counter));
+fn all() -> Vec<Section> {
+    let mut all: Vec<Section> = Vec::new();
+    let counters = Counter::every().into_iter().map(|counter| (counter.metric(), counter.labels()));
+    let measures = Measure::every().into_iter().map(|measure| (measure.metric(), measure.labels()));
+    for (metric, labels) in counters.chain(measures) {
+        // The series of a metric come one after another.
+        match all.last_mut() {
+            Some(last) if last.metric == metric => last.add(labels),
+            _ => {
+                let mut section = Section { metric, series: 0, labels: Vec::new() };
+                section.add(labels);
+                all.push(section);
+            }
+        }
     }
-    for &measure in Measure::ALL {
-        add(&mut all, measure.label(), about::measure(measure), about::meanings_of_measure(measure));
-    }
-    let build = BUILD.map(|name| format!("{name}{EQUALS}{END}")).concat() + "tracewarden_build_info";
-    add(&mut all, &build, about::BUILD_INFO, Vec::new());
+    let of_build = BUILD.map(|name| Column { name, values: Vec::new() });
+    all.push(Section { metric: BUILD_INFO, series: 1, labels: of_build.into() });
     all
 }
 
-/// Adds a series by the name of its stat.
-fn add(all: &mut Vec<Metric>, stat: &str, about: About, meanings: Vec<Meaning>) {
-    let mut pieces: Vec<&str> = stat.split(END).collect();
-    let name = pieces.pop().unwrap_or_default();
-    let series = if about.kind == "histogram" { OF_HISTOGRAM } else { 1 };
-    let known = all.iter().position(|metric| metric.name == name).unwrap_or_else(|| {
-        all.push(Metric { name: name.to_owned(), about, series: 0, labels: Vec::new() });
-        all.len() - 1
-    });
-    let Some(metric) = all.get_mut(known) else { return };
-    metric.series += series;
-    let mut meanings = meanings.into_iter();
-    for (label, value) in pieces.iter().filter_map(|piece| piece.split_once(EQUALS)) {
-        metric.label(label).tell(value, meanings.next());
+impl Section {
+    fn is_of_listener(&self) -> bool {
+        self.metric.scope == Scope::Listener
+    }
+
+    fn label_names(&self) -> impl Iterator<Item = &'static str> {
+        let listener = self.is_of_listener().then_some(LISTENER);
+        listener.into_iter().chain(self.labels.iter().map(|label| label.name))
+    }
+
+    /// Adds a series.
+    fn add(&mut self, labels: Vec<Label>) {
+        self.series += if self.metric.kind == MetricKind::Histogram { OF_HISTOGRAM } else { 1 };
+        for Label { name, value, meaning } in labels {
+            match self.labels.iter_mut().find(|column| column.name == name) {
+                Some(column) => column.add(value, meaning),
+                None => self.labels.push(Column { name, values: vec![(value, vec![meaning])] }),
+            }
+        }
     }
 }
 
-impl Metric {
-    fn label_names(&self) -> impl Iterator<Item = &str> {
-        let listener = self.about.by_listener.then_some(LISTENER);
-        listener.into_iter().chain(self.labels.iter().map(|label| label.name.as_str()))
-    }
-
-    fn label(&mut self, name: &str) -> &mut Label {
-        let known = self.labels.iter().position(|label| label.name == name).unwrap_or_else(|| {
-            self.labels.push(Label { name: name.to_owned(), values: Vec::new() });
-            self.labels.len() - 1
-        });
-        #[expect(clippy::indexing_slicing, reason = "it was found there, or has just been put there")]
-        &mut self.labels[known]
-    }
-}
-
-impl Label {
+impl Column {
     fn has_the_values_of(&self, other: &Self) -> bool {
         self.values.len() == other.values.len()
             && self.values.iter().all(|(value, _)| other.values.iter().any(|(known, _)| known == value))
     }
 
-    fn tell(&mut self, value: &str, meaning: Option<Meaning>) {
-        let Some(meaning) = meaning else { return };
-        match self.values.iter_mut().find(|(known, _)| known == value) {
+    fn add(&mut self, value: &'static str, meaning: String) {
+        match self.values.iter_mut().find(|(known, _)| *known == value) {
             Some((_, meanings)) if meanings.contains(&meaning) => {}
             Some((_, meanings)) => meanings.push(meaning),
-            None => self.values.push((value.to_owned(), vec![meaning])),
+            None => self.values.push((value, vec![meaning])),
         }
     }
 }

@@ -6,9 +6,8 @@ mod host;
 mod spans;
 
 use serde::Serialize;
-use tracewarden::config::Role;
-use tracewarden::metrics::{Answer, Counter, Direction, Verdict};
-use tracewarden::propagation::Format;
+use tracewarden::metrics::Counter;
+use tracewarden::words::{Direction, Format, ResponseContext, Role, Verdict};
 
 pub(crate) use corruption::unexplained;
 pub(crate) use spans::unreachable;
@@ -158,7 +157,7 @@ fn verdict(context: Verdict, direction: Direction, received: Received) -> Option
         Verdict::Unlinked => Some(unlinked()),
         // A counter of its own has the reason.
         Verdict::Corrupt => None,
-        Verdict::Continued | Verdict::Started | Verdict::Restarted | Verdict::Excluded => None,
+        Verdict::Continued | Verdict::Started | Verdict::Untrusted | Verdict::Excluded => None,
     }
 }
 
@@ -254,22 +253,22 @@ fn conflict(used: Format, other: Format) -> Advice {
     }
 }
 
-fn answer(context: Answer) -> Option<Advice> {
+fn answer(context: ResponseContext) -> Option<Advice> {
     let (kind, rank, what, cause) = match context {
-        Answer::Mismatch => (
+        ResponseContext::Mismatch => (
             Kind::ResponseMismatch,
             Rank::Broken,
             "responses name another trace than the requests were sent with",
             "An upstream that starts a trace of its own instead of continuing; a cache that keeps the header of an \
              earlier response.",
         ),
-        Answer::Corrupt => (
+        ResponseContext::Corrupt => (
             Kind::ResponseCorrupt,
             Rank::Beside,
             "responses tell their trace in a header that is not valid",
             "An upstream that writes traceparent, traceresponse or server-timing by hand.",
         ),
-        Answer::Match | Answer::Absent => return None,
+        ResponseContext::Match | ResponseContext::Absent => return None,
     };
     Some(Advice {
         kind,

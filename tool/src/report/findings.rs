@@ -2,11 +2,10 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use tracewarden::words::{BatchResult, Direction, Mode, ResponseContext, Role, Verdict};
 
 use serde::Serialize;
-use tracewarden::config::{Mode, Role};
-use tracewarden::export::BatchResult;
-use tracewarden::metrics::{Answer, Counter, Direction, Verdict};
+use tracewarden::metrics::Counter;
 
 use super::advice::{self, Advice, Rank, Received};
 use super::names::{Labels, labels_of};
@@ -149,9 +148,9 @@ fn base(reading: &Reading, row: Row<'_>) -> Option<u64> {
             let mut due = due.filter(|due| *due > 0);
             due.next().filter(|_| due.next().is_none())
         }
-        Counter::Response { .. } => {
-            among(|counter| matches!(counter, Counter::Response { context } if context != Answer::Absent))
-        }
+        Counter::Response { .. } => among(
+            |counter| matches!(counter, Counter::Response { context } if context != ResponseContext::Absent),
+        ),
         Counter::SpanDropped { .. } => among(|counter| counter == Counter::SpanRecorded),
         _ => None,
     }
@@ -173,7 +172,7 @@ fn sum<'a>(rows: impl Iterator<Item = Row<'a>>, is: impl Fn(Counter) -> bool) ->
 const fn is_due(context: Verdict) -> bool {
     match context {
         Verdict::Continued | Verdict::Lost | Verdict::Corrupt | Verdict::Unlinked => true,
-        Verdict::Started | Verdict::Restarted | Verdict::Excluded => false,
+        Verdict::Started | Verdict::Untrusted | Verdict::Excluded => false,
     }
 }
 
@@ -220,7 +219,7 @@ const fn gives_context(counter: Counter) -> bool {
     match counter {
         Counter::Request { direction: Direction::Inbound, mode, context, .. } => match context {
             Verdict::Continued => true,
-            Verdict::Started | Verdict::Restarted => matches!(mode, Mode::Enforce),
+            Verdict::Started | Verdict::Untrusted => matches!(mode, Mode::Enforce),
             Verdict::Lost | Verdict::Corrupt | Verdict::Unlinked | Verdict::Excluded => false,
         },
         Counter::Repair { direction: Direction::Inbound, .. } => true,

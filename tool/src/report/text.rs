@@ -2,10 +2,10 @@
 
 use std::fmt::Write;
 use std::time::Duration;
+use tracewarden::words::Verdict;
 
 use anstyle::{AnsiColor, Style};
 use humantime::format_duration;
-use tracewarden::metrics::Verdict;
 
 use super::Report;
 use super::advice::Rank;

@@ -1,7 +1,8 @@
 //! An independent validator with the schema, and the reader, on whatever a seed brings.
 
 use serde_json::Value;
-use tracewarden::config::{Config, ConfigError};
+use tracewarden::config::Config;
+use tracewarden::settings::Faults;
 
 use crate::generator::Generator;
 use crate::load;
@@ -18,27 +19,27 @@ struct Beyond {
 
 const BEYOND_THE_SCHEMA: &[Beyond] = &[
     Beyond {
-        refusal: "is no regular expression",
+        refusal: "expected a regular expression, found",
         why: "JSON Schema's own dialect is another than the filter's",
         applies: |document| says(document, &["(", "a(?=b)"]),
     },
     Beyond {
-        refusal: "the environment has no variable",
+        refusal: "expected a variable of the environment that is set",
         why: "a schema knows no environment",
         applies: |document| says(document, &["NO_SUCH_VARIABLE"]),
     },
     Beyond {
-        refusal: "is the name of another header",
+        refusal: "of no other header that the filter uses",
         why: "in upper and lower case, which a list of words does not know",
         applies: |document| document["header"] == "B3" || document["header"] == "tracestate",
     },
     Beyond {
-        refusal: "is not a range of addresses",
+        refusal: "expected a range of addresses",
         why: "a pattern for addresses would be longer than their parser",
         applies: |document| says(document, &["10.0.0.0/33", "nowhere"]),
     },
     Beyond {
-        refusal: "without a condition every request would match",
+        refusal: "missing a condition",
         why: "conditions that say nothing are still fields",
         applies: |document| {
             let matches = |list: &Value, field: Option<&str>| -> Vec<Value> {
@@ -55,7 +56,7 @@ const BEYOND_THE_SCHEMA: &[Beyond] = &[
         },
     },
     Beyond {
-        refusal: "there is another attribute",
+        refusal: "expected a name that no other attribute has",
         why: "a list's items are unique as a whole or not at all",
         applies: |document| {
             let attributes = document["span"]["attributes"].as_array().into_iter().flatten();
@@ -67,19 +68,19 @@ const BEYOND_THE_SCHEMA: &[Beyond] = &[
         },
     },
     Beyond {
-        refusal: "leaves no parent-id for the spans",
+        refusal: "leaves no parent-id for its spans",
         why: "the two fields lie apart",
         applies: |document| document["parent_id"] == "forward" && !document["export"].is_null(),
     },
     Beyond {
-        refusal: "without export there are no spans to record",
+        refusal: "expected no value without export",
         why: "the two fields lie apart",
         applies: |document| {
             !document["sampling"]["errors_per_second"].is_null() && document["export"].is_null()
         },
     },
     Beyond {
-        refusal: "everyone is trusted, and the list says nothing",
+        refusal: "with a list of trusted senders",
         why: "whether a list is empty decides about another field",
         applies: |document| {
             let trust = &document["trust"];
@@ -97,16 +98,16 @@ fn says(document: &Value, texts: &[&str]) -> bool {
             .any(|text| document["span"]["redact"].to_string().contains(&Value::from(*text).to_string()))
 }
 
-/// Which of those it is.
-pub(crate) fn beyond_the_schema(refusal: &ConfigError) -> Option<usize> {
-    let refusal = refusal.to_string();
-    BEYOND_THE_SCHEMA.iter().position(|beyond| refusal.contains(beyond.refusal))
+/// Which of those its faults are, if all of them are.
+pub(crate) fn beyond_the_schema(Faults(faults): &Faults) -> Option<Vec<usize>> {
+    let known = |fault: String| BEYOND_THE_SCHEMA.iter().position(|beyond| fault.contains(beyond.refusal));
+    faults.iter().map(|fault| known(fault.to_string())).collect()
 }
 
 /// Holds the two judgements against each other; what only the reader refuses is told.
-fn agree(schema: &Schema, document: &Value) -> Option<usize> {
+fn agree(schema: &Schema, document: &Value) -> Vec<usize> {
     match (schema.accepts(document), load(document)) {
-        (false, Err(_)) => None,
+        (false, Err(_)) => Vec::new(),
         (true, Ok(_)) => {
             let due = BEYOND_THE_SCHEMA.iter().find(|beyond| (beyond.applies)(document));
             assert!(
@@ -114,12 +115,15 @@ fn agree(schema: &Schema, document: &Value) -> Option<usize> {
                 "the reader accepts {document}, though: {:?}",
                 due.map(|beyond| beyond.refusal)
             );
-            None
+            Vec::new()
         }
         (true, Err(refusal)) => {
-            let known = beyond_the_schema(&refusal);
-            let applies = known.is_some_and(|known| (BEYOND_THE_SCHEMA[known].applies)(document));
-            assert!(applies, "only the reader refuses {document}: {refusal}");
+            let known = beyond_the_schema(&refusal).unwrap_or_default();
+            let applies = |known: &usize| (BEYOND_THE_SCHEMA[*known].applies)(document);
+            assert!(
+                !known.is_empty() && known.iter().all(applies),
+                "only the reader refuses {document}: {refusal}"
+            );
             known
         }
         (false, Ok(_)) => panic!("only the schema refuses {document}"),
@@ -133,10 +137,8 @@ fn the_schema_and_the_reader_agree_on_configurations_at_random() {
     let (mut valid, mut seen) = (0, [0; BEYOND_THE_SCHEMA.len()]);
     for _ in 0..4_000 {
         let document = generator.document();
-        match agree(&schema, &document) {
-            Some(known) => seen[known] += 1,
-            None => valid += usize::from(load(&document).is_ok()),
-        }
+        agree(&schema, &document).into_iter().for_each(|known| seen[known] += 1);
+        valid += usize::from(load(&document).is_ok());
     }
     assert!(valid > 400, "{valid} valid ones");
     for (beyond, seen) in BEYOND_THE_SCHEMA.iter().zip(seen) {
@@ -166,12 +168,10 @@ fn what_is_spoilt_is_refused_by_both() {
 #[test]
 fn what_json_is_to_the_reader_alone() {
     let schema = Schema::read();
-    let long = format!(r#"{{"sampling": {{"probability": 0.{}1}}}}"#, "0".repeat(400));
     let rows: &[(&str, &str)] = &[
         (r#"{"correlation": {"slots": 2.0}}"#, "a whole number is written without a fraction"),
         (r#"{"correlation": {"slots": 1e3}}"#, "and without an exponent"),
         (r#"{"sampling": {"probability": -0}}"#, "a probability is written without a sign"),
-        (&long, "and with at most 400 digits"),
         (r#"{"mode": "observe", "mode": "enforce"}"#, "names are distinct"),
     ];
     for (text, why) in rows {

@@ -81,10 +81,8 @@ fn build(schema: &Schema, node: &Node, steps: &[Step], belongs: bool, value: Opt
 fn minimal(schema: &Schema, node: &Node, field: &str, belongs: bool) -> Map<String, Value> {
     let requires =
         |form: &&Value| form["required"].as_array().is_some_and(|names| names.contains(&json!(field)));
-    let forbids = |form: &&Value| form["properties"][field] == false;
     let forms = node.forms();
-    let fits = |form: &&&Value| requires(form) == belongs && !forbids(form);
-    let form = forms.iter().find(fits).or_else(|| forms.iter().find(|form| !forbids(form)));
+    let form = forms.iter().find(|form| requires(form) == belongs).or(forms.first());
     let form = form.and_then(|form| form["required"].as_array()).into_iter().flatten();
     let needed = node.list("required").chain(form).filter_map(Value::as_str).filter(|name| *name != field);
     let mut object: Map<String, Value> = needed

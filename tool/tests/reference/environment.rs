@@ -3,7 +3,8 @@
 use std::cell::RefCell;
 use std::collections::BTreeSet;
 
-use tracewarden::config::{Config, ConfigError, Loaded, OnBadConfig};
+use tracewarden::config::{Config, Loaded, OnBadConfig};
+use tracewarden::settings::Faults;
 
 use crate::printed;
 
@@ -48,7 +49,7 @@ fn rows() -> Vec<(String, String)> {
     .collect()
 }
 
-fn load_with(setting: &Setting, name: &str, value: &str) -> Result<Loaded, ConfigError> {
+fn load_with(setting: &Setting, name: &str, value: &str) -> Result<Loaded, Faults> {
     let variables = [Some((name, value)), setting.variable];
     Config::load(setting.json.as_bytes(), |asked| {
         let mut variables = variables.iter().flatten();
@@ -106,7 +107,11 @@ fn bad_values_are_refused_or_noted_as_the_reference_says() {
             Ok(loaded) => {
                 assert!(says.contains("is logged"), "{name}: {says}");
                 assert_eq!(loaded.config, unset.config, "{name}");
-                assert!(loaded.notices.iter().any(|notice| notice.starts_with(name)), "{:?}", loaded.notices);
+                assert!(
+                    loaded.notices.iter().any(|notice| notice.to_string().starts_with(name)),
+                    "{:?}",
+                    loaded.notices
+                );
             }
         }
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Value, json};
 use tracewarden::config::Config;
+use tracewarden::settings::{self, Expected, Fault, FaultKind, Faults};
 
 use crate::document::{at, beside, example, with, without};
 use crate::schema::{Node, Place, Schema, Step};
@@ -38,11 +39,15 @@ fn the_reader_knows_the_fields_of_the_schema_and_no_others() {
 
 /// The fields that the reader names where it refuses an unknown one.
 fn known_fields(document: &Value) -> Vec<String> {
-    let refusal = load(document).expect_err("an unknown field").to_string();
-    let (_, names) = refusal
-        .split_once("no_such_field: there is no such field; there are ")
-        .unwrap_or_else(|| panic!("{document}: {refusal}"));
-    names.split(", ").map(str::to_owned).collect()
+    let Faults(faults) = load(document).expect_err("an unknown field");
+    match &faults[..] {
+        [Fault { kind: FaultKind::UnknownField, expected: Expected::Fields(names), path, .. }]
+            if path.last() == Some(&settings::Step::Field("no_such_field".to_owned())) =>
+        {
+            names.iter().map(|name| (*name).to_owned()).collect()
+        }
+        faults => panic!("{document}: {faults:?}"),
+    }
 }
 
 #[test]
@@ -68,13 +73,13 @@ fn the_reader_has_the_words_of_the_schema_and_no_others() {
         let path = place.path();
         let document = |word: &str| with(&schema, &place, json!(word));
         let nonsense = document("no such word");
-        let refusal = load(&nonsense).expect_err("no such word").to_string();
-        let (_, listed) =
-            refusal.split_once(" is not one of ").unwrap_or_else(|| panic!("{path}: {refusal}"));
-        let (known, read_only): (Vec<&str>, Vec<&str>) = listed
-            .split(", ")
-            .map(|word| word.trim_matches('"'))
-            .partition(|word| load(&document(word)).is_ok());
+        let Faults(faults) = load(&nonsense).expect_err("no such word");
+        let [Fault { kind: FaultKind::UnknownWord, expected: Expected::OneOf(listed), .. }] = &faults[..]
+        else {
+            panic!("{path}: {faults:?}")
+        };
+        let (known, read_only): (Vec<&str>, Vec<&str>) =
+            listed.iter().partition(|word| load(&document(word)).is_ok());
         refused.extend(read_only.iter().map(|word| (path.clone(), (*word).to_owned())));
         assert_eq!(place.schema.words(), known, "the words of `{path}`: the schema's, and the reader's");
         assert!(known.iter().all(|word| schema.accepts(&document(word))), "{path}");
@@ -118,7 +123,7 @@ fn the_reader_has_the_bounds_of_the_schema() {
 fn the_reader_has_the_lengths_and_patterns_of_the_schema() {
     let rows: &[(&str, &[&str], &[&str])] = &[
         ("Header name", &["a", "!#$%&'*+-.^_`|~09aZ"], &["", "a b", "a:", "é", "a\n"]),
-        ("Listener name", &["a", "a-B_3."], &["", "a b", "a;.;b", "é", "a\n"]),
+        ("Label value", &["a", "a-B_3."], &["", "a b", "a;.;b", "é", "a\n"]),
         ("Visible ASCII text", &["!", "~", "outbound|4318||a.b"], &["", "a b", "é", "\u{7f}", "a\n"]),
         ("Path", &["/", "/a?b=c"], &["", "a", "/a b", "/é", "/a\n"]),
     ];
@@ -135,7 +140,7 @@ fn the_reader_has_the_lengths_and_patterns_of_the_schema() {
             None if json.contains_key("minLength") => (&["a"], &[""]),
             None => continue,
         };
-        let bounds = [(128, "Header name"), (64, "Listener name")];
+        let bounds = [(128, "Header name"), (64, "Label value")];
         let longest = bounds.iter().filter(|(_, of)| *of == title).map(|(length, _)| *length);
         let long = longest.flat_map(|length| [("a".repeat(length), true), ("a".repeat(length + 1), false)]);
         let texts =

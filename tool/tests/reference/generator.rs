@@ -104,17 +104,13 @@ impl<'a> Generator<'a> {
             };
             for name in names {
                 let is_due = is_required || requires(&form, &name);
-                let is_of_another = !is_due
-                    && (forms.iter().any(|form| requires(form, &name)) || form["properties"][&name] == false);
+                let is_of_another = !is_due && forms.iter().any(|form| requires(form, &name));
                 let value = if is_due {
                     self.some_value(&child)
                 } else if !self.happens(30) {
                     continue;
                 } else if is_of_another && self.happens(70) {
                     // Now and then a form has a field of another.
-                    if form["properties"][&name] == false {
-                        continue;
-                    }
                     Value::Null
                 } else {
                     self.value(&child)
@@ -135,7 +131,7 @@ impl<'a> Generator<'a> {
             "Range of addresses" => &["10.0.0.0/8", "::1", "10.0.0.0/33", "nowhere"],
             "Visible ASCII text" => &["otel_collector", "outbound|4318||a.b"],
             "Path" => &["/", "/v1/traces"],
-            "Listener name" => &["a-B_3."],
+            "Label value" => &["a-B_3."],
             _ if node.json.contains_key("pattern") => &["", "%%", "[%(trace_id)s]"],
             _ if node.json.contains_key("minLength") => &["a", "spiffe://mesh/*"],
             _ => &["", "a", "é\n\"", "*.example.org"],

@@ -16,7 +16,8 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use serde_json::Value;
-use tracewarden::config::{Config, ConfigError};
+use tracewarden::config::Config;
+use tracewarden::settings::Faults;
 
 /// What the command prints.
 fn printed(arguments: &[&str]) -> String {
@@ -37,7 +38,7 @@ fn repository() -> PathBuf {
 }
 
 /// Loads a configuration as the filter does, where the secrets that examples name are set.
-fn load(document: &Value) -> Result<Config, ConfigError> {
+fn load(document: &Value) -> Result<Config, Faults> {
     let secret = |name: &str| SECRETS.contains(&name).then(|| format!("the value of {name}"));
     Config::load(document.to_string().as_bytes(), secret).map(|loaded| loaded.config)
 }

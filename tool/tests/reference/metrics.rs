@@ -1,14 +1,15 @@
 //! The metrics of the reference are the filter's, and what cuts the labels out of their names knows each label.
 
 use std::collections::{BTreeMap, BTreeSet};
+use tracewarden::words::{
+    BatchResult, DecidedBy, Direction, DropCause, Format, HostCall, Labelled, Repair, ResponseContext,
+    SamplingDecision, Verdict,
+};
 
 use regex_lite::Regex;
 use serde_json::{Value, json};
-use tracewarden::export::{BatchResult, DropCause};
-use tracewarden::labels::Labelled;
-use tracewarden::metrics::{Answer, Counter, Direction, HostCall, Measure, Repair, TIMED_PASSES, Verdict};
-use tracewarden::propagation::{Format, FormatError};
-use tracewarden::sampling::{DecidedBy, SamplingDecision};
+use tracewarden::formats::FormatError;
+use tracewarden::metrics::{Counter, Measure, TIMED_PASSES};
 use tracewarden::w3c::{TraceParentError, TraceStateError};
 
 use crate::repository::{files_in, manifests, values_of};
@@ -20,7 +21,7 @@ type Labels = BTreeMap<String, BTreeSet<String>>;
 /// The names of the stats, but for the module's own gauge.
 fn stats() -> Vec<String> {
     let counters = Counter::every().into_iter().map(|counter| counter.to_string());
-    counters.chain(Measure::ALL.iter().map(|measure| measure.label().to_owned())).collect()
+    counters.chain(Measure::every().into_iter().map(|measure| measure.to_string())).collect()
 }
 
 /// A stat's metric and labels, by its name.
@@ -82,8 +83,10 @@ fn the_reference_says_how_many_series_there_can_be() {
     let reasons = number::<TraceParentError>() + number::<TraceStateError>() + 1;
     let corruptions = reasons + (number::<Format>() - 1) * number::<FormatError>();
     let of_passes = directions * (2 * 2 * number::<Verdict>() + corruptions + number::<Repair>())
+        // The secret and the error only record, the rate only drops.
         + number::<SamplingDecision>() * number::<DecidedBy>()
-        + number::<Answer>()
+        - 3
+        + number::<ResponseContext>()
         + number::<Format>() * number::<Format>()
         + 1;
     let of_spans = 2 + number::<DropCause>() + number::<BatchResult>();
@@ -152,7 +155,8 @@ fn extracted(stat: &str, tags: &[(String, Regex)]) -> (String, Vec<(String, Stri
 /// The labels that the source gives to anything: those of counters, and those that stand in a name as it is.
 fn labels_in_the_source() -> BTreeSet<String> {
     let verbatim = Regex::new(r"(\w+)=\.=").expect("a regular expression");
-    let source: String = files_in("src", "rs").iter().map(|path| file(path)).collect();
+    let files = [files_in("src", "rs"), files_in("edges", "rs")].concat();
+    let source: String = files.iter().map(|path| file(path)).collect();
     let verbatim = verbatim.captures_iter(&source).map(|found| found[1].to_owned());
     let of_stats = stats().into_iter().flat_map(|stat| parts(&stat).1).map(|(name, _)| name);
     // `key=.=value` is how a comment explains the form.

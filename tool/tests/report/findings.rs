@@ -69,7 +69,7 @@ fn each_counter_that_should_be_zero_is_a_finding() {
         ),
         (
             "and behind one that does not trust the callers'",
-            &[(&at_edge("restarted"), 9), (&lost("outbound"), 3)],
+            &[(&at_edge("untrusted"), 9), (&lost("outbound"), 3)],
             &[("lost_by_application", 3, Some(3))],
         ),
         (
@@ -104,11 +104,11 @@ fn each_counter_that_should_be_zero_is_a_finding() {
         ),
         ("whose loss it is, Envoy does not say", &[(&lost("unspecified"), 2)], &[("lost", 2, Some(2))]),
         (
-            "what is excluded, started or restarted was not due",
+            "what is excluded, started or untrusted was not expected",
             &[
                 (&lost("inbound"), 1),
                 (&internal("inbound", "excluded"), 5),
-                (&internal("inbound", "restarted"), 5),
+                (&internal("inbound", "untrusted"), 5),
                 (&internal("inbound", "started"), 5),
             ],
             &[("lost_by_caller", 1, Some(1))],

@@ -11,7 +11,7 @@ const MODULE: &str = r#"(module
 #[test]
 fn keeps_the_listed_exports_and_what_they_reach() {
     let (scratch, module) = assembled("prune");
-    let exports = scratch.write("exports.txt", b"# a list\n\nkept # by the host\n");
+    let exports = scratch.write("exports.txt", b"# a list\n\nkept # by the host\nenv.called\n");
     let pruned = scratch.text("pruned.wasm");
     for _ in ["first", "again, when nothing has changed"] {
         succeed(&mut command(&["prune", &module, &exports, &pruned]));

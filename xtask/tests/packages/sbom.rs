@@ -21,7 +21,7 @@ fn cargo_tree(edges: &str) -> BTreeSet<String> {
         "tree",
         "--locked",
         "--package",
-        "tracewarden",
+        "tracewarden-proxy-wasm",
         "--target",
         "wasm32-wasip1",
         "--prefix",

@@ -3,7 +3,6 @@
 use std::io::{self, Write};
 
 use serde::Serialize;
-use serde_json::Value;
 use serde_json::ser::{Formatter, Serializer};
 
 /// How long a line of prose may be.
@@ -30,10 +29,10 @@ pub(in crate::reference) fn folded(paragraph: &str) -> String {
 }
 
 /// JSON in one line, with a space after each colon and comma.
-pub(super) fn json(value: &Value) -> String {
-    let mut octets = Vec::new();
-    let written = value.serialize(&mut Serializer::with_formatter(&mut octets, Spaced));
-    written.map(|()| String::from_utf8_lossy(&octets).into_owned()).unwrap_or_default()
+pub(super) fn json(value: &impl Serialize) -> String {
+    let mut bytes = Vec::new();
+    let written = value.serialize(&mut Serializer::with_formatter(&mut bytes, Spaced));
+    written.map(|()| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
 }
 
 struct Spaced;

@@ -1,8 +1,9 @@
 //! Broken headers: what each reason is usually the sign of.
 
-use tracewarden::metrics::{Corruption, Direction};
-use tracewarden::propagation::FormatError;
+use tracewarden::formats::FormatError;
+use tracewarden::metrics::Corruption;
 use tracewarden::w3c::{TraceParentError, TraceStateError};
+use tracewarden::words::Direction;
 
 use super::{Advice, Kind, Rank, Received, Section, Unit};
 

@@ -1,8 +1,7 @@
 //! Calls that Envoy answers with an error.
 
-use tracewarden::metrics::HostCall;
-
 use super::{Advice, Kind, Rank, Section, Unit};
+use tracewarden::words::HostCall;
 
 /// What a refused call costs.
 pub(super) fn error(call: HostCall) -> Advice {
@@ -34,7 +33,7 @@ const fn purpose(call: HostCall) -> &'static str {
         }
         HostCall::RandomGet => "make ids",
         HostCall::SetTickPeriod => "send spans in time",
-        HostCall::HttpCall | HostCall::GrpcCall => "send spans",
+        HostCall::HttpCall | HostCall::SetEffectiveContext => "send spans",
     }
 }
 

@@ -1,8 +1,7 @@
 //! Spans that do not arrive.
 
-use tracewarden::export::DropCause;
-
 use super::{Advice, Kind, Rank, Section, Unit};
+use tracewarden::words::DropCause;
 
 /// Spans that were recorded, and are gone.
 pub(super) fn dropped(cause: DropCause) -> Advice {

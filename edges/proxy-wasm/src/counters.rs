@@ -1,0 +1,57 @@
+//! The ids of counters in the host, which are asked for once.
+
+use core::cell::Cell;
+use core::num::NonZeroU32;
+
+use proxy_wasm::types::MetricType;
+use tracewarden::metrics::Counter;
+
+use crate::host::{self, HostError};
+
+/// The counters of a listener that the configuration names, or those that name none.
+///
+/// They stay for as long as the VM does, because every definition takes memory of the host that it never gives back: a
+/// plugin that comes later, with another configuration for the same listener, counts with these.
+pub(crate) struct Counters {
+    listener: Option<String>,
+    ids: [Cell<Option<NonZeroU32>>; Counter::COUNT],
+}
+
+impl Counters {
+    pub(crate) const fn new(listener: Option<String>) -> Self {
+        Self { listener, ids: [const { Cell::new(None) }; Counter::COUNT] }
+    }
+
+    pub(crate) fn is_of(&self, listener: Option<&str>) -> bool {
+        self.listener.as_deref() == listener
+    }
+
+    /// Adds to a counter.
+    // As one function, not three: a hundredth of a request's instructions.
+    #[inline(always)]
+    pub(crate) fn count(&self, counter: Counter, number: u64) -> Result<(), HostError> {
+        host::increment(self.id(counter)?, number.cast_signed())
+    }
+
+    /// The counter's id; whoever asks for it makes the counter visible.
+    #[inline(always)]
+    pub(crate) fn id(&self, counter: Counter) -> Result<NonZeroU32, HostError> {
+        #[expect(clippy::indexing_slicing, reason = "the index of a counter is below their number")]
+        let known = &self.ids[counter.index()];
+        match known.get() {
+            Some(id) => Ok(id),
+            None => self.define(counter, known),
+        }
+    }
+
+    #[cold]
+    fn define(&self, counter: Counter, known: &Cell<Option<NonZeroU32>>) -> Result<NonZeroU32, HostError> {
+        let name = match &self.listener {
+            Some(listener) => format!("listener=.={listener};.;{counter}"),
+            None => counter.to_string(),
+        };
+        let id = host::define_metric(MetricType::Counter, &name)?;
+        known.set(Some(id));
+        Ok(id)
+    }
+}

@@ -1,0 +1,65 @@
+//! A request and its response: the SDK's stream context.
+
+use core::mem::take;
+
+use proxy_wasm::traits::{Context, HttpContext};
+use proxy_wasm::types::{Action, MapType};
+use tracewarden::filter::StreamContext;
+use tracewarden::metrics::{Counter, Measure, Pass};
+
+use crate::callback::{Callback, OnEnd, OnRequest, OnResponse};
+use crate::host;
+use crate::vm::Vm;
+use crate::work::Work;
+
+/// A request and its response, under the configuration of the moment at which they began.
+pub(crate) struct Exchange {
+    vm: &'static Vm,
+    work: Work,
+    stream: StreamContext,
+}
+
+impl Exchange {
+    pub(crate) const fn new(vm: &'static Vm, work: Work) -> Self {
+        Self { vm, work, stream: StreamContext::Untraced }
+    }
+}
+
+impl Context for Exchange {}
+
+impl HttpContext for Exchange {
+    fn on_http_request_headers(&mut self, _: usize, _: bool) -> Action {
+        match &self.work {
+            Work::Nothing => {}
+            Work::Bypass => self.vm.count(Counter::Bypassed, 1),
+            Work::Filter(working) => self.vm.timed(Measure::PassDuration { pass: Pass::Request }, || {
+                if let Some(headers) = self.vm.checked(host::headers(MapType::HttpRequestHeaders)) {
+                    let host = &mut Callback::<OnRequest>::new(self.vm, working.counters);
+                    self.stream = working.filter.request(&headers, host);
+                }
+            }),
+        }
+        Action::Continue
+    }
+
+    fn on_http_response_headers(&mut self, _: usize, _: bool) -> Action {
+        if let Work::Filter(working) = &self.work {
+            let host = &mut Callback::<OnResponse>::new(self.vm, working.counters);
+            self.vm.timed(Measure::PassDuration { pass: Pass::Response }, || {
+                working.filter.response(&mut self.stream, host)
+            });
+        }
+        Action::Continue
+    }
+
+    fn on_log(&mut self) {
+        if let (Work::Filter(working), stream @ StreamContext::Spanned(..)) =
+            (&self.work, take(&mut self.stream))
+            && let Some(export) = &working.filter.config().export
+        {
+            let host = &mut Callback::<OnEnd>::new(self.vm, working.counters);
+            let spans = working.filter.finish(stream, host);
+            working.spans.take(spans, export);
+        }
+    }
+}

@@ -1,0 +1,161 @@
+//! A plugin of the VM, as Envoy's configuration names it: the SDK's root context.
+
+use std::rc::Rc;
+
+use proxy_wasm::traits::{Context, HttpContext, RootContext};
+use proxy_wasm::types::{BufferType, ContextType, MapType};
+use tracewarden::config::{Config, Loaded, OnBadConfig};
+use tracewarden::export::{Answer, Export, Exporter};
+use tracewarden::filter::Filter;
+use tracewarden::headers::Headers;
+use tracewarden::metrics::{Counter, Scope};
+use tracewarden::otlp::Resource;
+use tracewarden::settings::{Fault, Faults};
+
+use crate::callback::Callback;
+use crate::environment::Environment;
+use crate::exchange::Exchange;
+use crate::host;
+use crate::vm::Vm;
+use crate::work::{Spans, Work, Working};
+
+/// A plugin, with the spans that wait whatever its configuration becomes.
+pub(crate) struct Plugin {
+    vm: &'static Vm,
+    work: Work,
+    spans: Rc<Spans>,
+}
+
+/// How much of an answer is read; a collector has no more to say than how many spans it refused, and why.
+const MAX_ANSWER: usize = 64 << 10;
+
+impl Plugin {
+    pub(crate) fn new(vm: &'static Vm) -> Self {
+        Self { vm, work: Work::Nothing, spans: Rc::new(Spans::new(vm)) }
+    }
+
+    /// Reads the plugin's configuration, which has `size` bytes, and the VM's environment.
+    ///
+    /// # Errors
+    /// Everything that is wrong, each in a line.
+    fn load(&self, size: usize) -> Result<Work, Vec<String>> {
+        let environment = Environment(self.vm.checked(host::environment()).unwrap_or_default());
+        let variable = |name: &str| environment.get(name);
+        let on_bad_config = OnBadConfig::load(variable).map_err(lines)?;
+        let json = host::plugin_configuration(size).map_err(|error| {
+            self.vm.report(error);
+            vec![error.to_string()]
+        });
+        match json.and_then(|json| Config::load(&json, variable).map_err(lines)) {
+            Ok(loaded) => Ok(self.begin(loaded)),
+            Err(problems) if on_bad_config == OnBadConfig::Bypass => {
+                for problem in problems {
+                    log::error!(
+                        "tracewarden: configuration refused, every request passes untouched: {problem}"
+                    );
+                }
+                self.vm.define(self.vm.counters(None), vec![Counter::Bypassed]);
+                Ok(Work::Bypass)
+            }
+            Err(problems) => Err(problems),
+        }
+    }
+
+    fn begin(&self, Loaded { config, notices }: Loaded) -> Work {
+        notices.iter().for_each(|notice| log::warn!("tracewarden: ignored {notice}"));
+        let counters = self.vm.counters(config.metrics.listener.as_deref());
+        self.vm.define(counters, config.expected_counters(Scope::Listener));
+        self.vm.define(self.vm.counters(None), config.expected_counters(Scope::Module));
+        if !config.enabled {
+            return Work::Nothing;
+        }
+        let resource = match config.export {
+            Some(_) => config.service.resource(&mut Callback::of_plugin(self.vm)),
+            None => Resource::default(),
+        };
+        let spans = self.spans.clone();
+        Work::Filter(Rc::new(Working { filter: Filter::new(config), counters, spans, resource }))
+    }
+
+    /// Asks for ticks if there is something to export, and otherwise gives up what waits.
+    fn begin_export(&self) {
+        if self.export().is_some() {
+            self.vm.checked(host::set_tick_period(Exporter::TICK_MS));
+        } else {
+            self.spans.with_exporter(|exporter, host| exporter.abandon(host));
+        }
+    }
+
+    /// Where spans go, and what they are of.
+    fn export(&self) -> Option<(&Export, &Resource)> {
+        match &self.work {
+            Work::Filter(working) => Some((working.filter.config().export.as_ref()?, &working.resource)),
+            Work::Nothing | Work::Bypass => None,
+        }
+    }
+}
+
+fn lines(Faults(faults): Faults) -> Vec<String> {
+    faults.iter().map(Fault::to_string).collect()
+}
+
+impl Context for Plugin {
+    fn on_http_call_response(&mut self, token: u32, headers: usize, body: usize, trailers: usize) {
+        let Some((export, resource)) = self.export() else { return };
+        let map = |map, lines| match lines {
+            0 => Headers::default(),
+            _ => self.vm.checked(host::headers(map)).unwrap_or_default(),
+        };
+        let body = match body.min(MAX_ANSWER) {
+            0 => None,
+            size => self.vm.checked(host::buffer(BufferType::HttpCallResponseBody, size)).flatten(),
+        };
+        // Without headers there was no answer.
+        let (has_come, headers) = (headers > 0, map(MapType::HttpCallResponseHeaders, headers));
+        let trailers = map(MapType::HttpCallResponseTrailers, trailers);
+        let answer =
+            Answer { headers: &headers, body: body.as_deref().unwrap_or_default(), trailers: &trailers };
+        self.spans.with_exporter(|exporter, host| {
+            exporter.answered(token, has_come.then_some(answer), export, resource, host);
+        });
+    }
+}
+
+impl RootContext for Plugin {
+    fn on_configure(&mut self, size: usize) -> bool {
+        self.vm.introduce();
+        match self.load(size) {
+            Ok(work) => {
+                self.work = work;
+                self.begin_export();
+                true
+            }
+            Err(problems) => {
+                for problem in problems {
+                    log::error!("tracewarden: configuration refused: {problem}");
+                }
+                false
+            }
+        }
+    }
+
+    fn on_tick(&mut self) {
+        if let Some((export, resource)) = self.export() {
+            self.spans.with_exporter(|exporter, host| exporter.tick(export, resource, host));
+        }
+    }
+
+    fn get_type(&self) -> Option<ContextType> {
+        Some(ContextType::HttpContext)
+    }
+
+    fn create_http_context(&self, _: u32) -> Option<Box<dyn HttpContext>> {
+        Some(Box::new(Exchange::new(self.vm, self.work.clone())))
+    }
+}
+
+impl Drop for Plugin {
+    fn drop(&mut self) {
+        self.spans.with_exporter(|exporter, host| exporter.close(host));
+    }
+}

@@ -1,0 +1,147 @@
+//! The passes of one plugin: a configuration, and what is left of its rates on one worker.
+
+use crate::config::Config;
+use crate::headers::{HeaderWriter, Headers};
+use crate::host::{Clock, EndedStream, HeaderMap, HeaderReader, Host, Metrics, Properties};
+use crate::metrics::Counter;
+use crate::otlp::Span;
+use crate::request::{Outcome, Request, SAMPLED, salvage};
+use crate::sampling::Rates;
+use crate::span::{self, Hop, Origin};
+use crate::w3c::{TraceFlags, TraceParent};
+use crate::words::{DecidedBy, Mode, SamplingDecision};
+
+/// A plugin that works.
+#[derive(Debug)]
+pub struct Filter {
+    config: Config,
+    rates: Rates,
+}
+
+/// What is remembered of a request until its stream ends.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum StreamContext {
+    /// The upstream receives no context that we know of.
+    #[default]
+    Untraced,
+    /// The upstream receives this context.
+    Traced(TraceParent),
+    /// The upstream receives this context, whose parent-id is a span of this hop.
+    Spanned(TraceParent, Box<Hop>),
+}
+
+impl Filter {
+    /// A filter that works by this configuration.
+    #[must_use]
+    pub fn new(config: Config) -> Self {
+        Self { config, rates: Rates::default() }
+    }
+
+    /// Its configuration.
+    #[must_use]
+    pub const fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Takes a request through its pass.
+    pub fn request(&self, headers: &Headers, host: &mut (impl Host + HeaderWriter)) -> StreamContext {
+        let Config { request: policy, export, .. } = &self.config;
+        let outcome = Request::new(policy, &self.rates, export.is_some(), headers, host).pass();
+        let Some(sent) = outcome.sent else { return StreamContext::Untraced };
+        match self.begin_hop(&outcome, sent, headers, host) {
+            Some(hop) => StreamContext::Spanned(sent, Box::new(hop)),
+            None => StreamContext::Traced(sent),
+        }
+    }
+
+    /// Takes the response to a request through its pass; a stream without a context has none to compare or to show.
+    pub fn response(&self, stream: &mut StreamContext, host: &mut (impl Host + HeaderReader + HeaderWriter)) {
+        let Config { request: policy, response, .. } = &self.config;
+        if stream.is_left_out()
+            && let Ok(headers) = host.headers()
+            && self.record_failure(stream, &span::Outcome::of_headers(&headers), host)
+            && policy.access_log.filter_state
+        {
+            host.publish(SAMPLED, b"true");
+        }
+        if let Some(sent) = stream.sent() {
+            response.pass(policy.mode, &policy.header, sent, host);
+        }
+    }
+
+    /// Makes the spans of a stream that has ended.
+    pub fn finish(
+        &self,
+        mut stream: StreamContext,
+        host: &mut (impl Clock + Properties + Metrics + EndedStream),
+    ) -> Vec<Span> {
+        if stream.is_left_out() {
+            let headers = host.headers(HeaderMap::Response).unwrap_or_default();
+            // What the headers showed was decided when they came, and the caller was informed.
+            if !span::Outcome::of_headers(&headers).is_failure() {
+                let outcome = span::Outcome::of_stream(&headers, host);
+                self.record_failure(&mut stream, &outcome, host);
+            }
+        }
+        match stream {
+            StreamContext::Spanned(sent, hop) if sent.flags.is_sampled() => {
+                hop.finish(&self.config.spans, sent, host)
+            }
+            _ => Vec::new(),
+        }
+    }
+
+    /// Begins the span of the hop, if it may be recorded.
+    #[inline]
+    fn begin_hop(
+        &self,
+        outcome: &Outcome,
+        sent: TraceParent,
+        headers: &Headers,
+        host: &mut (impl Host + HeaderWriter),
+    ) -> Option<Hop> {
+        let Config { request: policy, export, spans, .. } = &self.config;
+        let records = export.is_some() && (sent.flags.is_sampled() || policy.sampling.errors.is_some());
+        if policy.mode == Mode::Observe || !records {
+            return None;
+        }
+        let came = outcome.came.or_else(|| salvage(&policy.header, headers));
+        let origin = Origin { parent: outcome.parent, came };
+        Hop::begin(spans.kind, policy.role, outcome.direction, sent, origin, host)
+    }
+
+    /// Has the span of a failed request recorded, though its trace is not, as long as the rate of those allows it.
+    fn record_failure(
+        &self,
+        stream: &mut StreamContext,
+        outcome: &span::Outcome,
+        host: &mut (impl Clock + Metrics),
+    ) -> bool {
+        if let (StreamContext::Spanned(sent, hop), Some(rate), true) =
+            (stream, self.config.request.sampling.errors, outcome.is_failure())
+            && self.rates.failures.take(rate, host)
+        {
+            sent.flags = TraceFlags::of(true, sent.flags.is_random());
+            hop.record_late();
+            host.count(Counter::Sampled { decision: SamplingDecision::Record, by: DecidedBy::Error }, 1);
+            return true;
+        }
+        false
+    }
+}
+
+impl StreamContext {
+    /// The context that the upstream receives.
+    #[must_use]
+    pub const fn sent(&self) -> Option<TraceParent> {
+        match self {
+            Self::Untraced => None,
+            Self::Traced(sent) | Self::Spanned(sent, _) => Some(*sent),
+        }
+    }
+
+    /// Whether it has a span that will not be recorded, unless it fails.
+    const fn is_left_out(&self) -> bool {
+        matches!(self, Self::Spanned(sent, _) if !sent.flags.is_sampled())
+    }
+}

@@ -1,0 +1,122 @@
+//! Zipkin's formats, rules B3-01 to B3-11 ([B3 propagation](https://github.com/openzipkin/b3-propagation)).
+
+use super::format::{only, only_line, trace_id, unpadded_span_id};
+use super::{FormatContext, FormatError, Outgoing, Propagator, RemoteContext};
+use crate::headers::{HeaderWriter, Headers, Refused};
+use crate::w3c::{SpanId, TraceId};
+use crate::words::Format;
+
+const B3: &str = "b3";
+const TRACE_ID: &str = "x-b3-traceid";
+const SPAN_ID: &str = "x-b3-spanid";
+const PARENT_SPAN_ID: &str = "x-b3-parentspanid";
+const SAMPLED: &str = "x-b3-sampled";
+const FLAGS: &str = "x-b3-flags";
+
+pub(super) const SINGLE: Propagator =
+    Propagator { format: Format::B3, headers: &[B3], extract: extract_single, inject: Some(inject_single) };
+
+pub(super) const MULTI: Propagator = Propagator {
+    format: Format::B3Multi,
+    headers: &[TRACE_ID, SPAN_ID, PARENT_SPAN_ID, SAMPLED, FLAGS],
+    extract: extract_multi,
+    inject: Some(inject_multi),
+};
+
+fn extract_single(headers: &Headers) -> FormatContext {
+    only_line(headers, B3, read_single)
+}
+
+/// ```text
+/// b3 = trace-id "-" span-id [ "-" state [ "-" parent-span-id ] ] / state      ; state = "0" / "1" / "d"
+/// ```
+fn read_single(value: &[u8]) -> Result<FormatContext, FormatError> {
+    let mut pieces = value.split(|byte| *byte == b'-');
+    let (first, second) = (pieces.next().unwrap_or_default(), pieces.next());
+    let Some(span) = second else {
+        return state(first).map(|(sampled, _)| FormatContext::Decision(sampled)).ok_or(FormatError::Shape);
+    };
+    let (trace_id, parent_id) = ids(first, span)?;
+    let decision = pieces.next().map(|text| state(text).ok_or(FormatError::Sampled)).transpose()?;
+    if let Some(parent) = pieces.next() {
+        unpadded_span_id(parent).map_err(|_| FormatError::Shape)?;
+    }
+    if pieces.next().is_some() {
+        return Err(FormatError::Shape);
+    }
+    let (sampled, debug) = (decision.map(|(sampled, _)| sampled), decision.is_some_and(|(_, debug)| debug));
+    Ok(FormatContext::Valid(RemoteContext { trace_id, parent_id: Some(parent_id), sampled, debug }))
+}
+
+/// Whether the trace is sampled, and whether at any cost.
+const fn state(text: &[u8]) -> Option<(bool, bool)> {
+    match text {
+        b"0" => Some((false, false)),
+        b"1" => Some((true, false)),
+        b"d" => Some((true, true)),
+        _ => None,
+    }
+}
+
+fn inject_single(outgoing: &Outgoing<'_>, writer: &mut dyn HeaderWriter) -> Result<(), Refused> {
+    let state = match (outgoing.debug, outgoing.is_sampled()) {
+        (true, _) => b"d",
+        (false, true) => b"1",
+        (false, false) => b"0",
+    };
+    let context = outgoing.context;
+    let pieces: [&[u8]; 3] = [&context.trace_id.to_hex(), &context.parent_id.to_hex(), state];
+    outgoing.put(B3, &pieces.join(&b'-'), writer)
+}
+
+fn extract_multi(headers: &Headers) -> FormatContext {
+    let read = || {
+        // Rule B3-04: of repeated decisions the first counts.
+        let debug = headers.first(FLAGS) == Some(b"1");
+        let decision = if debug { Some(true) } else { decision(headers.first(SAMPLED))? };
+        match (only(headers.lines(TRACE_ID))?, only(headers.lines(SPAN_ID))?) {
+            (None, None) => Ok(decision.map_or(FormatContext::Absent, FormatContext::Decision)),
+            (trace, span) => {
+                let (trace_id, parent_id) = ids(trace.unwrap_or_default(), span.unwrap_or_default())?;
+                Ok(FormatContext::Valid(RemoteContext {
+                    trace_id,
+                    parent_id: Some(parent_id),
+                    sampled: decision,
+                    debug,
+                }))
+            }
+        }
+    };
+    read().into()
+}
+
+/// Rule B3-06; an empty value is none.
+fn decision(value: Option<&[u8]>) -> Result<Option<bool>, FormatError> {
+    match value.map(<[u8]>::to_ascii_lowercase).as_deref() {
+        None | Some(b"") => Ok(None),
+        Some(b"1" | b"true") => Ok(Some(true)),
+        Some(b"0" | b"false") => Ok(Some(false)),
+        Some(_) => Err(FormatError::Sampled),
+    }
+}
+
+fn inject_multi(outgoing: &Outgoing<'_>, writer: &mut dyn HeaderWriter) -> Result<(), Refused> {
+    outgoing.take(PARENT_SPAN_ID, writer);
+    // Rule B3-07: debug says it all.
+    if outgoing.debug {
+        outgoing.take(SAMPLED, writer);
+        outgoing.put(FLAGS, b"1", writer)?;
+    } else {
+        outgoing.take(FLAGS, writer);
+        outgoing.put(SAMPLED, if outgoing.is_sampled() { b"1" } else { b"0" }, writer)?;
+    }
+    outgoing.put(TRACE_ID, &outgoing.context.trace_id.to_hex(), writer)?;
+    outgoing.put(SPAN_ID, &outgoing.context.parent_id.to_hex(), writer)
+}
+
+fn ids(trace: &[u8], span: &[u8]) -> Result<(TraceId, SpanId), FormatError> {
+    if !matches!(trace.len(), 16 | 32) {
+        return Err(FormatError::TraceId);
+    }
+    Ok((trace_id(trace)?, unpadded_span_id(span)?))
+}

@@ -1,0 +1,112 @@
+//! Datadog's format, rules DD-01 to DD-09
+//! ([Datadog, trace context propagation](https://docs.datadoghq.com/tracing/trace_collection/trace_context_propagation/)).
+
+use super::format::{decimal, only};
+use super::{FormatContext, FormatError, Outgoing, Propagator, RemoteContext};
+use crate::headers::{HeaderWriter, Headers, Refused, TRACESTATE};
+use crate::w3c::{SpanId, TraceId, TraceState, decode, trim_ows};
+use crate::words::Format;
+
+const TRACE_ID: &str = "x-datadog-trace-id";
+const PARENT_ID: &str = "x-datadog-parent-id";
+const PRIORITY: &str = "x-datadog-sampling-priority";
+const TAGS: &str = "x-datadog-tags";
+/// How long the tags may become (rule DD-04).
+const MAX_TAGS: usize = 512;
+/// The tag that holds the left half of the trace-id (rule DD-02).
+const TID: &[u8] = b"_dd.p.tid=";
+
+pub(super) const DATADOG: Propagator = Propagator {
+    format: Format::Datadog,
+    headers: &[TRACE_ID, PARENT_ID, PRIORITY, TAGS],
+    extract,
+    inject: Some(inject),
+};
+
+fn extract(headers: &Headers) -> FormatContext {
+    let read = || {
+        let Some(trace) = only(headers.lines(TRACE_ID))? else { return Ok(FormatContext::Absent) };
+        let low = decimal(trace).filter(|low| *low != 0).ok_or(FormatError::TraceId)?;
+        let high = headers.first(TAGS).and_then(high_half).unwrap_or(0);
+        let trace_id = TraceId::of_halves(high, low).ok_or(FormatError::TraceId)?;
+        let parent_id = match only(headers.lines(PARENT_ID))? {
+            None => None,
+            Some(digits) => SpanId::of_number(decimal(digits).ok_or(FormatError::SpanId)?),
+        };
+        let priority = only(headers.lines(PRIORITY))?
+            .map(|value| read_priority(value).ok_or(FormatError::Sampled))
+            .transpose()?;
+        let sampled = priority.map(|priority| priority > 0);
+        Ok(FormatContext::Valid(RemoteContext { trace_id, parent_id, sampled, debug: false }))
+    };
+    read().into()
+}
+
+/// A tag that is not 16 hexadecimal digits other than zero is passed over (rule DD-02).
+fn high_half(tags: &[u8]) -> Option<u64> {
+    let digits = split_tags(tags).find_map(|tag| tag.strip_prefix(TID))?;
+    decode::<16>(digits.try_into().ok()?).filter(|high| *high != 0)
+}
+
+/// -1 and less: rejected by the user; 0: by the sampler; 1: kept by the sampler; 2 and more: by the user.
+fn read_priority(value: &[u8]) -> Option<i64> {
+    let (sign, digits) = value.strip_prefix(b"-").map_or((1, value), |digits| (-1, digits));
+    let number = i64::try_from(decimal(digits)?).ok()?;
+    Some(sign * number)
+}
+
+fn inject(outgoing: &Outgoing<'_>, writer: &mut dyn HeaderWriter) -> Result<(), Refused> {
+    let context = outgoing.context;
+    if context.trace_id.low() == 0 {
+        return outgoing.withhold(DATADOG.headers, writer);
+    }
+    put_tags(outgoing, writer)?;
+    put_priority(outgoing, writer)?;
+    outgoing.put(TRACE_ID, context.trace_id.low().to_string().as_bytes(), writer)?;
+    outgoing.put(PARENT_ID, context.parent_id.number().to_string().as_bytes(), writer)
+}
+
+/// Rules DD-06 and DD-09: a priority that came in and says the same stays, since only it says who decided. It is in a
+/// header of its own, or in Datadog's member of the `tracestate`.
+fn put_priority(outgoing: &Outgoing<'_>, writer: &mut dyn HeaderWriter) -> Result<(), Refused> {
+    let read = || outgoing.came(PRIORITY).map(trim_ows).or_else(|| priority_in_tracestate(outgoing.headers));
+    let came = if outgoing.continued { read() } else { None };
+    let says_the_same =
+        |value: &&[u8]| read_priority(value).is_some_and(|priority| (priority > 0) == outgoing.is_sampled());
+    let own: &[u8] = if outgoing.is_sampled() { b"1" } else { b"0" };
+    outgoing.put(PRIORITY, came.filter(says_the_same).unwrap_or(own), writer)
+}
+
+/// `s` in `dd=s:2;o:rum;p:00f067aa0ba902b7` (rule DD-05).
+fn priority_in_tracestate(headers: &Headers) -> Option<&[u8]> {
+    let member = TraceState::parse(headers.lines(TRACESTATE).iter()).ok()?.value(b"dd")?;
+    member.split(|byte| *byte == b';').find_map(|pair| pair.strip_prefix(b"s:"))
+}
+
+/// The left half of the trace-id, then those of the tags that came in which travel (rule DD-04).
+fn put_tags(outgoing: &Outgoing<'_>, writer: &mut dyn HeaderWriter) -> Result<(), Refused> {
+    let mut tags = Vec::new();
+    let high = outgoing.context.trace_id.high();
+    if high != 0 {
+        tags.extend_from_slice(TID);
+        tags.extend_from_slice(format!("{high:016x}").as_bytes());
+    }
+    let came = outgoing.came(TAGS).filter(|_| outgoing.continued).unwrap_or_default();
+    // One tag that is none would have the next reader refuse them all.
+    let travels = |tag: &&[u8]| tag.starts_with(b"_dd.p.") && tag.contains(&b'=') && !tag.starts_with(TID);
+    for tag in split_tags(came).filter(travels) {
+        if tags.len() + 1 + tag.len() <= MAX_TAGS {
+            tags.extend_from_slice(if tags.is_empty() { b"" } else { b"," });
+            tags.extend_from_slice(tag);
+        }
+    }
+    if tags.is_empty() {
+        outgoing.take(TAGS, writer);
+        return Ok(());
+    }
+    outgoing.put(TAGS, &tags, writer)
+}
+
+fn split_tags(tags: &[u8]) -> impl Iterator<Item = &[u8]> {
+    tags.split(|byte| *byte == b',')
+}

@@ -1,0 +1,209 @@
+//! What the core asks of a host: small capabilities, each asked for only when a stage needs it.
+//!
+//! A host implements what it has; the defaults are those of a host that has nothing. Only a callback whose host is a
+//! [`HeaderWriter`](crate::headers::HeaderWriter) can change headers.
+
+use rand::CryptoRng;
+
+use crate::headers::{Headers, Refused};
+use crate::metrics::{Counter, Measure};
+use crate::words::Direction;
+
+/// A clock.
+pub trait Clock {
+    /// Nanoseconds since 1970, if the host has a clock.
+    fn now(&mut self) -> Option<u64> {
+        None
+    }
+}
+
+/// A source of ids.
+pub trait Random {
+    /// The generator of ids.
+    type Rng: CryptoRng;
+
+    /// The generator, or `None` if the host gave no seed for it.
+    fn rng(&mut self) -> Option<&mut Self::Rng> {
+        None
+    }
+}
+
+/// What the host knows of a stream, its connection and its proxy. A property can cost as much as ten counters.
+pub trait Properties {
+    /// The direction of the listener that took the request.
+    fn direction(&mut self) -> Direction {
+        Direction::Unspecified
+    }
+
+    /// A property, unless the host lacks it or it is empty.
+    fn property(&mut self, property: Property<'_>) -> Option<PropertyValue> {
+        let _ = property;
+        None
+    }
+}
+
+/// A property that the core asks for by what it means.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Property<'a> {
+    /// The URI in the certificate of the connection's peer.
+    PeerUri,
+    /// The address of the connection's peer, with its port.
+    PeerAddress,
+    /// The address of the upstream's host, with its port.
+    UpstreamAddress,
+    /// How often the request was sent to the upstream: a number.
+    UpstreamAttempts,
+    /// The bytes of the request's body: a number.
+    RequestSize,
+    /// The bytes of the response's body: a number.
+    ResponseSize,
+    /// The name of the route.
+    RouteName,
+    /// The protocol of the request, such as `HTTP/1.1`.
+    Protocol,
+    /// The name of the workload that the proxy serves.
+    Workload,
+    /// The workload's namespace.
+    Namespace,
+    /// The workload's pod.
+    Pod,
+    /// The name of the mesh's cluster.
+    MeshCluster,
+    /// The id of the proxy.
+    Node,
+    /// The group of proxies that the proxy belongs to.
+    NodeCluster,
+    /// The one at this path among the host's own.
+    Custom(&'a [String]),
+}
+
+/// The value of a property.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PropertyValue {
+    /// Text, of any bytes.
+    Text(Vec<u8>),
+    /// A whole number.
+    Number(i64),
+}
+
+/// A memory that all workers share.
+pub trait SharedMemory {
+    /// The value under this key, whichever worker wrote it.
+    fn recall(&mut self, key: &str) -> Option<Vec<u8>> {
+        let _ = key;
+        None
+    }
+
+    /// Writes a value under this key, whatever was there.
+    fn remember(&mut self, key: &str, value: &[u8]) {
+        let _ = (key, value);
+    }
+}
+
+/// The metrics.
+pub trait Metrics {
+    /// Adds to a counter.
+    fn count(&mut self, counter: Counter, number: u64) {
+        let _ = (counter, number);
+    }
+
+    /// Adds to a gauge.
+    fn adjust(&mut self, gauge: Measure, difference: i64) {
+        let _ = (gauge, difference);
+    }
+
+    /// Adds a value to a histogram.
+    fn record(&mut self, histogram: Measure, value: u64) {
+        let _ = (histogram, value);
+    }
+}
+
+/// Values that an access log can print.
+pub trait AccessLog {
+    /// Puts a value into the stream's filter state.
+    fn publish(&mut self, key: &'static str, value: &[u8]) {
+        let _ = (key, value);
+    }
+}
+
+/// The log of the proxy.
+pub trait Log {
+    /// How many lines were held back since the last one, or `None` if a line may not be written at this time
+    /// (nanoseconds).
+    fn held_back(&mut self, now: u64) -> Option<u64> {
+        let _ = now;
+        Some(0)
+    }
+
+    /// Writes a line of level `warn`.
+    fn warn(&mut self, line: &str) {
+        let _ = line;
+    }
+}
+
+/// The headers of the message on its way, for a pass that needs few of them or none.
+pub trait HeaderReader {
+    /// The first line of one header.
+    ///
+    /// # Errors
+    /// The host refused.
+    fn first(&mut self, name: &str) -> Result<Option<Vec<u8>>, Refused>;
+    /// All of them.
+    ///
+    /// # Errors
+    /// The host refused.
+    fn headers(&mut self) -> Result<Headers, Refused>;
+}
+
+/// A stream that has ended.
+pub trait EndedStream {
+    /// What is left of a header map, empty if there never was any.
+    ///
+    /// # Errors
+    /// The host refused.
+    fn headers(&mut self, map: HeaderMap) -> Result<Headers, Refused> {
+        let _ = map;
+        Ok(Headers::default())
+    }
+
+    /// Whether the response began and did not come to its end.
+    fn is_cut_off(&mut self) -> bool {
+        false
+    }
+}
+
+/// A header map of a stream that has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HeaderMap {
+    /// The request's headers.
+    Request,
+    /// The response's headers.
+    Response,
+    /// The response's trailers.
+    ResponseTrailers,
+}
+
+/// What every pass may ask for.
+pub trait Host: Clock + Random + Properties + SharedMemory + Metrics + AccessLog + Log {}
+
+impl<T: Clock + Random + Properties + SharedMemory + Metrics + AccessLog + Log> Host for T {}
+
+impl PropertyValue {
+    /// The bytes of a text; a number has none.
+    #[must_use]
+    pub fn text(self) -> Option<Vec<u8>> {
+        match self {
+            Self::Text(text) => Some(text),
+            Self::Number(_) => None,
+        }
+    }
+
+    /// The number; a text has none.
+    #[must_use]
+    pub const fn number(&self) -> Option<i64> {
+        match self {
+            Self::Text(_) => None,
+            Self::Number(number) => Some(*number),
+        }
+    }
+}

@@ -1,0 +1,214 @@
+//! The request pass: extract what came, assess it, sample the trace, apply the outcome; one file each.
+
+mod apply;
+mod assess;
+mod context;
+mod extract;
+mod message;
+mod report;
+mod sample;
+
+pub(crate) use self::extract::salvage;
+pub(crate) use self::report::SAMPLED;
+
+use self::apply::Applied;
+use self::assess::{Assessment, Next};
+use self::extract::Extraction;
+use crate::baggage::{self, Baggage};
+use crate::correlation::Correlation;
+use crate::egress::{Egress, Strip};
+use crate::exclude::Exclude;
+use crate::formats::Propagation;
+use crate::headers::{BAGGAGE, HeaderWriter, Headers, TRACEPARENT, ignore};
+use crate::host::{Host, Metrics};
+use crate::metrics::Counter;
+use crate::notice::LogSettings;
+use crate::sampling::{Rates, Sampler};
+use crate::settings::{HeaderName, settings};
+use crate::trust::Trust;
+use crate::w3c::TraceParent;
+use crate::words::{Direction, DirectionWord, Format, Mode, ParentId, Role, Start, TraceIdSource, Verdict};
+
+settings! {
+    /// What happens to requests.
+    pub struct Policy "Requests" {
+        /// Whether headers are repaired.
+        pub mode: Mode = Mode::Enforce,
+        /// What a missing context means. It is counted as `lost` with `"internal"`, as `started` with `"edge"`.
+        pub role: Role = Role::Internal,
+        /// Which way requests go. `"auto"` costs a call to Envoy on every request.
+        pub direction: DirectionWord = DirectionWord::Auto,
+        /// Whether a trace may start here. A sidecar that records no spans should start none if SDKs start the traces.
+        pub start: Start = Start::Always,
+        /// Where the trace-id of a trace that starts here comes from. With `"x-request-id"`, services that only pass on that header
+        /// stay in one trace. A header without a UUID is counted in `tracewarden_corrupt_total`.
+        pub trace_id_source: TraceIdSource = TraceIdSource::Random,
+        /// Which parent-id a valid context is sent on with. `"forward"` is not possible with `export`.
+        pub parent_id: ParentId = ParentId::Auto,
+        /// The name of the header `traceparent` in a mesh that renamed it, such as `"x-traceparent"`. The names of other headers
+        /// that the filter reads or writes are refused.
+        pub header: HeaderName = HeaderName::known(TRACEPARENT),
+        /// The formats of trace context.
+        pub propagation: Propagation = Propagation::default(),
+        /// Which traces are sampled.
+        pub sampling: Sampler = Sampler::default(),
+        /// Whose context counts.
+        pub trust: Trust = Trust::default(),
+        /// Remember what this pod receives, so that a lost context can be restored. Both sides of the pod need it, with the same
+        /// `slots`, in VMs that have the same `vm_id` or none.
+        pub correlation: Option<Correlation> = None,
+        /// What is removed from outbound requests. The first entry that matches counts.
+        pub egress: Egress = Egress::default(),
+        /// W3C baggage.
+        pub baggage: Baggage = Baggage::default(),
+        /// Envoy's access log.
+        pub access_log: AccessLogSettings = AccessLogSettings::default(),
+        /// The filter's own log lines.
+        pub log: LogSettings = LogSettings::default(),
+        /// The requests to leave alone: those that one of the entries matches, such as
+        /// `[{"path_prefix": "/healthz"}, {"user_agent_prefix": "kube-probe/"}]`. They are counted as `excluded`, and no context
+        /// is written. A context from an untrusted sender is removed all the same. With `export` the default is uploads of OTLP
+        /// and Zipkin, gRPC's health service, and CORS preflight.
+        pub exclude: Exclude = Exclude::default(),
+    }
+}
+
+settings! {
+    /// What Envoy's access log can show.
+    pub struct AccessLogSettings "Access log" {
+        /// Publish `trace_context` (the verdict), `trace_id`, `span_id`, `parent_id` and `sampled` for
+        /// `%FILTER_STATE(wasm.trace_id:PLAIN)%` and so on. For a replaced context there are also `linked_trace_id` and
+        /// `linked_span_id`. Each costs a call to Envoy.
+        pub filter_state: bool = false,
+    }
+}
+
+/// A request, and all that its pass looks at.
+pub(crate) struct Request<'a, H> {
+    policy: &'a Policy,
+    rates: &'a Rates,
+    /// Whether this hop exports spans.
+    exports: bool,
+    headers: &'a Headers,
+    direction: Direction,
+    /// Whether its sender is; if not, no context of any format may go on but what we write.
+    trusted: bool,
+    host: &'a mut H,
+}
+
+/// What became of a request's context.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Outcome {
+    pub(crate) direction: Direction,
+    /// The context that came in.
+    pub(crate) came: Option<TraceParent>,
+    /// The context that the hop continues.
+    pub(crate) parent: Option<TraceParent>,
+    /// The context that the upstream receives.
+    pub(crate) sent: Option<TraceParent>,
+}
+
+impl<'a, H: Host + HeaderWriter> Request<'a, H> {
+    /// A request that has arrived. What its upstream must not learn is removed at once.
+    pub(crate) fn new(
+        policy: &'a Policy,
+        rates: &'a Rates,
+        exports: bool,
+        headers: &'a Headers,
+        host: &'a mut H,
+    ) -> Self {
+        let trusted = policy.trust.admits(headers, host);
+        if policy.mode == Mode::Enforce {
+            remove_private(policy, headers, trusted, host);
+        }
+        let direction = policy.direction.stated().unwrap_or_else(|| host.direction());
+        Self { policy, rates, exports, headers, direction, trusted, host }
+    }
+
+    /// Takes the request through the stages.
+    pub(crate) fn pass(mut self) -> Outcome {
+        let direction = self.direction;
+        if self.policy.exclude.matches(self.headers, direction) {
+            self.leave_alone();
+            return Outcome { direction, came: None, parent: None, sent: None };
+        }
+        let Extraction { context, repaired, corrupt_formats } = extract::extract(&mut self);
+        let (came, corruption) = (context.parent(), context.corruption());
+        let Assessment { verdict, next } = assess::assess(&mut self, context, repaired);
+        self.count_verdict(verdict);
+        if let Some(corruption) = corruption {
+            self.host.count(Counter::Corrupt { direction, corruption }, 1);
+        }
+        let applied = match self.policy.mode {
+            Mode::Observe => Applied { sent: came, ..Applied::NOTHING },
+            Mode::Enforce => self.enforce(next, &corrupt_formats),
+        };
+        report::report(&mut self, verdict, corruption, came, &applied);
+        if let (Some(memory), Some(sent), Direction::Inbound, true) =
+            (self.policy.correlation, applied.sent, direction, self.trusted)
+        {
+            memory.remember(sent, self.headers, self.host);
+        }
+        Outcome { direction, came, parent: applied.parent, sent: applied.sent }
+    }
+    /// Writes what the assessment leads to, and removes what must not go on.
+    #[inline]
+    fn enforce(&mut self, next: Next<'_>, corrupt_formats: &[Format]) -> Applied {
+        let kept_back = self.policy.egress.strip(self.headers, self.direction);
+        let applied = if kept_back == Some(Strip::All) {
+            self.policy.propagation.strip(&self.policy.header, self.headers, self.host);
+            Applied::NOTHING
+        } else {
+            let plan = sample::sample(self, next);
+            apply::apply(self, plan, corrupt_formats)
+        };
+        if let Some(strip) = kept_back {
+            strip.apply(self.host);
+        }
+        self.policy.propagation.remove_retired(self.headers, self.host);
+        applied
+    }
+
+    /// Counts an excluded request, and removes what an outsider put there all the same.
+    fn leave_alone(&mut self) {
+        self.count_verdict(Verdict::Excluded);
+        if self.policy.mode == Mode::Enforce {
+            if !self.trusted {
+                self.policy.propagation.strip(&self.policy.header, self.headers, self.host);
+            }
+            self.policy.propagation.remove_retired(self.headers, self.host);
+        }
+    }
+
+    #[inline]
+    fn count_verdict(&mut self, context: Verdict) {
+        let Policy { role, mode, .. } = *self.policy;
+        self.host.count(Counter::Request { direction: self.direction, role, mode, context }, 1);
+    }
+
+    /// What this pod remembers of its inbound side, for a request on its way out.
+    #[inline]
+    fn memory(&self) -> Option<Correlation> {
+        self.policy.correlation.filter(|_| self.trusted && self.direction == Direction::Outbound)
+    }
+}
+
+/// Removes secrets and guesses at them, the baggage of those who are not trusted, and baggage beyond its bounds.
+#[inline]
+fn remove_private(
+    policy: &Policy,
+    headers: &Headers,
+    trusted: bool,
+    host: &mut (impl HeaderWriter + Metrics),
+) {
+    for secret in policy.sampling.force.iter().chain(policy.trust.secrets()) {
+        if secret.is_tried_in(headers) {
+            ignore(host.remove(&secret.name));
+        }
+    }
+    if !trusted && !policy.trust.baggage && headers.has(BAGGAGE) {
+        ignore(host.remove(BAGGAGE));
+    } else if policy.baggage.limit && baggage::limit(headers, host) {
+        host.count(Counter::BaggageLimited, 1);
+    }
+}

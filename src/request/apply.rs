@@ -1,0 +1,67 @@
+use super::Request;
+use super::message::Message;
+use super::sample::{Plan, Root};
+use crate::headers::HeaderWriter;
+use crate::host::{Host, Metrics};
+use crate::metrics::Counter;
+use crate::sampling::Sampled;
+use crate::w3c::TraceParent;
+use crate::words::{Format, Repair};
+
+/// What was written.
+pub(super) struct Applied {
+    /// The context that the upstream receives.
+    pub(super) sent: Option<TraceParent>,
+    /// The one that it continues.
+    pub(super) parent: Option<TraceParent>,
+    pub(super) repair: Option<Repair>,
+}
+
+impl Applied {
+    pub(super) const NOTHING: Self = Self { sent: None, parent: None, repair: None };
+}
+
+/// Writes what was planned, and counts the sampling decision that is then on the wire.
+#[inline]
+pub(super) fn apply<H: Host + HeaderWriter>(
+    request: &mut Request<'_, H>,
+    plan: Plan<'_>,
+    corrupt_formats: &[Format],
+) -> Applied {
+    let mut message = Message {
+        propagation: &request.policy.propagation,
+        header: &request.policy.header,
+        headers: request.headers,
+        corrupt_formats,
+        trusted: request.trusted,
+        writer: request.host,
+    };
+    match plan {
+        Plan::Continue { context, parent, repair, child, sampled } => {
+            let flag = context.sampled;
+            let sent = message.send_on(context, child, sampled);
+            let is_written = sent.is_some_and(|sent| sent.flags.is_sampled() == sampled.decision.is_record());
+            // If the decision could not be written, what came in goes on.
+            let by_parent = Sampled::by_parent(flag.unwrap_or(false));
+            count_sampled(request.host, if is_written { sampled } else { by_parent });
+            let repair = repair.filter(|by| *by == Repair::Format || sent.is_some());
+            Applied { sent, parent, repair }
+        }
+        Plan::Start(root) => match (message.send_root(root), root) {
+            (Some(sent), Some(Root { sampled, source, .. })) => {
+                count_sampled(request.host, sampled);
+                Applied { sent: Some(sent), parent: None, repair: Some(source) }
+            }
+            _ => Applied::NOTHING,
+        },
+        Plan::Withhold => {
+            message.send_root(None);
+            Applied::NOTHING
+        }
+    }
+}
+
+#[inline]
+fn count_sampled(counters: &mut impl Metrics, sampled: Sampled) {
+    counters.count(Counter::Sampled { decision: sampled.decision, by: sampled.by }, 1);
+}

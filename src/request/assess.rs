@@ -1,0 +1,67 @@
+use super::Request;
+use super::context::{Incoming, TraceContext};
+use crate::headers::HeaderWriter;
+use crate::host::Host;
+use crate::trust::Untrusted;
+use crate::w3c::TraceParent;
+use crate::words::{Repair, Role, Verdict};
+
+/// What came in, in one word, and what follows from it: one value, so that the two cannot disagree.
+pub(super) struct Assessment<'a> {
+    pub(super) verdict: Verdict,
+    pub(super) next: Next<'a>,
+}
+
+/// The next step.
+pub(super) enum Next<'a> {
+    /// The trace goes on.
+    Continue {
+        context: TraceContext<'a>,
+        /// The context as it came.
+        parent: Option<TraceParent>,
+        repair: Option<Repair>,
+    },
+    /// The request has no context of its own: the trace that this pod remembers goes on, or one starts, with this
+    /// decision if one came in.
+    Start(Option<bool>),
+    /// No context goes on.
+    Withhold,
+}
+
+#[inline]
+pub(super) fn assess<'a, H: Host + HeaderWriter>(
+    request: &mut Request<'_, H>,
+    incoming: Incoming<'a>,
+    repaired: bool,
+) -> Assessment<'a> {
+    let parent = incoming.parent();
+    let repair = repaired.then_some(Repair::Format);
+    let (verdict, next) = match (incoming, request.trusted, request.policy.trust.untrusted) {
+        (Incoming::Valid(context), true, _) => {
+            (linked(request, &context), Next::Continue { context, parent, repair })
+        }
+        (Incoming::Valid(context), false, Untrusted::IgnoreSampled) => {
+            (Verdict::Continued, Next::Continue { context: context.with_ids_alone(), parent, repair })
+        }
+        (Incoming::Valid(_), false, Untrusted::Restart) => (Verdict::Untrusted, Next::Start(None)),
+        (Incoming::Valid(_), false, Untrusted::Strip) => (Verdict::Untrusted, Next::Withhold),
+        (Incoming::Corrupt(_), ..) => (Verdict::Corrupt, Next::Start(None)),
+        (Incoming::Absent(decision), trusted, _) => {
+            let verdict = match request.policy.role {
+                Role::Edge => Verdict::Started,
+                Role::Internal => Verdict::Lost,
+            };
+            (verdict, Next::Start(decision.filter(|_| trusted)))
+        }
+    };
+    Assessment { verdict, next }
+}
+
+/// Whether a valid context belongs to a trace that this pod received, if it remembers those.
+#[inline]
+fn linked<H: Host + HeaderWriter>(request: &mut Request<'_, H>, context: &TraceContext<'_>) -> Verdict {
+    match request.memory() {
+        Some(memory) if !memory.received(context.trace_id, request.host) => Verdict::Unlinked,
+        _ => Verdict::Continued,
+    }
+}

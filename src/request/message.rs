@@ -1,0 +1,134 @@
+use super::context::TraceContext;
+use super::sample::Root;
+use crate::formats::{Outgoing, Propagation};
+use crate::headers::{HeaderWriter, Headers, Refused, TRACESTATE, ignore};
+use crate::sampling::{Sampled, tracestate_of_child, tracestate_of_root};
+use crate::w3c::{TraceFlags, TraceParent};
+use crate::words::Format;
+
+/// The request's headers on their way out.
+pub(super) struct Message<'a> {
+    pub(super) propagation: &'a Propagation,
+    /// The name of the `traceparent` header.
+    pub(super) header: &'a str,
+    pub(super) headers: &'a Headers,
+    pub(super) corrupt_formats: &'a [Format],
+    pub(super) trusted: bool,
+    pub(super) writer: &'a mut dyn HeaderWriter,
+}
+
+impl Message<'_> {
+    /// Sends a continued context on, with the ids of `child` if this hop has some of its own. Returns the context that
+    /// the upstream receives.
+    #[inline]
+    pub(super) fn send_on(
+        &mut self,
+        context: TraceContext<'_>,
+        child: Option<TraceParent>,
+        sampled: Sampled,
+    ) -> Option<TraceParent> {
+        let came = context.parent();
+        let (elsewhere, debug) = (context.elsewhere, context.debug);
+        let flags = TraceFlags::of(sampled.decision.is_record(), context.random);
+        let Some(outgoing) = child.or(came.map(|came| TraceParent { flags, ..came })) else {
+            return self.withhold();
+        };
+        let writes = self.propagation.writes(Format::TraceContext);
+        let mut written = if writes && (child.is_some() || elsewhere) {
+            self.writer.set(self.header, &outgoing.to_bytes())
+        } else {
+            Err(Refused)
+        };
+        self.send_state(context, sampled, written.is_ok());
+        if !self.propagation.is_w3c_alone() {
+            let outgoing = Outgoing { context: outgoing, debug, headers: self.headers, continued: true };
+            let foreign = self.propagation.inject_foreign(&outgoing, self.writer);
+            if !writes {
+                written = foreign;
+            }
+        }
+        if written.is_err() && !self.trusted {
+            return self.withhold();
+        }
+        self.clean(true);
+        if written.is_ok() { Some(outgoing) } else { came }
+    }
+
+    /// Writes the `tracestate` that goes with a continued context. What is forwarded with its parent-id is forwarded as
+    /// it came (rule TP-34), unless it is invalid.
+    #[inline]
+    fn send_state(&mut self, context: TraceContext<'_>, sampled: Sampled, written: bool) {
+        if !written && context.state.is_ok() {
+            return;
+        }
+        let state = match context.state {
+            Ok(list) if !(context.elsewhere && list.is_empty()) => match tracestate_of_child(list, sampled) {
+                Some(state) => state,
+                None => return,
+            },
+            // What came in is invalid, or belongs to another context, or to none.
+            _ => tracestate_of_root(sampled).filter(|_| written).unwrap_or_default(),
+        };
+        if state.is_empty() {
+            self.remove(TRACESTATE);
+        } else {
+            ignore(self.writer.set(TRACESTATE, &state));
+        }
+    }
+
+    /// Sends nothing, because a context needs ids of this hop and there are none; what an outsider sent does not go on.
+    fn withhold(&mut self) -> Option<TraceParent> {
+        if !self.trusted {
+            self.propagation.strip(self.header, self.headers, self.writer);
+        }
+        None
+    }
+
+    /// Sends a trace that starts here, or none, and returns the context that the upstream receives. What came in is
+    /// replaced or removed.
+    #[inline]
+    pub(super) fn send_root(&mut self, root: Option<Root>) -> Option<TraceParent> {
+        let propagation = self.propagation;
+        let writes = propagation.writes(Format::TraceContext);
+        let w3c =
+            root.filter(|root| writes && self.writer.set(self.header, &root.context.to_bytes()).is_ok());
+        let state = w3c.and_then(|root| tracestate_of_root(root.sampled));
+        let has_state = state.is_some_and(|state| self.writer.set(TRACESTATE, &state).is_ok());
+        if !has_state && (w3c.is_some() || propagation.reads(Format::TraceContext)) {
+            self.remove(TRACESTATE);
+        }
+        if w3c.is_none() && propagation.reads(Format::TraceContext) {
+            self.remove(self.header);
+        }
+        let mut sent = w3c.map(|root| root.context);
+        if let Some(Root { context, .. }) = root
+            && !propagation.is_w3c_alone()
+        {
+            let outgoing = Outgoing { context, debug: false, headers: self.headers, continued: false };
+            let foreign = propagation.inject_foreign(&outgoing, self.writer);
+            sent = sent.or(foreign.is_ok().then_some(context));
+        }
+        self.clean(sent.is_some());
+        sent
+    }
+
+    /// Removes what must not go on, unless it was written over: invalid headers, and all that an outsider sent.
+    #[inline]
+    fn clean(&mut self, written: bool) {
+        let (propagation, corrupt_formats, trusted) = (self.propagation, self.corrupt_formats, self.trusted);
+        if trusted && corrupt_formats.is_empty() {
+            return;
+        }
+        propagation.remove_formats(self.header, self.headers, self.writer, |format| {
+            let is_suspect = !trusted || corrupt_formats.contains(&format);
+            is_suspect && !(written && propagation.writes(format))
+        });
+    }
+
+    #[inline]
+    fn remove(&mut self, name: &str) {
+        if self.headers.has(name) {
+            ignore(self.writer.remove(name));
+        }
+    }
+}

@@ -1,0 +1,60 @@
+use super::Request;
+use super::apply::Applied;
+use crate::headers::HeaderWriter;
+use crate::host::{AccessLog, Host};
+use crate::metrics::{Corruption, Counter};
+use crate::notice::Notice;
+use crate::w3c::TraceParent;
+use crate::words::{Repair, Verdict};
+
+/// Counts what was repaired, and informs the logs.
+#[inline]
+pub(super) fn report<H: Host + HeaderWriter>(
+    request: &mut Request<'_, H>,
+    verdict: Verdict,
+    corruption: Option<Corruption>,
+    came: Option<TraceParent>,
+    applied: &Applied,
+) {
+    let direction = request.direction;
+    let is_broken = matches!(verdict, Verdict::Lost | Verdict::Corrupt);
+    match applied.repair {
+        Some(by) if is_broken || by == Repair::Format => {
+            request.host.count(Counter::Repair { direction, by }, 1);
+        }
+        _ => {}
+    }
+    if is_broken || corruption.is_some() {
+        let notice = Notice { verdict, direction, corruption, sent: applied.sent };
+        notice.log(&request.policy.log.format, request.host);
+    }
+    if request.policy.access_log.filter_state {
+        publish(verdict, came, applied.sent, request.host);
+    }
+}
+
+/// The key under which an access log finds whether the trace is sampled.
+pub(crate) const SAMPLED: &str = "sampled";
+
+/// Puts what came in and what goes on where an access log can read it.
+fn publish(
+    verdict: Verdict,
+    came: Option<TraceParent>,
+    sent: Option<TraceParent>,
+    host: &mut impl AccessLog,
+) {
+    host.publish("trace_context", verdict.label().as_bytes());
+    match came {
+        Some(came) if verdict == Verdict::Untrusted => {
+            host.publish("linked_trace_id", &came.trace_id.to_hex());
+            host.publish("linked_span_id", &came.parent_id.to_hex());
+        }
+        Some(came) => host.publish("parent_id", &came.parent_id.to_hex()),
+        None => {}
+    }
+    if let Some(sent) = sent {
+        host.publish("trace_id", &sent.trace_id.to_hex());
+        host.publish("span_id", &sent.parent_id.to_hex());
+        host.publish(SAMPLED, if sent.flags.is_sampled() { b"true" } else { b"false" });
+    }
+}

@@ -1,0 +1,152 @@
+//! Texts of a certain form, valid by construction.
+
+use core::fmt;
+
+use subtle::ConstantTimeEq;
+
+use super::{Expected, FaultKind, Form, Reader, Setting, Shape, Value};
+
+/// Declares texts of a form: a type with its meaning, title and pattern, how a message names the form, and what a text is
+/// made into, or refused by.
+macro_rules! texts {
+    ($(
+        $(#[doc = $meaning:literal])+
+        $name:ident($title:literal, $pattern:literal, $expected:literal $(, $least:literal)?) = $parse:expr;
+    )+) => {$(
+        $(#[doc = $meaning])+
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub struct $name(String);
+
+        impl $name {
+            /// Takes a text of this form.
+            #[must_use]
+            pub fn parse(text: &str) -> Option<Self> {
+                let parse: fn(&str) -> Option<String> = $parse;
+                parse(text).map(Self)
+            }
+        }
+
+        impl Setting for $name {
+            fn make(value: &Value, reader: &mut Reader<'_>) -> Option<Self> {
+                reader.parse(value, $expected, Self::parse)
+            }
+
+            fn shape() -> Shape {
+                let meaning = concat!($($meaning),+).trim_ascii();
+                let (title, expected, pattern, least) = ($title, $expected, $pattern, 0 $(+ $least)?);
+                Shape::Text(Form { title, meaning, expected, pattern, least })
+            }
+
+            fn value(&self) -> Value {
+                Value::Text(self.0.clone())
+            }
+        }
+
+        impl core::ops::Deref for $name {
+            type Target = str;
+
+            fn deref(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl AsRef<str> for $name {
+            fn as_ref(&self) -> &str {
+                &self.0
+            }
+        }
+    )+};
+}
+
+texts! {
+    /// The name of a header. Upper and lower case are the same, such as `"x-tenant"`.
+    HeaderName(
+        "Header name",
+        "^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}$",
+        "a header name of 1 to 128 letters, digits and -_.!#$%&'*+^`|~"
+    ) = |text| {
+        let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+        // Envoy keeps names in lower case.
+        ((1..=128).contains(&text.len()) && text.bytes().all(fits)).then(|| text.to_ascii_lowercase())
+    };
+
+    /// The value of a label, which tag extraction cuts out of a stat's name, such as `"checkout_inbound"`.
+    LabelValue("Label value", "^[A-Za-z0-9_.-]{1,64}$", "a name of 1 to 64 letters, digits and _-.") = |text| {
+        let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
+        ((1..=64).contains(&text.len()) && text.bytes().all(fits)).then(|| text.to_owned())
+    };
+
+    /// Letters, digits and signs of ASCII, without spaces, such as `"otel_collector"`.
+    Visible("Visible ASCII text", "^[!-~]+$", "a name of ASCII letters, digits and signs") = |text| {
+        (!text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic())).then(|| text.to_owned())
+    };
+
+    /// A path on a server: it begins with `/` and has only letters, digits and signs of ASCII, such as `"/v1/traces"`.
+    UrlPath("Path", "^/[!-~]*$", "a path that begins with / and has only ASCII letters, digits and signs") = |text| {
+        (text.starts_with('/') && text.bytes().all(|byte| byte.is_ascii_graphic())).then(|| text.to_owned())
+    };
+
+    /// A text that is not empty.
+    NonEmpty("", "", "a text that is not empty", 1) = |text| (!text.is_empty()).then(|| text.to_owned());
+}
+
+impl HeaderName {
+    /// A name that is known when the code is written.
+    pub(crate) fn known(name: &'static str) -> Self {
+        Self(name.to_owned())
+    }
+}
+
+/// The value of a variable that must be set. It is compared in constant time and never shown.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Secret(Vec<u8>);
+
+impl Secret {
+    pub(crate) fn is(&self, value: &[u8]) -> bool {
+        self.0.ct_eq(value).into()
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Secret")
+    }
+}
+
+impl Setting for Secret {
+    fn make(value: &Value, reader: &mut Reader<'_>) -> Option<Self> {
+        let name = reader.text(value, SECRET.expected)?;
+        let secret = reader.variable(name);
+        if secret.is_none() {
+            reader.fault(FaultKind::Environment, Expected::Phrase(SECRET.expected), value);
+        }
+        secret.map(|secret| Self(secret.into_bytes()))
+    }
+
+    fn shape() -> Shape {
+        Shape::Text(SECRET)
+    }
+}
+
+const SECRET: Form = Form {
+    title: "Name of a secret's variable",
+    meaning: "A variable of the VM's environment (`vm_config.environment_variables` in Envoy, `vmConfig.env` in Istio) that \
+        holds a secret. A configuration is refused if the variable is not set or is empty. Such as `\"TRACE_FORCE_SECRET\"`.",
+    expected: "a variable of the environment that is set and not empty",
+    ..Form::ANY
+};
+
+/// The value of a variable, empty if it is not set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Variable(pub(crate) String);
+
+impl Setting for Variable {
+    fn make(value: &Value, reader: &mut Reader<'_>) -> Option<Self> {
+        let name = reader.text(value, "the name of a variable")?;
+        Some(Self(reader.variable(name).unwrap_or_default()))
+    }
+
+    fn shape() -> Shape {
+        String::shape()
+    }
+}

@@ -1,0 +1,310 @@
+//! Closed sets of words, each written once: a label, what it means, and the list of all of them.
+
+mod labels;
+
+pub use labels::Labelled;
+pub(crate) use labels::labels;
+
+labels! {
+    /// Which way a request goes, seen from the workload whose Envoy this is.
+    pub enum Direction {
+        /// Envoy's listener does not say.
+        Unspecified = "unspecified",
+        /// Towards the workload.
+        Inbound = "inbound",
+        /// Away from the workload.
+        Outbound = "outbound",
+    }
+}
+
+labels! {
+    /// Which way requests go, as a configuration states it.
+    pub enum DirectionWord {
+        /// Envoy's listener tells.
+        Auto = "auto",
+        /// To the workload.
+        Inbound = "inbound",
+        /// From the workload.
+        Outbound = "outbound",
+    }
+}
+
+impl DirectionWord {
+    /// The stated direction, or `None` if the host has to be asked.
+    #[must_use]
+    pub const fn stated(self) -> Option<Direction> {
+        match self {
+            Self::Auto => None,
+            Self::Inbound => Some(Direction::Inbound),
+            Self::Outbound => Some(Direction::Outbound),
+        }
+    }
+}
+
+labels! {
+    /// What came in on a request: exactly one of these.
+    pub enum Verdict {
+        /// A valid context.
+        Continued = "continued",
+        /// No context, and none was expected (role `edge`).
+        Started = "started",
+        /// No context, though one was expected (role `internal`).
+        Lost = "lost",
+        /// An invalid context.
+        Corrupt = "corrupt",
+        /// A valid context on the way out, of a trace that this pod did not receive.
+        Unlinked = "unlinked",
+        /// A valid context whose sender is not trusted.
+        Untrusted = "untrusted",
+        /// The request matches an `exclude` rule, and its context was not read.
+        Excluded = "excluded",
+    }
+}
+
+labels! {
+    /// How a lost or a corrupt context was repaired.
+    pub enum Repair {
+        /// This pod remembered the context.
+        Correlation = "correlation",
+        /// Another format held the context.
+        Format = "format",
+        /// A new trace was started, with the trace-id made from `x-request-id`.
+        RequestId = "request_id",
+        /// A new trace was started.
+        New = "new",
+    }
+}
+
+labels! {
+    /// The context that the upstream put on its response, compared with the request's.
+    pub enum ResponseContext {
+        /// No context.
+        Absent = "absent",
+        /// The same trace.
+        Match = "match",
+        /// Another trace.
+        Mismatch = "mismatch",
+        /// An invalid context.
+        Corrupt = "corrupt",
+    }
+}
+
+labels! {
+    /// A host call that answered an error.
+    pub enum HostCall {
+        /// Reads a buffer.
+        GetBuffer = "get_buffer_bytes",
+        /// Reads all headers.
+        GetHeaders = "get_header_map_pairs",
+        /// Reads one header.
+        GetHeader = "get_header_map_value",
+        /// Writes one header.
+        ReplaceHeader = "replace_header_map_value",
+        /// Appends a line of one header.
+        AddHeader = "add_header_map_value",
+        /// Removes one header.
+        RemoveHeader = "remove_header_map_value",
+        /// Reads a property.
+        GetProperty = "get_property",
+        /// Writes a property.
+        SetProperty = "set_property",
+        /// Reads the memory that workers share.
+        GetSharedData = "get_shared_data",
+        /// Writes the memory that workers share.
+        SetSharedData = "set_shared_data",
+        /// Reads the clock.
+        GetTime = "get_current_time_nanoseconds",
+        /// Reads the environment.
+        Environment = "environ_get",
+        /// Defines a metric.
+        DefineMetric = "define_metric",
+        /// Adds to a metric.
+        IncrementMetric = "increment_metric",
+        /// Draws random bytes.
+        RandomGet = "random_get",
+        /// Sets a gauge, or adds to a histogram.
+        RecordMetric = "record_metric",
+        /// Asks for ticks.
+        SetTickPeriod = "set_tick_period_milliseconds",
+        /// Makes a request of the filter's own.
+        HttpCall = "http_call",
+        /// Goes on in the context that an answer is for.
+        SetEffectiveContext = "set_effective_context",
+    }
+}
+
+labels! {
+    /// Whether the filter repairs headers, or only counts.
+    pub enum Mode {
+        /// Requests are counted and headers repaired.
+        Enforce = "enforce",
+        /// Requests are counted, and no header is changed.
+        Observe = "observe",
+    }
+}
+
+labels! {
+    /// What a missing context means.
+    pub enum Role {
+        /// None was expected: requests come from outside the mesh.
+        Edge = "edge",
+        /// One was expected: requests come from services that should send one.
+        Internal = "internal",
+    }
+}
+
+labels! {
+    /// Whether a trace may start here.
+    pub enum Start {
+        /// A missing or corrupt context is replaced by a new trace.
+        Always = "always",
+        /// No trace starts here. A missing context stays missing, and a corrupt one is removed.
+        Never = "never",
+    }
+}
+
+labels! {
+    /// Where the trace-id of a trace that starts here comes from.
+    pub enum TraceIdSource {
+        /// A random number.
+        Random = "random",
+        /// The UUID in `x-request-id`.
+        RequestId = "x-request-id",
+    }
+}
+
+labels! {
+    /// Which parent-id a continued context is sent on with.
+    pub enum ParentId {
+        /// `new` if this hop records a span, otherwise `forward`.
+        Auto = "auto",
+        /// The received one.
+        Forward = "forward",
+        /// A new one on every request.
+        New = "new",
+    }
+}
+
+labels! {
+    /// A response header that can hold a context.
+    pub enum ResponseHeader {
+        /// The header `traceparent`, or its name in the field `header`.
+        Traceparent = "traceparent",
+        /// The header `traceresponse` of earlier drafts of Trace Context Level 3.
+        Traceresponse = "traceresponse",
+        /// An entry `traceparent;desc="…"` in `Server-Timing`, which scripts in a browser can read.
+        ServerTiming = "server-timing",
+    }
+}
+
+labels! {
+    /// Which responses carry the context.
+    pub enum When {
+        /// All responses.
+        Always = "always",
+        /// Responses of sampled traces.
+        Sampled = "sampled",
+    }
+}
+
+labels! {
+    /// A format of trace context, by the name that `OTEL_PROPAGATORS` has for it.
+    pub enum Format {
+        /// W3C Trace Context: `traceparent` and `tracestate`.
+        TraceContext = "tracecontext",
+        /// Zipkin's single header, `b3`.
+        B3 = "b3",
+        /// Zipkin's headers `x-b3-…`.
+        B3Multi = "b3multi",
+        /// Jaeger's `uber-trace-id`.
+        Jaeger = "jaeger",
+        /// AWS X-Ray's `x-amzn-trace-id`.
+        XRay = "xray",
+        /// Google Cloud's `x-cloud-trace-context`.
+        Gcp = "gcp",
+        /// Datadog's headers `x-datadog-…`.
+        Datadog = "datadog",
+        /// OpenTracing's headers `ot-tracer-…`.
+        OtTrace = "ottrace",
+        /// OpenCensus' `grpc-trace-bin`.
+        GrpcTraceBin = "grpc_trace_bin",
+        /// Apache SkyWalking's `sw8`, which is only read.
+        Sw8 = "sw8",
+    }
+}
+
+labels! {
+    /// What a sampler decided.
+    pub enum SamplingDecision {
+        /// The trace is recorded.
+        Record = "record",
+        /// The trace is not recorded.
+        Drop = "drop",
+    }
+}
+
+labels! {
+    /// What a sampling decision is based on.
+    pub enum DecidedBy {
+        /// The sampled flag that came in.
+        Parent = "parent",
+        /// A header with the configured secret.
+        Force = "force",
+        /// The probability of a rule that matches the request.
+        Rule = "rule",
+        /// The configured probability.
+        Probability = "probability",
+        /// The configured rate, which new traces have reached.
+        RateLimit = "rate_limit",
+        /// The request failed.
+        Error = "error",
+    }
+}
+
+labels! {
+    /// How a collector is spoken to.
+    pub enum Protocol {
+        /// OTLP in protobuf over HTTP.
+        OtlpHttp = "http/protobuf",
+        /// OTLP over gRPC.
+        OtlpGrpc = "grpc",
+        /// Zipkin's JSON, version 2.
+        Zipkin = "zipkin",
+    }
+}
+
+labels! {
+    /// Why a span that was recorded does not arrive.
+    pub enum DropCause {
+        /// The queue was full.
+        QueueFull = "queue_full",
+        /// The collector refused the batch, and would refuse it again.
+        Refused = "refused",
+        /// The collector took the batch, but not this span.
+        Rejected = "rejected",
+        /// The collector could not be reached, or was busy, five times.
+        GaveUp = "gave_up",
+        /// Envoy would not send the batch, for example because it has no such cluster.
+        NotSent = "not_sent",
+        /// The plugin was reconfigured without export, or shut down.
+        Shutdown = "shutdown",
+    }
+}
+
+labels! {
+    /// What became of an attempt to send a batch.
+    pub enum BatchResult {
+        /// The collector took all of it.
+        Exported = "exported",
+        /// The collector took some of its spans.
+        Partial = "partial",
+        /// It will be sent again.
+        Retried = "retried",
+        /// The collector refused it, and would refuse it again.
+        Refused = "refused",
+        /// It was sent five times, and will not be again.
+        GaveUp = "gave_up",
+        /// Envoy would not send it.
+        NotSent = "not_sent",
+    }
+}

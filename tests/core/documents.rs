@@ -1,0 +1,116 @@
+//! The documents: their links lead somewhere, the README is short and names them all, and its commands can be pasted.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
+use std::{env, fs};
+
+#[test]
+fn every_link_leads_to_a_file_and_a_heading() {
+    let documents = documents();
+    let mut problems = Vec::new();
+    let mut links = 0;
+    for (path, text) in &documents {
+        for link in links_in(text).filter(|link| !link.contains("://")) {
+            links += 1;
+            let (file, heading) = link.split_once('#').unwrap_or((link, ""));
+            let target = resolve(path, file);
+            let headings = documents.get(&target).map(|text| headings(text));
+            if !root().join(&target).exists() {
+                problems.push(format!("{}: there is no {link}", path.display()));
+            } else if !heading.is_empty() && !headings.is_some_and(|all| all.contains(heading)) {
+                problems.push(format!("{}: {link} has no such heading", path.display()));
+            }
+        }
+    }
+    assert!(links > 200, "{links} links were found");
+    assert!(problems.is_empty(), "{}", problems.join("\n"));
+}
+
+#[test]
+fn headings_become_anchors_as_on_github() {
+    let text = "# `traceparent`: how it reads\n## A, b & c_d\n```\n# not one\n```\n## A, b & c_d\n";
+    let found: Vec<String> = headings(text).into_iter().collect();
+    assert_eq!(found, ["a-b--c_d", "a-b--c_d-1", "traceparent-how-it-reads"]);
+}
+
+#[test]
+fn the_readme_is_short_and_names_every_document() {
+    let documents = documents();
+    let readme = &documents[Path::new("README.md")];
+    let words = readme.split_whitespace().count();
+    assert!(words <= 1200, "README.md has {words} words");
+    let linked: BTreeSet<&str> = links_in(readme).collect();
+    for path in documents.keys().filter(|path| path.parent() == Some(Path::new("docs"))) {
+        assert!(linked.contains(path.to_str().unwrap()), "README.md does not link to {}", path.display());
+    }
+}
+
+#[test]
+fn the_commands_of_the_readme_can_be_pasted_whole() {
+    let readme = &documents()[Path::new("README.md")];
+    let blocks: Vec<&str> =
+        readme.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    // zsh takes a comment behind a command for arguments, unless it is told otherwise.
+    assert!(blocks.len() > 2 && blocks.iter().all(|block| !block.contains('#')), "{blocks:?}");
+    assert!(blocks[0].starts_with("make envoy-up\n") && !blocks[0].contains("envoy-down"), "{}", blocks[0]);
+}
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// Each document by its path from the root.
+fn documents() -> BTreeMap<PathBuf, String> {
+    let folders = ["", "docs", "tests/interop"];
+    let mut documents = BTreeMap::new();
+    for folder in folders {
+        for entry in fs::read_dir(root().join(folder)).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_some_and(|extension| extension == "md") {
+                documents
+                    .insert(path.strip_prefix(root()).unwrap().to_owned(), fs::read_to_string(path).unwrap());
+            }
+        }
+    }
+    documents
+}
+
+fn links_in(text: &str) -> impl Iterator<Item = &str> {
+    let markdown = text.split("](").skip(1).filter_map(|rest| rest.split(')').next());
+    let html = ["src=\"", "srcset=\""].into_iter();
+    markdown.chain(html.flat_map(|name| text.split(name).skip(1).filter_map(|rest| rest.split('"').next())))
+}
+
+/// The file that a link in a document is to, from the root.
+fn resolve(document: &Path, link: &str) -> PathBuf {
+    if link.is_empty() {
+        return document.to_owned();
+    }
+    let mut target = document.parent().unwrap_or(Path::new("")).to_owned();
+    for part in link.split('/') {
+        match part {
+            ".." => assert!(target.pop(), "{}: {link} leads out of the repository", document.display()),
+            _ => target.push(part),
+        }
+    }
+    target
+}
+
+/// The anchors of a document's headings.
+fn headings(text: &str) -> BTreeSet<String> {
+    let mut anchors = BTreeSet::new();
+    let mut is_code = false;
+    for line in text.lines() {
+        is_code ^= line.starts_with("```");
+        let title = line.trim_start_matches('#');
+        if is_code || title.len() == line.len() || !title.starts_with(' ') {
+            continue;
+        }
+        let kept = title.trim().chars().filter(|c| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_'));
+        let anchor: String = kept.map(|c| if c == ' ' { '-' } else { c.to_ascii_lowercase() }).collect();
+        let again = (1..).map(|n| format!("{anchor}-{n}"));
+        let free = std::iter::once(anchor.clone()).chain(again).find(|anchor| !anchors.contains(anchor));
+        anchors.extend(free);
+    }
+    anchors
+}

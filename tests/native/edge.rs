@@ -1,0 +1,258 @@
+//! The edge that the scenarios run on: plugins and streams of the core, called as the module's host calls those of the
+//! module.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::rc::Rc;
+
+use proxy_wasm_test_framework::{Action, HeaderMap, Host, LogLevel};
+use tracewarden::config::{Config, Loaded};
+use tracewarden::export::{Answer, Export, Exporter};
+use tracewarden::filter::{Filter, StreamContext};
+use tracewarden::headers::Headers;
+use tracewarden::otlp::Resource;
+
+use crate::host::{Callback, Messages, Pass, Worker};
+
+/// A plugin of a VM.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct RootId(u32);
+
+/// A stream of a plugin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct StreamId(u32);
+
+/// A worker with its plugins and streams. It cannot trap, but its callers are written for one that can.
+pub(crate) struct Vm {
+    worker: Worker,
+    plugins: BTreeMap<RootId, Plugin>,
+    streams: BTreeMap<StreamId, Stream>,
+    next: u32,
+}
+
+/// What comes of a call; there is no trap.
+type Called<T> = Result<T, Infallible>;
+
+#[derive(Default)]
+struct Plugin {
+    filter: Option<Rc<Filter>>,
+    resource: Resource,
+    exporter: Exporter,
+}
+
+struct Stream {
+    root: RootId,
+    filter: Option<Rc<Filter>>,
+    context: StreamContext,
+    messages: Messages,
+}
+
+static NO_HEADERS: HeaderMap = HeaderMap::new();
+
+/// A VM in that host.
+pub(crate) fn start(host: Host) -> Vm {
+    Vm { worker: Worker::new(host), plugins: BTreeMap::new(), streams: BTreeMap::new(), next: 1 }
+}
+
+impl Vm {
+    /// Adds a plugin with that configuration, or answers `None` if it is refused.
+    pub(crate) fn root(&mut self, configuration: &[u8]) -> Called<Option<RootId>> {
+        let root = RootId(self.next);
+        self.next += 1;
+        self.plugins.insert(root, Plugin::default());
+        Ok(self.reconfigure(root, configuration)?.then_some(root))
+    }
+
+    /// Gives a plugin a new configuration, unless that is refused.
+    pub(crate) fn reconfigure(&mut self, root: RootId, configuration: &[u8]) -> Called<bool> {
+        let environment = self.worker.host.environment.clone();
+        let loaded = Config::load(configuration, |name| environment.get(name).cloned());
+        let Loaded { config, notices } = match loaded {
+            Ok(loaded) => loaded,
+            Err(problem) => {
+                let line = format!("tracewarden: configuration refused: {problem}");
+                self.worker.host.logs.push((LogLevel::Error, line));
+                return Ok(false);
+            }
+        };
+        let lines = notices.into_iter().map(|notice| (LogLevel::Warn, format!("tracewarden: {notice}")));
+        self.worker.host.logs.extend(lines);
+        let plugin = self.plugins.get_mut(&root).expect("a plugin");
+        let mut callback = Callback { worker: &mut self.worker, messages: &mut Messages::default() };
+        plugin.resource = config.service.resource(&mut callback);
+        plugin.filter = config.enabled.then(|| Rc::new(Filter::new(config)));
+        if plugin.export().is_none() {
+            plugin.exporter.abandon(&mut callback);
+        }
+        Ok(true)
+    }
+
+    /// Looks whether a batch is to be sent.
+    pub(crate) fn tick(&mut self, root: RootId) -> Called<()> {
+        let plugin = self.plugins.get_mut(&root).expect("a plugin");
+        if let Some(export) = plugin.export() {
+            let mut callback = Callback { worker: &mut self.worker, messages: &mut Messages::default() };
+            plugin.exporter.tick(&export, &plugin.resource, &mut callback);
+        }
+        Ok(())
+    }
+
+    /// The tick period that a plugin needs, in milliseconds; 0 is none.
+    pub(crate) fn tick_period_ms(&self, root: RootId) -> u32 {
+        self.plugins.get(&root).and_then(Plugin::export).map_or(0, |_| Exporter::TICK_MS)
+    }
+
+    /// Answers an HTTP call of the plugin; without headers no answer came.
+    pub(crate) fn answer_http(
+        &mut self,
+        root: RootId,
+        token: u32,
+        headers: impl Into<HeaderMap>,
+        body: &[u8],
+    ) -> Called<()> {
+        self.answer_http_with_trailers(root, token, headers, body, HeaderMap::new())
+    }
+
+    /// The same, with trailers behind the body.
+    pub(crate) fn answer_http_with_trailers(
+        &mut self,
+        root: RootId,
+        token: u32,
+        headers: impl Into<HeaderMap>,
+        body: &[u8],
+        trailers: impl Into<HeaderMap>,
+    ) -> Called<()> {
+        let [headers, trailers] =
+            [headers.into(), trailers.into()].map(|map| map.iter().collect::<Headers>());
+        let came = headers.iter().next().is_some();
+        let answer = came.then_some(Answer { headers: &headers, body, trailers: &trailers });
+        let plugin = self.plugins.get_mut(&root).expect("a plugin");
+        if let Some(export) = plugin.export() {
+            let mut callback = Callback { worker: &mut self.worker, messages: &mut Messages::default() };
+            plugin.exporter.answered(token, answer, &export, &plugin.resource, &mut callback);
+        }
+        Ok(())
+    }
+
+    /// Ends a plugin; what its open streams bring is dropped.
+    pub(crate) fn delete_root(&mut self, root: RootId) -> Called<()> {
+        let mut callback = Callback { worker: &mut self.worker, messages: &mut Messages::default() };
+        self.plugins.get_mut(&root).expect("a plugin").exporter.close(&mut callback);
+        Ok(())
+    }
+
+    /// Opens a stream.
+    pub(crate) fn stream(&mut self, root: RootId) -> Called<StreamId> {
+        let id = StreamId(self.next);
+        self.next += 1;
+        let filter = self.plugins.get(&root).and_then(|plugin| plugin.filter.clone());
+        let stream = Stream { root, filter, context: StreamContext::Untraced, messages: Messages::default() };
+        self.streams.insert(id, stream);
+        Ok(id)
+    }
+
+    /// Passes the headers of a request.
+    pub(crate) fn request(&mut self, id: StreamId, headers: impl Into<HeaderMap>) -> Called<Action> {
+        self.set_request_headers(id, headers);
+        let Stream { filter, context, messages, .. } = self.streams.get_mut(&id).expect("a stream");
+        if let Some(filter) = filter {
+            let headers: Headers = messages.request.iter().flat_map(HeaderMap::iter).collect();
+            let callback = Callback { worker: &mut self.worker, messages };
+            *context = filter.request(&headers, &mut Pass::<false>(callback));
+        }
+        Ok(Action::Continue)
+    }
+
+    /// Passes the headers of a response.
+    pub(crate) fn response(&mut self, id: StreamId, headers: impl Into<HeaderMap>) -> Called<Action> {
+        self.set_response_headers(id, headers);
+        let Stream { filter, context, messages, .. } = self.streams.get_mut(&id).expect("a stream");
+        if let Some(filter) = filter {
+            let callback = Callback { worker: &mut self.worker, messages };
+            filter.response(context, &mut Pass::<true>(callback));
+        }
+        Ok(Action::Continue)
+    }
+
+    /// Has the plugin look at a stream as it ended.
+    pub(crate) fn log(&mut self, id: StreamId) -> Called<()> {
+        let stream = self.streams.get_mut(&id).expect("a stream");
+        let Some(filter) = &stream.filter else { return Ok(()) };
+        let mut callback = Callback { worker: &mut self.worker, messages: &mut stream.messages };
+        let spans = filter.finish(std::mem::take(&mut stream.context), &mut callback);
+        if let Some(export) = &filter.config().export {
+            let plugin = self.plugins.get_mut(&stream.root).expect("a plugin");
+            plugin.exporter.take(spans, export, &mut callback);
+        }
+        Ok(())
+    }
+
+    /// Whether the filter lets go of the stream: it always does.
+    pub(crate) fn done(&mut self, id: StreamId) -> Called<bool> {
+        assert!(self.streams.contains_key(&id));
+        Ok(true)
+    }
+
+    /// Forgets the stream.
+    pub(crate) fn delete(&mut self, id: StreamId) -> Called<()> {
+        self.streams.remove(&id);
+        Ok(())
+    }
+
+    /// Ends a stream.
+    pub(crate) fn finish(&mut self, id: StreamId) -> Called<()> {
+        self.log(id)?;
+        self.delete(id)
+    }
+
+    /// The request's headers as the filter left them.
+    pub(crate) fn request_headers(&self, id: StreamId) -> &HeaderMap {
+        self.messages(id).and_then(|messages| messages.request.as_ref()).unwrap_or(&NO_HEADERS)
+    }
+
+    /// The response's headers as the filter left them.
+    pub(crate) fn response_headers(&self, id: StreamId) -> &HeaderMap {
+        self.messages(id).and_then(|messages| messages.response.as_ref()).unwrap_or(&NO_HEADERS)
+    }
+
+    /// Changes the request's headers between callbacks.
+    pub(crate) fn set_request_headers(&mut self, id: StreamId, headers: impl Into<HeaderMap>) {
+        self.streams.get_mut(&id).expect("a stream").messages.request = Some(headers.into());
+    }
+
+    /// Changes the response's headers between callbacks.
+    pub(crate) fn set_response_headers(&mut self, id: StreamId, headers: impl Into<HeaderMap>) {
+        self.streams.get_mut(&id).expect("a stream").messages.response = Some(headers.into());
+    }
+
+    /// Sets the trailers of the response.
+    pub(crate) fn set_response_trailers(&mut self, id: StreamId, trailers: impl Into<HeaderMap>) {
+        self.streams.get_mut(&id).expect("a stream").messages.response_trailers = Some(trailers.into());
+    }
+
+    /// What the filter put into the stream's filter state under that key, such as `wasm.trace_id`.
+    pub(crate) fn filter_state(&self, id: StreamId, key: &str) -> Option<&[u8]> {
+        self.messages(id)?.filter_state.get(key).map(Vec::as_slice)
+    }
+
+    /// The host.
+    pub(crate) fn host(&self) -> &Host {
+        &self.worker.host
+    }
+
+    /// The host, for changing it between callbacks.
+    pub(crate) fn host_mut(&mut self) -> &mut Host {
+        &mut self.worker.host
+    }
+
+    fn messages(&self, id: StreamId) -> Option<&Messages> {
+        self.streams.get(&id).map(|stream| &stream.messages)
+    }
+}
+
+impl Plugin {
+    /// Where its spans go, if they go anywhere.
+    fn export(&self) -> Option<Export> {
+        self.filter.as_ref()?.config().export.clone()
+    }
+}

@@ -1,0 +1,19 @@
+//! The scenario tables. Both edges run them: the core in a native host, and the built module in a host of proxy-wasm.
+//! `crate::edge` is the one that runs them here.
+
+mod correlation;
+mod egress;
+pub(crate) mod export;
+mod formats;
+mod lifetime;
+mod notices;
+#[path = "../data/otlp.rs"]
+mod otlp;
+mod policy;
+mod requests;
+mod spans;
+pub(crate) mod support;
+mod trust;
+#[path = "../data/vectors.rs"]
+mod vector_data;
+mod vectors;

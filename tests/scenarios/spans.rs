@@ -1,0 +1,515 @@
+//! Which spans a hop has, and what they say.
+
+use std::collections::BTreeMap;
+
+use prost::Message;
+use proxy_wasm_test_framework::{Call, Host, Status};
+use tracewarden::otlp::{ExportTraceServiceRequest, KeyValue, Span, Value};
+
+use crate::edge::{RootId, StreamId, Vm, start};
+use crate::scenarios::otlp::{hex, spans_of};
+use crate::scenarios::support::{Line, counters};
+
+const TRACE_ID: &str = "0af7651916cd43dd8448eb211c80319c";
+const PARENT_ID: &str = "b7ad6b7169203331";
+const SAMPLED: &[u8] = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+const NOT_SAMPLED: &[u8] = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00";
+const UPPER: &[u8] = b"00-0AF7651916CD43DD8448EB211C80319C-B7AD6B7169203331-01";
+
+const SERVER: i32 = 2;
+const CLIENT: i32 = 3;
+const REMOTE_PARENT: u32 = 0x300;
+
+const GET: &[Line<'_>] = &[
+    (":method", b"GET"),
+    (":path", b"/cart/42?token=secret"),
+    (":scheme", b"https"),
+    (":authority", b"shop.example:8443"),
+    ("user-agent", b"curl/8"),
+    ("cookie", b"session=1"),
+    ("authorization", b"Bearer x"),
+];
+const OK: &[Line<'_>] = &[(":status", b"200")];
+const GRPC_OK: &[Line<'_>] = &[(":status", b"200"), ("content-type", b"application/grpc+proto")];
+
+/// A plugin that exports every span by itself.
+struct Hop {
+    vm: Vm,
+    root: RootId,
+}
+
+/// What became of one request.
+struct Done {
+    spans: Vec<Span>,
+    sent: String,
+    told: String,
+}
+
+impl Hop {
+    fn new(config: &str) -> Self {
+        let mut host = Host::new();
+        host.now_ns = 5_000_000_000;
+        host.environment.insert("POD".to_owned(), "cart-1".to_owned());
+        host.environment.insert("FORCE_SECRET".to_owned(), "x".to_owned());
+        for (path, value) in [
+            (&["request", "protocol"][..], &b"HTTP/2"[..]),
+            (&["source", "address"], b"10.0.0.7:4711"),
+            (&["upstream", "address"], b"[fd00::1]:80"),
+            (&["upstream", "request_attempt_count"], &[3, 0, 0, 0, 0, 0, 0, 0]),
+            (&["request", "size"], &[5, 0, 0, 0, 0, 0, 0, 0]),
+            (&["response", "size"], &[7, 0, 0, 0, 0, 0, 0, 0]),
+            (&["xds", "route_name"], b"/cart/{id}"),
+            (&["upstream", "cluster"], b"outbound|80||cart"),
+            (&["xds", "node", "id"], b"node-1"),
+            (&["xds", "node", "metadata", "WORKLOAD_NAME"], b"cart"),
+            (&["xds", "node", "metadata", "NAMESPACE"], b"shop"),
+        ] {
+            host.set_property(path, value);
+        }
+        let mut vm = start(host);
+        let config = format!(r#"{{"export": {{"otlp": {{"cluster": "c"}}, "delay_ms": 1}}, {config}}}"#);
+        let root = vm.root(config.as_bytes()).expect("no trap").expect(&config);
+        Self { vm, root }
+    }
+
+    fn request(&mut self, request: &[Line<'_>]) -> StreamId {
+        let stream = self.vm.stream(self.root).expect("no trap");
+        self.vm.request(stream, [GET, request].concat()).expect("no trap");
+        stream
+    }
+
+    /// A request with these lines, its response with those, and its trailers.
+    fn exchange(&mut self, request: &[Line<'_>], response: &[Line<'_>], trailers: &[Line<'_>]) -> Done {
+        let stream = self.request(request);
+        self.vm.host_mut().now_ns += 1_000;
+        if !response.is_empty() {
+            self.vm.response(stream, response.to_vec()).expect("no trap");
+        }
+        let text = |value: Option<&[u8]>| String::from_utf8_lossy(value.unwrap_or_default()).into_owned();
+        let sent = text(self.vm.request_headers(stream).get("traceparent"));
+        let told = text(self.vm.response_headers(stream).get("traceparent"));
+        self.vm.set_response_trailers(stream, trailers.to_vec());
+        self.vm.finish(stream).expect("no trap");
+        Done { spans: self.exported(), sent, told }
+    }
+
+    fn exported(&mut self) -> Vec<Span> {
+        let before = self.vm.host().http_calls.len();
+        self.vm.host_mut().now_ns += 1_000_000;
+        self.vm.tick(self.root).expect("no trap");
+        let Some(call) = self.vm.host().http_calls.get(before).cloned() else { return Vec::new() };
+        self.vm.answer_http(self.root, call.token, [(":status", "200")], b"").expect("no trap");
+        spans_of(&call.body)
+    }
+
+    fn one(&mut self, request: &[Line<'_>], response: &[Line<'_>]) -> (Span, Done) {
+        let mut done = self.exchange(request, response, &[]);
+        assert_eq!(done.spans.len(), 1, "{:?}", done.spans);
+        (done.spans.remove(0), done)
+    }
+}
+
+fn attributes(all: &[KeyValue]) -> BTreeMap<&str, String> {
+    let value = |attribute: &KeyValue| match attribute.value.as_ref().and_then(|v| v.value.as_ref()) {
+        Some(Value::Text(text)) => text.clone(),
+        Some(Value::Number(number)) => format!("#{number}"),
+        None => "nothing".to_owned(),
+    };
+    let found: BTreeMap<&str, String> = all.iter().map(|kv| (kv.key.as_str(), value(kv))).collect();
+    assert_eq!(found.len(), all.len(), "no name twice: {all:?}");
+    found
+}
+
+fn table<'a>(rows: &[(&'a str, &str)]) -> BTreeMap<&'a str, String> {
+    rows.iter().map(|(name, value)| (*name, (*value).to_owned())).collect()
+}
+
+#[test]
+fn a_server_span_says_what_the_conventions_want_and_nothing_secret() {
+    let (span, done) = Hop::new(r#""direction": "inbound""#).one(&[("traceparent", SAMPLED)], OK);
+    assert_eq!((hex(&span.trace_id), hex(&span.parent_span_id)), (TRACE_ID.into(), PARENT_ID.into()));
+    assert_eq!(done.sent, format!("00-{TRACE_ID}-{}-01", hex(&span.span_id)), "the upstream's parent");
+    assert_eq!(done.told, done.sent);
+    assert_eq!((span.kind, span.name.as_str()), (SERVER, "GET /cart/{id}"));
+    assert_eq!((span.start_time_unix_nano, span.end_time_unix_nano), (5_000_000_000, 5_000_001_000));
+    assert_eq!(span.flags, REMOTE_PARENT | 1);
+    assert!(span.status.is_none() && span.links.is_empty());
+    let expected = [
+        ("http.request.method", "GET"),
+        ("url.scheme", "https"),
+        ("url.path", "/cart/42"),
+        ("server.address", "shop.example"),
+        ("server.port", "#8443"),
+        ("user_agent.original", "curl/8"),
+        ("network.protocol.version", "2"),
+        ("client.address", "10.0.0.7"),
+        ("http.response.status_code", "#200"),
+        ("http.route", "/cart/{id}"),
+        ("http.request.body.size", "#5"),
+        ("http.response.body.size", "#7"),
+    ];
+    assert_eq!(attributes(&span.attributes), table(&expected));
+}
+
+#[test]
+fn a_client_span_says_where_the_request_went() {
+    let (span, _) = Hop::new(r#""direction": "outbound""#).one(&[("traceparent", SAMPLED)], OK);
+    assert_eq!(span.kind, CLIENT);
+    let expected = [
+        ("http.request.method", "GET"),
+        ("url.full", "https://shop.example:8443/cart/42"),
+        ("server.address", "shop.example"),
+        ("server.port", "#8443"),
+        ("user_agent.original", "curl/8"),
+        ("network.peer.address", "fd00::1"),
+        ("network.peer.port", "#80"),
+        ("http.request.resend_count", "#2"),
+        ("http.response.status_code", "#200"),
+        ("http.request.body.size", "#5"),
+        ("http.response.body.size", "#7"),
+    ];
+    assert_eq!(attributes(&span.attributes), table(&expected));
+}
+
+#[test]
+fn an_edge_has_a_pair_whose_client_goes_upstream() {
+    for config in [r#""role": "edge", "direction": "inbound""#, r#""span": {"kind": "server_and_client"}"#] {
+        let done = Hop::new(config).exchange(&[], OK, &[]);
+        let [server, client] = done.spans.as_slice() else { panic!("{:?}", done.spans) };
+        assert_eq!((server.kind, client.kind), (SERVER, CLIENT));
+        assert_eq!(server.trace_id, client.trace_id);
+        assert!(server.parent_span_id.is_empty(), "a trace starts");
+        assert_eq!((server.flags, client.flags), (0x103, 0x103), "the client's parent is here");
+        assert_eq!(client.parent_span_id, server.span_id);
+        assert_eq!(done.sent, format!("00-{}-{}-03", hex(&client.trace_id), hex(&client.span_id)));
+        assert_eq!((server.trace_state.as_str(), client.trace_state.as_str()), ("ot=th:0", "ot=th:0"));
+    }
+}
+
+#[test]
+fn the_kind_is_what_the_configuration_says() {
+    for (config, kind) in [
+        (r#""direction": "inbound", "span": {"kind": "client"}"#, CLIENT),
+        (r#""direction": "outbound", "span": {"kind": "server"}"#, SERVER),
+        (r#""role": "edge", "direction": "outbound", "span": {"kind": "server"}"#, SERVER),
+    ] {
+        let (span, _) = Hop::new(config).one(&[("traceparent", SAMPLED)], OK);
+        assert_eq!(span.kind, kind, "{config}");
+    }
+}
+
+#[test]
+fn the_end_of_a_request_is_its_spans_status() {
+    type Rows<'a> = &'a [(&'a [Line<'a>], &'a [Line<'a>], [Option<&'a str>; 2], Option<&'a str>)];
+    // The response, its trailers; the error.type of the server and of the client; the gRPC status.
+    let rows: Rows<'_> = &[
+        (&[(":status", b"204")], &[], [None, None], None),
+        (&[(":status", b"404")], &[], [None, Some("404")], None),
+        (&[(":status", b"503")], &[], [Some("503"), Some("503")], None),
+        (&[(":status", b"999")], &[], [Some("_OTHER"), Some("_OTHER")], None),
+        (&[], &[], [Some("_OTHER"), Some("_OTHER")], None),
+        (OK, &[("grpc-status", b"13")], [None, None], None),
+        (GRPC_OK, &[("grpc-status", b"0")], [None, None], Some("#0")),
+        (GRPC_OK, &[("grpc-status", b"5")], [None, Some("NOT_FOUND")], Some("#5")),
+        (GRPC_OK, &[("grpc-status", b"13")], [Some("INTERNAL"), Some("INTERNAL")], Some("#13")),
+        (&[(":status", b"200"), ("grpc-status", b"14")], &[], [Some("UNAVAILABLE"); 2], Some("#14")),
+        (GRPC_OK, &[("grpc-status", b"77")], [None, None], None),
+    ];
+    for (response, trailers, errors, grpc_status) in rows {
+        for (direction, error) in ["inbound", "outbound"].into_iter().zip(errors) {
+            let mut hop = Hop::new(&format!(r#""direction": "{direction}""#));
+            let done = hop.exchange(&[("traceparent", SAMPLED)], response, trailers);
+            let [span] = done.spans.as_slice() else { panic!("{:?}", done.spans) };
+            let told = attributes(&span.attributes);
+            let place = format!("{direction}, {response:?}, {trailers:?}");
+            assert_eq!(told.get("error.type").map(String::as_str), *error, "{place}");
+            assert_eq!(told.get("rpc.grpc.status_code").map(String::as_str), *grpc_status, "{place}");
+            assert_eq!(span.status.as_ref().map(|status| status.code), error.map(|_| 2), "{place}");
+        }
+    }
+}
+
+#[test]
+fn grpc_and_unknown_methods_have_names_of_their_own() {
+    let mut hop = Hop::new(r#""direction": "inbound""#);
+    let grpc: &[Line<'_>] =
+        &[(":method", b"POST"), (":path", b"/shop.Cart/Add"), ("content-type", b"application/grpc+proto")];
+    let stream = hop.vm.stream(hop.root).unwrap();
+    hop.vm.request(stream, [grpc, &[("traceparent", SAMPLED)]].concat()).unwrap();
+    hop.vm.finish(stream).unwrap();
+    let spans = hop.exported();
+    assert_eq!(spans[0].name, "shop.Cart/Add");
+    assert_eq!(attributes(&spans[0].attributes)["rpc.system"], "grpc");
+
+    let stream = hop.vm.stream(hop.root).unwrap();
+    hop.vm
+        .request(stream, [(":method", &b"\xffHACK"[..]), (":path", b"/"), ("traceparent", SAMPLED)])
+        .unwrap();
+    hop.vm.finish(stream).unwrap();
+    let spans = hop.exported();
+    assert_eq!(spans[0].name, "HTTP /cart/{id}");
+    let told = attributes(&spans[0].attributes);
+    assert_eq!(told["http.request.method"], "_OTHER");
+    assert_eq!(told["http.request.method_original"], "\u{fffd}HACK");
+}
+
+#[test]
+fn a_context_that_was_replaced_is_linked() {
+    let untrusted = r#""direction": "inbound", "trust": {"default": "untrusted"}"#;
+    // What came; whether it can be read.
+    let rows: &[(&str, &[u8], bool)] = &[
+        (untrusted, SAMPLED, true),
+        (r#""direction": "inbound""#, UPPER, true),
+        (r#""direction": "inbound""#, b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-0", true),
+        (r#""direction": "inbound""#, b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-x", true),
+        (r#""direction": "inbound""#, b"00-00000000000000000000000000000000-b7ad6b7169203331-01", false),
+        (r#""direction": "inbound""#, b"0af7651916cd43dd8448eb211c80319c", false),
+        (r#""direction": "inbound""#, b"", false),
+    ];
+    for (config, came, readable) in rows {
+        let (span, _) = Hop::new(config).one(&[("traceparent", came)], OK);
+        assert_ne!(hex(&span.trace_id), TRACE_ID);
+        assert!(span.parent_span_id.is_empty());
+        let links: Vec<_> = span.links.iter().map(|link| (hex(&link.trace_id), hex(&link.span_id))).collect();
+        let expected = if *readable { vec![(TRACE_ID.to_owned(), PARENT_ID.to_owned())] } else { Vec::new() };
+        assert_eq!(links, expected, "{}", came.escape_ascii());
+    }
+}
+
+#[test]
+fn only_a_recorded_request_gets_a_parent_id_of_this_hop() {
+    let mut hop = Hop::new(r#""direction": "inbound""#);
+    let done = hop.exchange(&[("traceparent", NOT_SAMPLED)], OK, &[]);
+    assert_eq!(done.sent.as_bytes(), NOT_SAMPLED);
+    assert!(done.spans.is_empty());
+    for config in [r#""mode": "observe""#, r#""exclude": [{"path_prefix": "/"}]"#, r#""enabled": false"#] {
+        let done = Hop::new(config).exchange(&[("traceparent", SAMPLED)], OK, &[]);
+        assert_eq!(done.sent.as_bytes(), SAMPLED, "{config}");
+        assert!(done.spans.is_empty(), "{config}");
+    }
+}
+
+#[test]
+fn a_parent_id_that_nobody_received_has_no_span() {
+    let mut hop = Hop::new(r#""direction": "inbound""#);
+    hop.vm.host_mut().fault(Call::ReplaceHeader, Status::InternalFailure);
+    let done = hop.exchange(&[("traceparent", SAMPLED)], OK, &[]);
+    assert_eq!((done.sent.as_bytes(), done.spans.len()), (SAMPLED, 0));
+}
+
+#[test]
+fn a_rejoined_trace_has_its_span_below_what_the_pod_received() {
+    let mut hop = Hop::new(r#""direction": "inbound", "correlation": {}"#);
+    let request_id: Line<'_> = ("x-request-id", b"bae65882-2bcd-43db-89d1-000000000001");
+    let (inbound, _) = hop.one(&[("traceparent", SAMPLED), request_id], OK);
+    let outbound = r#"{"direction": "outbound", "correlation": {}, "export": {"otlp": {"cluster": "c"}, "delay_ms": 1}}"#;
+    hop.root = hop.vm.root(outbound.as_bytes()).unwrap().unwrap();
+    let (span, _) = hop.one(&[request_id], OK);
+    assert_eq!((span.kind, &span.trace_id), (CLIENT, &inbound.trace_id));
+    assert_eq!(span.parent_span_id, inbound.span_id);
+}
+
+#[test]
+fn an_outsiders_ids_stay_its_parent_where_its_decision_does_not_count() {
+    let trust = r#""direction": "inbound", "trust": {"default": "untrusted", "untrusted": "ignore_sampled"}"#;
+    let (span, _) = Hop::new(trust).one(&[("traceparent", NOT_SAMPLED)], OK);
+    assert_eq!((hex(&span.trace_id), hex(&span.parent_span_id)), (TRACE_ID.into(), PARENT_ID.into()));
+}
+
+#[test]
+fn failures_are_recorded_late_within_their_rate() {
+    let config = r#""direction": "inbound", "sampling": {"probability": 0, "errors_per_second": 2}"#;
+    let mut hop = Hop::new(config);
+    let fine = hop.exchange(&[("traceparent", NOT_SAMPLED)], OK, &[]);
+    assert!(fine.spans.is_empty());
+    assert!(fine.sent.ends_with("-00") && fine.sent.as_bytes() != NOT_SAMPLED, "{}", fine.sent);
+
+    let state: &[Line<'_>] =
+        &[("traceparent", NOT_SAMPLED), ("tracestate", b"ot=th:8;rv:11111111111111,a=1")];
+    let (span, failed) = hop.one(state, &[(":status", b"500")]);
+    assert_eq!(failed.sent, format!("00-{TRACE_ID}-{}-00", hex(&span.span_id)), "decided too late for it");
+    assert_eq!(failed.told, format!("00-{TRACE_ID}-{}-01", hex(&span.span_id)), "but not for the caller");
+    assert_eq!((span.trace_state.as_str(), span.flags), ("", REMOTE_PARENT | 1), "no th");
+
+    let broken_off = hop.exchange(&[("traceparent", NOT_SAMPLED)], &[], &[]);
+    assert!(broken_off.spans.is_empty(), "no response, so none that failed");
+
+    let in_trailers = hop.exchange(&[("traceparent", NOT_SAMPLED)], GRPC_OK, &[("grpc-status", b"13")]);
+    assert_eq!(in_trailers.spans.len(), 1);
+    assert!(in_trailers.told.ends_with("-00"), "the response was told before");
+
+    let beyond = hop.exchange(&[("traceparent", NOT_SAMPLED)], &[(":status", b"503")], &[]);
+    assert!(beyond.spans.is_empty() && beyond.told.ends_with("-00"), "the rate is used up");
+    let counted = counters(&hop.vm);
+    assert!(counted.contains(&"sampled record error 2".to_owned()), "{counted:?}");
+}
+
+#[test]
+fn attributes_are_added_and_hidden_as_configured() {
+    let config = r#""direction": "inbound", "span": {"attributes": [
+        {"name": "team", "value": "checkout"}, {"name": "pod", "environment": "POD"},
+        {"name": "absent", "environment": "NOBODY"}, {"name": "tenant", "request_header": "X-Tenant"},
+        {"name": "card", "request_header": "x-card"}, {"name": "cache", "response_header": "x-cache"},
+        {"name": "cluster", "property": ["upstream", "cluster"]}, {"name": "none", "property": ["no", "such"]}],
+        "redact": ["[0-9]+", "secret.*"]}"#;
+    let request: &[Line<'_>] =
+        &[("traceparent", SAMPLED), ("x-tenant", b"a\xffb"), ("x-card", b"secret things")];
+    let (span, _) = Hop::new(config).one(request, &[(":status", b"200"), ("x-cache", b"hit")]);
+    let told = attributes(&span.attributes);
+    let expected = [
+        ("team", "checkout"),
+        ("pod", "cart-1"),
+        ("tenant", "a\u{fffd}b"),
+        ("card", "REDACTED"),
+        ("cache", "hit"),
+        ("cluster", "outbound|80||cart"),
+        ("url.path", "/cart/REDACTED"),
+    ];
+    for (name, value) in expected {
+        assert_eq!(told.get(name).map(String::as_str), Some(value), "{name}");
+    }
+    assert!(!told.contains_key("absent") && !told.contains_key("none"));
+}
+
+#[test]
+fn a_response_that_breaks_off_is_an_error() {
+    for (details, error) in [
+        ("via_upstream", None),
+        ("upstream_reset_after_response_started{connection_termination}", Some("_OTHER")),
+        ("downstream_remote_disconnect", Some("_OTHER")),
+    ] {
+        let mut hop = Hop::new(r#""direction": "inbound""#);
+        hop.vm.host_mut().set_property(&["response", "code_details"], details);
+        let (span, _) = hop.one(&[("traceparent", SAMPLED)], OK);
+        let told = attributes(&span.attributes);
+        assert_eq!(told.get("error.type").map(String::as_str), error, "{details}");
+        assert_eq!(
+            (told["http.response.status_code"].as_str(), span.status.is_some()),
+            ("#200", error.is_some())
+        );
+    }
+}
+
+#[test]
+fn an_authority_is_told_without_its_password_and_a_client_always_has_a_port() {
+    let request: &[Line<'_>] = &[
+        (":method", b"GET"),
+        (":path", b"/a"),
+        (":scheme", b"https"),
+        (":authority", b"user:secret@shop"),
+        ("traceparent", SAMPLED),
+    ];
+    let mut hop = Hop::new(r#""direction": "outbound""#);
+    let stream = hop.vm.stream(hop.root).unwrap();
+    hop.vm.request(stream, request.to_vec()).unwrap();
+    hop.vm.finish(stream).unwrap();
+    let spans = hop.exported();
+    let told = attributes(&spans[0].attributes);
+    let pick = ["url.full", "server.address", "server.port"].map(|name| told[name].as_str());
+    assert_eq!(pick, ["https://shop/a", "shop", "#443"]);
+}
+
+#[test]
+fn a_property_that_is_a_number_is_told_as_one() {
+    let config = r#""direction": "inbound", "span": {"attributes": [{"name": "attempts",
+        "property": ["upstream", "request_attempt_count"]}, {"name": "odd", "property": ["odd"]}]}"#;
+    let mut hop = Hop::new(config);
+    hop.vm.host_mut().set_property(&["odd"], [1, 0, 2]);
+    let (span, _) = hop.one(&[("traceparent", SAMPLED)], OK);
+    let told = attributes(&span.attributes);
+    assert_eq!((told["attempts"].as_str(), told.get("odd")), ("#3", None));
+}
+
+#[test]
+fn what_may_be_secret_is_hidden_rather_than_cut_to_pieces() {
+    let config = r#""direction": "inbound", "span": {"redact": ["[a-z]+\\.sig", "[0-9]*"], "attributes": [
+        {"name": "key", "request_header": "x-key"}, {"name": "lines", "property": ["upstream", "lines"]}]}"#;
+    let shown = |key: &[u8], path: &[u8]| {
+        let mut hop = Hop::new(config);
+        let (span, _) =
+            hop.one(&[("traceparent", SAMPLED), ("x-key", key), ("x-envoy-original-path", path)], OK);
+        let told = attributes(&span.attributes);
+        (told.get("key").cloned().unwrap_or_default(), told["url.path"].clone())
+    };
+    let long = ["a".repeat(1_100).as_bytes(), b".sig"].concat();
+    assert_eq!(shown(&long, b"/cart/42//x?y").0, "REDACTED", "too long to judge");
+    assert_eq!(shown(&[&[0xff; 600][..], b"secret"].concat(), b"/").0, "REDACTED", "the same of no text");
+    assert_eq!(shown(b"abc.sig", b"/cart/42//x?y"), ("REDACTED".into(), "/cart/REDACTED//x".into()));
+    assert_eq!(shown(b"abc", &[b"/", &long[..], b"/x"].concat()), ("abc".into(), "/REDACTED/x".into()));
+    let mut hop = Hop::new(&config.replace("[0-9]*", ".*"));
+    hop.vm.host_mut().set_property(&["upstream", "lines"], "a\nb");
+    let (span, _) = hop.one(&[("traceparent", SAMPLED)], OK);
+    assert_eq!(attributes(&span.attributes)["lines"], "REDACTED");
+}
+
+#[test]
+fn a_name_stands_once_and_the_configuration_goes_first() {
+    let config = r#""direction": "inbound", "span": {"attributes": [{"name": "url.path", "value": "hidden"}]},
+        "service": {"attributes": {"telemetry.sdk.name": "other"}}"#;
+    let (span, _) = Hop::new(config).one(&[("traceparent", SAMPLED)], OK);
+    assert_eq!(attributes(&span.attributes)["url.path"], "hidden");
+}
+
+#[test]
+fn a_tracestate_loses_whole_members_alone() {
+    let member = |key: char| format!("{key}={}", "v".repeat(200));
+    let state: Vec<String> = "abcdefgh".chars().map(member).collect();
+    let state = state.join(",");
+    let (span, _) = Hop::new(r#""direction": "inbound""#)
+        .one(&[("traceparent", SAMPLED), ("tracestate", state.as_bytes())], OK);
+    assert_eq!(span.trace_state, state[..5 * 203 - 1], "five of eight");
+}
+
+#[test]
+fn long_values_are_cut_at_a_character() {
+    let long = "é".repeat(600);
+    let (span, _) = Hop::new(r#""direction": "inbound""#)
+        .one(&[("traceparent", SAMPLED), ("x-envoy-original-path", long.as_bytes())], OK);
+    let path = attributes(&span.attributes)["url.path"].clone();
+    assert_eq!(path, "é".repeat(512), "1,024 octets");
+    let (span, _) = Hop::new(r#""direction": "inbound""#)
+        .one(&[("traceparent", SAMPLED), ("x-envoy-original-path", &[0xff; 1024])], OK);
+    let path = attributes(&span.attributes)["url.path"].clone();
+    assert_eq!(path, "\u{fffd}".repeat(341), "the same where octets become characters");
+}
+
+#[test]
+fn the_resource_is_the_proxy_of_the_workload_unless_stated() {
+    let resource = |config: &str| {
+        let mut hop = Hop::new(config);
+        hop.exchange(&[("traceparent", SAMPLED)], OK, &[]);
+        let body = hop.vm.host().http_calls[0].body.clone();
+        let request = ExportTraceServiceRequest::decode(body.as_slice()).unwrap();
+        request.resource_spans[0].resource.clone().unwrap().attributes
+    };
+    let by_node = resource(r#""direction": "inbound""#);
+    let told = attributes(&by_node);
+    assert_eq!((told["service.name"].as_str(), told["k8s.namespace.name"].as_str()), ("cart-proxy", "shop"));
+    assert_eq!(told["service.instance.id"], "node-1");
+    let stated = resource(
+        r#""direction": "inbound", "service": {"name": "edge", "attributes": {"k8s.namespace.name": "other", "a": "b"}}"#,
+    );
+    let told = attributes(&stated);
+    let pick = ["service.name", "k8s.namespace.name", "a"].map(|name| told[name].as_str());
+    assert_eq!(pick, ["edge", "other", "b"]);
+}
+
+#[test]
+fn what_nobody_wants_spans_of_is_excluded() {
+    let rows: &[&[Line<'_>]] = &[
+        &[(":method", b"POST"), (":path", b"/v1/traces")],
+        &[(":method", b"POST"), (":path", b"/api/v2/spans")],
+        &[(":path", b"/grpc.health.v1.Health/Check"), ("content-type", b"application/grpc")],
+        &[(":method", b"OPTIONS"), (":path", b"/cart"), ("access-control-request-method", b"PUT")],
+    ];
+    let mut hop = Hop::new(r#""direction": "inbound""#);
+    for request in rows {
+        let stream = hop.vm.stream(hop.root).unwrap();
+        hop.vm.request(stream, [request, &[("traceparent", SAMPLED)][..]].concat()).unwrap();
+        hop.vm.finish(stream).unwrap();
+        assert!(hop.exported().is_empty(), "{request:?}");
+    }
+    assert!(
+        counters(&hop.vm).contains(&format!("requests inbound internal enforce excluded {}", rows.len()))
+    );
+}
