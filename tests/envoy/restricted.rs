@@ -1,6 +1,7 @@
 //! The example that lets the filter call and be called for nothing but what it needs.
 
 use crate::support::client::get;
+use crate::support::collector::{Collector, wait_until_accounted};
 use crate::support::envoy::{Envoy, table};
 use crate::support::upstream::Upstream;
 use crate::support::{assert_new_trace, in_repository, module};
@@ -36,6 +37,22 @@ fn with_the_capabilities_of_the_example_nothing_is_missing() {
         ("responses absent", 1),
     ]);
     assert_eq!(envoy.counters(), expected);
+}
+
+#[test]
+fn with_the_capabilities_of_the_example_spans_are_exported() {
+    let (upstream, collector) = (Upstream::start(), Collector::start());
+    let exporting = r#""parent_id": "new", "export": {"otlp": {"cluster": "collector"}, "delay_ms": 1}"#;
+    let clusters = format!("clusters:\n    - {}", collector.cluster());
+    let example = example(&upstream, "# What Envoy calls.")
+        .replacen(r#""parent_id": "new""#, exporting, 1)
+        .replacen("clusters:", &clusters, 1);
+    let envoy = Envoy::start_yaml("restricted-export", &example);
+    assert_eq!(get(envoy.port("inbound"), "/", &[]).status(), 200);
+    // The edge records a pair: a server's and a client's.
+    let ends = wait_until_accounted(&envoy, 2);
+    assert_eq!(ends.get("spans_exported"), Some(&2), "{ends:?}");
+    assert!(!envoy.counters().keys().any(|name| name.starts_with("host_errors")), "{:?}", envoy.counters());
 }
 
 #[test]
