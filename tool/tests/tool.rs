@@ -17,7 +17,7 @@ fn a_configuration_is_judged_as_the_filter_judges_it() {
     let rows = [
         ("", 0, "valid\n"),
         (r#"{"role": "edge"}"#, 0, "valid\n"),
-        (r#"{"role": "gate"}"#, 1, "role: \"gate\" is not one of \"edge\", \"internal\"\n"),
+        (r#"{"role": "gate"}"#, 1, "role: expected one of \"edge\", \"internal\", found \"gate\"\n"),
         ("{", 1, "the configuration: "),
     ];
     for (json, code, begin) in rows {
