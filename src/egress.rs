@@ -1,6 +1,6 @@
 //! What leaves the mesh: hosts outside of it need not know contexts that mean something inside.
 
-use crate::headers::{BAGGAGE, HeaderWriter, Headers, TRACESTATE, ignore};
+use crate::headers::{BAGGAGE, HeaderWriter, TRACESTATE, ignore};
 use crate::matching::{Match, Target};
 use crate::settings::settings;
 use crate::words::{Direction, labels};
@@ -35,12 +35,11 @@ labels! {
 impl Egress {
     /// What the host of this request does not get.
     #[inline]
-    pub(crate) fn strip(&self, headers: &Headers, direction: Direction) -> Option<Strip> {
-        if self.0.is_empty() || direction != Direction::Outbound {
+    pub(crate) fn strip(&self, target: &Target<'_>) -> Option<Strip> {
+        if target.direction != Direction::Outbound {
             return None;
         }
-        let target = Target::new(headers, direction);
-        self.0.iter().find(|entry| entry.when.holds(&target)).map(|entry| entry.strip)
+        self.0.iter().find(|entry| entry.when.holds(target)).map(|entry| entry.strip)
     }
 }
 

@@ -1,9 +1,7 @@
 //! Requests that the filter leaves alone: probes, scrapes and the like.
 
-use crate::headers::Headers;
 use crate::matching::{HeaderMatch, Match, Target};
 use crate::settings::{HeaderName, settings};
-use crate::words::Direction;
 
 settings! {
     /// The requests to leave alone: those that one of the entries matches.
@@ -35,10 +33,7 @@ impl Exclude {
 
     /// Whether an entry matches the request.
     #[inline]
-    pub(crate) fn matches(&self, headers: &Headers, direction: Direction) -> bool {
-        !self.0.is_empty() && {
-            let target = Target::new(headers, direction);
-            self.0.iter().any(|entry| entry.holds(&target))
-        }
+    pub(crate) fn matches(&self, target: &Target<'_>) -> bool {
+        self.0.iter().any(|entry| entry.holds(target))
     }
 }

@@ -14,7 +14,7 @@ pub use format::FormatError;
 pub(crate) use format::{FormatContext, Outgoing, PROPAGATORS, Propagator, RemoteContext};
 
 use crate::headers::{
-    BAGGAGE, HeaderWriter, Headers, Refused, SERVER_TIMING, TRACERESPONSE, TRACESTATE, X_REQUEST_ID, ignore,
+    BAGGAGE, HeaderWriter, Headers, Refused, SERVER_TIMING, TRACERESPONSE, TRACESTATE, X_REQUEST_ID,
 };
 use crate::settings::{Expected, FaultKind, HeaderName, Reader, Setting, Shape, Value, settings};
 use crate::words::Format;
@@ -150,8 +150,6 @@ impl Propagation {
 /// Removes those of these headers that came in.
 pub(crate) fn remove_all(names: &[impl AsRef<str>], headers: &Headers, writer: &mut dyn HeaderWriter) {
     for name in names {
-        if headers.has(name.as_ref()) {
-            ignore(writer.remove(name.as_ref()));
-        }
+        headers.remove(name.as_ref(), writer);
     }
 }

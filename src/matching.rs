@@ -1,10 +1,11 @@
 //! Conditions on a request, for those parts of the configuration that are about some requests only.
 
+use core::cell::OnceCell;
 use core::str::Chars;
 
 use regex_lite::{Regex, RegexBuilder};
 
-use crate::headers::{Headers, host_and_port, is_grpc};
+use crate::headers::{Headers, host_and_port, is_grpc, without_query};
 use crate::settings::{
     Expected, FaultKind, Form, HeaderName, Object, Reader, Rule, Rules, Setting, Shape, Value, settings,
 };
@@ -147,41 +148,67 @@ const MAX_PATTERN: usize = 64 * 1024;
 /// How many bytes a path may have that a pattern is tried on.
 const MAX_PATH: usize = 2048;
 
-/// The request that conditions are tried on; a header that is not there is empty.
-#[derive(Clone, Copy)]
-pub(crate) struct Target<'a> {
-    headers: &'a Headers,
-    direction: Direction,
-    /// The authority without its port.
-    host: &'a [u8],
-    path: &'a [u8],
-    method: &'a [u8],
-    user_agent: &'a [u8],
-    content_type: &'a [u8],
+/// A request that conditions are tried on. Each header is looked up when a condition first asks for it, and one that the
+/// request does not have is empty.
+pub struct Target<'a> {
+    pub(crate) headers: &'a Headers,
+    pub(crate) direction: Direction,
+    host: OnceCell<&'a [u8]>,
+    path: OnceCell<&'a [u8]>,
+    path_without_query: OnceCell<&'a [u8]>,
+    method: OnceCell<&'a [u8]>,
+    user_agent: OnceCell<&'a [u8]>,
+    is_grpc: OnceCell<bool>,
 }
 
 impl<'a> Target<'a> {
-    pub(crate) fn new(headers: &'a Headers, direction: Direction) -> Self {
-        let header = |name| headers.first(name).unwrap_or_default();
+    /// A request with these headers that goes this way.
+    #[must_use]
+    #[inline]
+    pub const fn new(headers: &'a Headers, direction: Direction) -> Self {
         Self {
             headers,
             direction,
-            host: host_and_port(header(":authority")).0,
-            path: header(":path"),
-            method: header(":method"),
-            user_agent: header("user-agent"),
-            content_type: header("content-type"),
+            host: OnceCell::new(),
+            path: OnceCell::new(),
+            path_without_query: OnceCell::new(),
+            method: OnceCell::new(),
+            user_agent: OnceCell::new(),
+            is_grpc: OnceCell::new(),
         }
     }
 
+    fn header(&self, name: &str) -> &'a [u8] {
+        self.headers.first(name).unwrap_or_default()
+    }
+
+    /// The authority without its port.
+    fn host(&self) -> &'a [u8] {
+        self.host.get_or_init(|| host_and_port(self.header(":authority")).0)
+    }
+
+    fn path(&self) -> &'a [u8] {
+        self.path.get_or_init(|| self.header(":path"))
+    }
+
     fn path_without_query(&self) -> &'a [u8] {
-        self.path.split(|byte| *byte == b'?').next().unwrap_or_default()
+        self.path_without_query.get_or_init(|| without_query(self.path()))
+    }
+
+    fn method(&self) -> &'a [u8] {
+        self.method.get_or_init(|| self.header(":method"))
+    }
+
+    fn user_agent(&self) -> &'a [u8] {
+        self.user_agent.get_or_init(|| self.header("user-agent"))
     }
 
     /// `shop.v1.Cart` of `/shop.v1.Cart/Add`.
     fn grpc_service(&self) -> Option<&'a [u8]> {
-        let path = self.path.strip_prefix(b"/").filter(|_| is_grpc(self.content_type))?;
-        path.split(|byte| *byte == b'/').next()
+        if !self.is_grpc.get_or_init(|| is_grpc(self.header("content-type"))) {
+            return None;
+        }
+        self.path().strip_prefix(b"/")?.split(|byte| *byte == b'/').next()
     }
 }
 
@@ -190,12 +217,12 @@ impl Match {
         let is = |wanted: &Option<String>, test: &dyn Fn(&[u8]) -> bool| {
             wanted.as_ref().is_none_or(|wanted| test(wanted.as_bytes()))
         };
-        is(&self.host, &|wanted| is_host(target.host, wanted))
+        is(&self.host, &|wanted| is_host(target.host(), wanted))
             && is(&self.path, &|wanted| target.path_without_query() == wanted)
             && self.path_regex.as_ref().is_none_or(|pattern| pattern.holds(target.path_without_query()))
-            && is(&self.path_prefix, &|wanted| target.path.starts_with(wanted))
-            && is(&self.method, &|wanted| target.method == wanted)
-            && is(&self.user_agent_prefix, &|wanted| target.user_agent.starts_with(wanted))
+            && is(&self.path_prefix, &|wanted| target.path().starts_with(wanted))
+            && is(&self.method, &|wanted| target.method() == wanted)
+            && is(&self.user_agent_prefix, &|wanted| target.user_agent().starts_with(wanted))
             && is(&self.grpc_service, &|wanted| target.grpc_service() == Some(wanted))
             && self.direction.stated().is_none_or(|wanted| target.direction == wanted)
             && self.header.as_ref().is_none_or(|header| header.holds(target.headers))

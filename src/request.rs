@@ -19,8 +19,9 @@ use crate::correlation::Correlation;
 use crate::egress::{Egress, Strip};
 use crate::exclude::Exclude;
 use crate::formats::Propagation;
-use crate::headers::{BAGGAGE, HeaderWriter, Headers, TRACEPARENT, ignore};
+use crate::headers::{BAGGAGE, HeaderWriter, Headers, TRACEPARENT};
 use crate::host::{Host, Metrics};
+use crate::matching::Target;
 use crate::metrics::Counter;
 use crate::notice::LogSettings;
 use crate::sampling::{Rates, Sampler};
@@ -89,8 +90,8 @@ pub(crate) struct Request<'a, H> {
     rates: &'a Rates,
     /// Whether this hop exports spans.
     exports: bool,
-    headers: &'a Headers,
-    direction: Direction,
+    /// Its headers and its direction, for conditions to look at.
+    target: Target<'a>,
     /// Whether its sender is; if not, no context of any format may go on but what we write.
     trusted: bool,
     host: &'a mut H,
@@ -122,13 +123,13 @@ impl<'a, H: Host + HeaderWriter> Request<'a, H> {
             remove_private(policy, headers, trusted, host);
         }
         let direction = policy.direction.stated().unwrap_or_else(|| host.direction());
-        Self { policy, rates, exports, headers, direction, trusted, host }
+        Self { policy, rates, exports, target: Target::new(headers, direction), trusted, host }
     }
 
     /// Takes the request through the stages.
     pub(crate) fn pass(mut self) -> Outcome {
-        let direction = self.direction;
-        if self.policy.exclude.matches(self.headers, direction) {
+        let direction = self.target.direction;
+        if self.policy.exclude.matches(&self.target) {
             self.leave_alone();
             return Outcome { direction, came: None, parent: None, sent: None };
         }
@@ -147,16 +148,17 @@ impl<'a, H: Host + HeaderWriter> Request<'a, H> {
         if let (Some(memory), Some(sent), Direction::Inbound, true) =
             (self.policy.correlation, applied.sent, direction, self.trusted)
         {
-            memory.remember(sent, self.headers, self.host);
+            memory.remember(sent, self.target.headers, self.host);
         }
         Outcome { direction, came, parent: applied.parent, sent: applied.sent }
     }
+
     /// Writes what the assessment leads to, and removes what must not go on.
     #[inline]
     fn enforce(&mut self, next: Next<'_>, corrupt_formats: &[Format]) -> Applied {
-        let kept_back = self.policy.egress.strip(self.headers, self.direction);
+        let kept_back = self.policy.egress.strip(&self.target);
         let applied = if kept_back == Some(Strip::All) {
-            self.policy.propagation.strip(&self.policy.header, self.headers, self.host);
+            self.policy.propagation.strip(&self.policy.header, self.target.headers, self.host);
             Applied::NOTHING
         } else {
             let plan = sample::sample(self, next);
@@ -165,7 +167,7 @@ impl<'a, H: Host + HeaderWriter> Request<'a, H> {
         if let Some(strip) = kept_back {
             strip.apply(self.host);
         }
-        self.policy.propagation.remove_retired(self.headers, self.host);
+        self.policy.propagation.remove_retired(self.target.headers, self.host);
         applied
     }
 
@@ -174,22 +176,22 @@ impl<'a, H: Host + HeaderWriter> Request<'a, H> {
         self.count_verdict(Verdict::Excluded);
         if self.policy.mode == Mode::Enforce {
             if !self.trusted {
-                self.policy.propagation.strip(&self.policy.header, self.headers, self.host);
+                self.policy.propagation.strip(&self.policy.header, self.target.headers, self.host);
             }
-            self.policy.propagation.remove_retired(self.headers, self.host);
+            self.policy.propagation.remove_retired(self.target.headers, self.host);
         }
     }
 
     #[inline]
     fn count_verdict(&mut self, context: Verdict) {
         let Policy { role, mode, .. } = *self.policy;
-        self.host.count(Counter::Request { direction: self.direction, role, mode, context }, 1);
+        self.host.count(Counter::Request { direction: self.target.direction, role, mode, context }, 1);
     }
 
     /// What this pod remembers of its inbound side, for a request on its way out.
     #[inline]
     fn memory(&self) -> Option<Correlation> {
-        self.policy.correlation.filter(|_| self.trusted && self.direction == Direction::Outbound)
+        self.policy.correlation.filter(|_| self.trusted && self.target.direction == Direction::Outbound)
     }
 }
 
@@ -202,12 +204,10 @@ fn remove_private(
     host: &mut (impl HeaderWriter + Metrics),
 ) {
     for secret in policy.sampling.force.iter().chain(policy.trust.secrets()) {
-        if secret.is_tried_in(headers) {
-            ignore(host.remove(&secret.name));
-        }
+        headers.remove(&secret.name, host);
     }
-    if !trusted && !policy.trust.baggage && headers.has(BAGGAGE) {
-        ignore(host.remove(BAGGAGE));
+    if !trusted && !policy.trust.baggage {
+        headers.remove(BAGGAGE, host);
     } else if policy.baggage.limit && baggage::limit(headers, host) {
         host.count(Counter::BaggageLimited, 1);
     }

@@ -12,12 +12,13 @@ pub(crate) use threshold::PROBABILITY;
 pub use threshold::{ProbabilityError, Threshold};
 pub(crate) use tracestate::{reports_threshold, tracestate_of_child, tracestate_of_root};
 
-use crate::headers::Headers;
-use crate::matching::{Match, Target};
+pub use crate::matching::Target;
+
+use crate::matching::Match;
 use crate::secret::SecretHeader;
 use crate::settings::settings;
 use crate::w3c::TraceId;
-use crate::words::{DecidedBy, Direction, SamplingDecision, labels};
+use crate::words::{DecidedBy, SamplingDecision, labels};
 
 labels! {
     /// Whether the sampled flag of a received context decides.
@@ -67,7 +68,7 @@ settings! {
 
 /// What a sampler looks at.
 #[derive(Clone, Copy)]
-pub struct Question<'a> {
+pub struct Question<'a, 'h> {
     /// The trace.
     pub trace_id: TraceId,
     /// The sampled flag that came in; `None` where the trace starts here, or the decision was left to us.
@@ -76,10 +77,8 @@ pub struct Question<'a> {
     pub ot: Option<OtState<'a>>,
     /// Randomness that no sender could choose, if that of the trace cannot be trusted.
     pub randomness: Option<u64>,
-    /// The request's headers.
-    pub headers: &'a Headers,
-    /// Which way the request goes.
-    pub direction: Direction,
+    /// The request.
+    pub request: &'a Target<'h>,
 }
 
 /// A decision about one trace.
@@ -126,8 +125,12 @@ impl Sampler {
     }
 
     /// Decides about one trace; `within_rate` is asked about a trace that this hop wants to record.
-    pub fn decide(&self, question: &Question<'_>, within_rate: impl FnOnce(RateLimit) -> bool) -> Sampled {
-        if self.force.as_ref().is_some_and(|force| force.is_in(question.headers)) {
+    pub fn decide(
+        &self,
+        question: &Question<'_, '_>,
+        within_rate: impl FnOnce(RateLimit) -> bool,
+    ) -> Sampled {
+        if self.force.as_ref().is_some_and(|force| force.is_in(question.request.headers)) {
             return Sampled { decision: SamplingDecision::Record, by: DecidedBy::Force, threshold: None };
         }
         // Rule OT-04: an explicit randomness goes before that of the trace-id.
@@ -150,8 +153,9 @@ impl Sampler {
         }
     }
 
-    fn by_probability(&self, question: &Question<'_>, randomness: u64) -> Sampled {
-        let (probability, by) = match self.rule(question) {
+    fn by_probability(&self, question: &Question<'_, '_>, randomness: u64) -> Sampled {
+        let rule = self.rules.iter().find(|rule| rule.when.holds(question.request));
+        let (probability, by) = match rule {
             Some(rule) => (rule.probability, DecidedBy::Rule),
             None => (self.probability, DecidedBy::Probability),
         };
@@ -159,14 +163,6 @@ impl Sampler {
         // A threshold that the trace's own randomness was not compared with would be a lie.
         let told = record && question.randomness.is_none();
         Sampled { decision: SamplingDecision::of(record), by, threshold: told.then_some(probability) }
-    }
-
-    fn rule(&self, question: &Question<'_>) -> Option<&Rule> {
-        if self.rules.is_empty() {
-            return None;
-        }
-        let target = Target::new(question.headers, question.direction);
-        self.rules.iter().find(|rule| rule.when.holds(&target))
     }
 }
 

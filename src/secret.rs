@@ -21,9 +21,4 @@ impl SecretHeader {
         let lines = headers.lines(&self.name);
         !lines.is_repeated() && lines.first().is_some_and(|value| self.secret.is(value))
     }
-
-    /// Whether the request has the header, whatever is in it.
-    pub(crate) fn is_tried_in(&self, headers: &Headers) -> bool {
-        headers.has(&self.name)
-    }
 }

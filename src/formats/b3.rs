@@ -101,13 +101,13 @@ fn decision(value: Option<&[u8]>) -> Result<Option<bool>, FormatError> {
 }
 
 fn inject_multi(outgoing: &Outgoing<'_>, writer: &mut dyn HeaderWriter) -> Result<(), Refused> {
-    outgoing.take(PARENT_SPAN_ID, writer);
+    outgoing.headers.remove(PARENT_SPAN_ID, writer);
     // Rule B3-07: debug says it all.
     if outgoing.debug {
-        outgoing.take(SAMPLED, writer);
+        outgoing.headers.remove(SAMPLED, writer);
         outgoing.put(FLAGS, b"1", writer)?;
     } else {
-        outgoing.take(FLAGS, writer);
+        outgoing.headers.remove(FLAGS, writer);
         outgoing.put(SAMPLED, if outgoing.is_sampled() { b"1" } else { b"0" }, writer)?;
     }
     outgoing.put(TRACE_ID, &outgoing.context.trace_id.to_hex(), writer)?;

@@ -101,7 +101,7 @@ fn put_tags(outgoing: &Outgoing<'_>, writer: &mut dyn HeaderWriter) -> Result<()
         }
     }
     if tags.is_empty() {
-        outgoing.take(TAGS, writer);
+        outgoing.headers.remove(TAGS, writer);
         return Ok(());
     }
     outgoing.put(TAGS, &tags, writer)

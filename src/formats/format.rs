@@ -1,7 +1,7 @@
 use core::fmt;
 
-use super::{b3, datadog, gcp, grpc_trace_bin, jaeger, ottrace, sw8, xray};
-use crate::headers::{HeaderWriter, Headers, Lines, Refused, TRACEPARENT, ignore};
+use super::{b3, datadog, gcp, grpc_trace_bin, jaeger, ottrace, remove_all, sw8, xray};
+use crate::headers::{HeaderWriter, Headers, Lines, Refused, TRACEPARENT};
 use crate::w3c::{SpanId, TraceId, TraceParent, decode, trim_ows};
 use crate::words::{Format, labels};
 
@@ -94,16 +94,9 @@ impl<'a> Outgoing<'a> {
         if came.first() == Some(value) && !came.is_repeated() { Ok(()) } else { writer.set(name, value) }
     }
 
-    /// Removes a header, if it came in.
-    pub(super) fn take(&self, name: &str, writer: &mut dyn HeaderWriter) {
-        if self.headers.has(name) {
-            ignore(writer.remove(name));
-        }
-    }
-
     /// Writes nothing, because the format cannot express the context, and leaves no other context in its place.
     pub(super) fn withhold(&self, headers: &[&str], writer: &mut dyn HeaderWriter) -> Result<(), Refused> {
-        headers.iter().for_each(|name| self.take(name, writer));
+        remove_all(headers, self.headers, writer);
         Err(Refused)
     }
 
@@ -127,7 +120,7 @@ pub(super) fn unpadded_span_id(digits: &[u8]) -> Result<SpanId, FormatError> {
     if digits.len() == 16 { span_id(digits) } else { Err(FormatError::SpanId) }
 }
 
-/// Reads one or two hexadecimal digits, in lower case, as an byte.
+/// Reads one or two hexadecimal digits, in lower case, as a byte.
 pub(super) fn byte(digits: &[u8]) -> Option<u8> {
     padded::<2>(digits).and_then(|digits| decode(&digits)).map(|value| value as u8)
 }

@@ -31,7 +31,7 @@ pub(super) fn apply<H: Host + HeaderWriter>(
     let mut message = Message {
         propagation: &request.policy.propagation,
         header: &request.policy.header,
-        headers: request.headers,
+        headers: request.target.headers,
         corrupt_formats,
         trusted: request.trusted,
         writer: request.host,

@@ -20,7 +20,7 @@ pub(super) struct Extraction<'a> {
 #[inline]
 pub(super) fn extract<'a, H: Metrics>(request: &mut Request<'a, H>) -> Extraction<'a> {
     let (propagation, header, headers) =
-        (&request.policy.propagation, &request.policy.header, request.headers);
+        (&request.policy.propagation, &request.policy.header, request.target.headers);
     let w3c = || extract_w3c(header, headers);
     let mut extraction =
         Extraction { context: Incoming::Absent(None), repaired: false, corrupt_formats: Vec::new() };
@@ -30,7 +30,7 @@ pub(super) fn extract<'a, H: Metrics>(request: &mut Request<'a, H>) -> Extractio
     }
     for format in propagation.extract.iter().copied() {
         let read = format.propagator().map_or_else(w3c, |propagator| read(propagator, headers));
-        extraction.consider(format, read, request.direction, request.host);
+        extraction.consider(format, read, request.target.direction, request.host);
     }
     if let Incoming::Valid(context) = &extraction.context {
         request.host.count(Counter::Format { format: context.format }, 1);

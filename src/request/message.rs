@@ -70,7 +70,7 @@ impl Message<'_> {
             _ => tracestate_of_root(sampled).filter(|_| written).unwrap_or_default(),
         };
         if state.is_empty() {
-            self.remove(TRACESTATE);
+            self.headers.remove(TRACESTATE, self.writer);
         } else {
             ignore(self.writer.set(TRACESTATE, &state));
         }
@@ -95,10 +95,10 @@ impl Message<'_> {
         let state = w3c.and_then(|root| tracestate_of_root(root.sampled));
         let has_state = state.is_some_and(|state| self.writer.set(TRACESTATE, &state).is_ok());
         if !has_state && (w3c.is_some() || propagation.reads(Format::TraceContext)) {
-            self.remove(TRACESTATE);
+            self.headers.remove(TRACESTATE, self.writer);
         }
         if w3c.is_none() && propagation.reads(Format::TraceContext) {
-            self.remove(self.header);
+            self.headers.remove(self.header, self.writer);
         }
         let mut sent = w3c.map(|root| root.context);
         if let Some(Root { context, .. }) = root
@@ -123,12 +123,5 @@ impl Message<'_> {
             let is_suspect = !trusted || corrupt_formats.contains(&format);
             is_suspect && !(written && propagation.writes(format))
         });
-    }
-
-    #[inline]
-    fn remove(&mut self, name: &str) {
-        if self.headers.has(name) {
-            ignore(self.writer.remove(name));
-        }
     }
 }

@@ -16,7 +16,7 @@ pub(super) fn report<H: Host + HeaderWriter>(
     came: Option<TraceParent>,
     applied: &Applied,
 ) {
-    let direction = request.direction;
+    let direction = request.target.direction;
     let is_broken = matches!(verdict, Verdict::Lost | Verdict::Corrupt);
     match applied.repair {
         Some(by) if is_broken || by == Repair::Format => {

@@ -44,7 +44,7 @@ pub(super) fn sample<'a, H: Host + HeaderWriter>(request: &mut Request<'_, H>, n
         Next::Continue { context, parent, repair } => continued(request, context, parent, repair),
         Next::Start(decision) => {
             let memory = request.memory();
-            match memory.and_then(|memory| memory.of_request(request.headers, request.host)) {
+            match memory.and_then(|memory| memory.of_request(request.target.headers, request.host)) {
                 Some(received) => {
                     let context = TraceContext::remembered(received);
                     continued(request, context, Some(received), Some(Repair::Correlation))
@@ -101,10 +101,10 @@ fn trace_id_of_request<H: Host + HeaderWriter>(request: &mut Request<'_, H>) -> 
     if request.policy.trace_id_source == TraceIdSource::Random || !request.trusted {
         return None;
     }
-    let found = request_id::trace_id(request.headers);
+    let found = request_id::trace_id(request.target.headers);
     if found.is_none() {
         let corruption = Corruption::RequestId;
-        request.host.count(Counter::Corrupt { direction: request.direction, corruption }, 1);
+        request.host.count(Counter::Corrupt { direction: request.target.direction, corruption }, 1);
     }
     found
 }
@@ -117,9 +117,9 @@ fn decide<H: Host + HeaderWriter>(
     ot: Option<OtState<'_>>,
     randomness: Option<u64>,
 ) -> Sampled {
-    let Request { policy, rates, headers, direction, .. } = *request;
-    let question = Question { trace_id, flag, ot, randomness, headers, direction };
-    policy.sampling.decide(&question, |limit| rates.new_traces.take(limit, request.host))
+    let Request { policy, rates, target, host, .. } = request;
+    let question = Question { trace_id, flag, ot, randomness, request: target };
+    policy.sampling.decide(&question, |limit| rates.new_traces.take(limit, *host))
 }
 
 impl<H> Request<'_, H> {

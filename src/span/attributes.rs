@@ -2,7 +2,7 @@
 //! [conventions for HTTP](https://opentelemetry.io/docs/specs/semconv/http/http-spans/), and what the configuration adds.
 
 use super::{Kind, Outcome};
-use crate::headers::{Headers, host_and_port, is_grpc};
+use crate::headers::{Headers, host_and_port, is_grpc, without_query};
 use crate::host::{EndedStream, HeaderMap, Properties, Property, PropertyValue};
 use crate::matching::Pattern;
 use crate::otlp::{KeyValue, SpanKind};
@@ -123,7 +123,7 @@ impl Spans {
 
     /// The path without its query, and without the segments that are not shown.
     fn path(&self, path: &[u8]) -> String {
-        let path = path.split(|byte| *byte == b'?').next().unwrap_or_default();
+        let path = without_query(path);
         if self.redact.is_empty() {
             return clip(path);
         }

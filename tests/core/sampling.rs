@@ -6,7 +6,9 @@ use std::num::NonZeroU32;
 use tracewarden::words::Direction;
 
 use tracewarden::headers::Headers;
-use tracewarden::sampling::{OtState, Parent, Question, RateLimit, Sampled, Sampler, Threshold, TokenBucket};
+use tracewarden::sampling::{
+    OtState, Parent, Question, RateLimit, Sampled, Sampler, Target, Threshold, TokenBucket,
+};
 use tracewarden::w3c::{TraceId, TraceParent};
 
 const END: u64 = 1 << 56;
@@ -129,14 +131,9 @@ const LOW: &str = "0af7651916cd43dd8448eb211c80319c";
 
 /// A decision about a request without headers.
 fn decide(sampler: &Sampler, trace_id: TraceId, flag: Option<bool>, ot: Option<OtState<'_>>) -> Sampled {
-    let question = Question {
-        trace_id,
-        flag,
-        ot,
-        randomness: None,
-        headers: &Headers::default(),
-        direction: Direction::Inbound,
-    };
+    let headers = Headers::default();
+    let request = &Target::new(&headers, Direction::Inbound);
+    let question = Question { trace_id, flag, ot, randomness: None, request };
     sampler.decide(&question, |_| panic!("no rate is set"))
 }
 

@@ -22,7 +22,8 @@ const OBSERVED: &str = "requests inbound internal observe lost";
 #[test]
 fn a_new_configuration_or_vm_fails_no_request_and_a_refused_configuration_changes_nothing() {
     let upstream = Upstream::start();
-    let envoy = watching("reload", &upstream, tracewarden(EDGE));
+    // Envoy closes what is left of a connection after this time. A client that gets no processor for as long would fail.
+    let envoy = watching("reload", &upstream, tracewarden(EDGE), "60");
 
     let (over, sent) = (AtomicBool::new(false), AtomicU64::new(0));
     std::thread::scope(|scope| {
@@ -56,7 +57,7 @@ fn spans_that_wait_when_their_plugin_is_replaced_are_counted() {
     const EXPORT: &str = r#"{"direction": "inbound", "role": "edge", "span": {"kind": "server"},
         "export": {"otlp": {"cluster": "nobody"}, "delay_ms": 600000}}"#;
     let upstream = Upstream::start();
-    let envoy = watching("reload-spans", &upstream, tracewarden_in("exporting", EXPORT));
+    let envoy = watching("reload-spans", &upstream, tracewarden_in("exporting", EXPORT), "2");
     for _ in 0..20 {
         assert_eq!(Client::connect(envoy.port("mesh")).send(&request("/", &[])).status(), 200);
     }
@@ -67,8 +68,8 @@ fn spans_that_wait_when_their_plugin_is_replaced_are_counted() {
     assert_eq!((count(&envoy, "spans_recorded"), count(&envoy, "export_queue_spans")), (20, 0));
 }
 
-/// An Envoy that takes its listener from a file that it watches.
-fn watching(name: &str, upstream: &Upstream, plugin: Value) -> Envoy {
+/// An Envoy that takes its listener from a file that it watches. A listener that was replaced is gone after `drain` seconds.
+fn watching(name: &str, upstream: &Upstream, plugin: Value, drain: &str) -> Envoy {
     let scratch = Scratch::new(name);
     configure(&scratch, plugin);
     let config = json!({
@@ -80,7 +81,7 @@ fn watching(name: &str, upstream: &Upstream, plugin: Value) -> Envoy {
         }}},
         "static_resources": {"clusters": [cluster("upstream", upstream.port)]},
     });
-    Envoy::start_in(scratch, &config, &["--drain-time-s", "2", "--drain-strategy", "immediate"])
+    Envoy::start_in(scratch, &config, &["--drain-time-s", drain, "--drain-strategy", "immediate"])
 }
 
 /// Replaces the listener's file in one step.

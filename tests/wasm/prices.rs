@@ -37,6 +37,25 @@ const STATE: &[u8] = b"congo=t61rcWkgMzE,rojo=00f067aa0ba902b7";
 const MATCHES: &[Line<'_>] = &[("traceparent", SAMPLED)];
 const TRACED: &[Line<'_>] = &[("traceparent", SAMPLED), ("tracestate", STATE)];
 
+const MANY: &[Line<'_>] = &[
+    ("accept", b"*/*"),
+    ("accept-language", b"en-GB,en;q=0.8"),
+    ("authorization", b"Bearer 0123456789abcdef0123456789abcdef"),
+    ("cache-control", b"no-cache"),
+    ("cookie", b"session=0123456789abcdef; theme=dark"),
+    ("if-none-match", b"W/\"0815\""),
+    ("origin", b"https://shop.example.org"),
+    ("pragma", b"no-cache"),
+    ("referer", b"https://shop.example.org/cart"),
+    ("x-forwarded-for", b"203.0.113.7, 10.0.0.7"),
+    ("x-forwarded-host", b"shop.example.org"),
+    ("x-forwarded-port", b"443"),
+    ("x-envoy-attempt-count", b"1"),
+    ("x-envoy-external-address", b"203.0.113.7"),
+    ("x-tenant", b"blue"),
+    ("traceparent", SAMPLED),
+];
+
 const FORWARD: &str = r#"{"direction": "inbound"}"#;
 const NEW: &str = r#"{"direction": "inbound", "parent_id": "new"}"#;
 const EDGE: &str = r#"{"direction": "inbound", "role": "edge"}"#;
@@ -60,6 +79,7 @@ const SILENT: &str = r#"{"direction": "inbound", "response": {"validate": false,
 const SCENARIOS: &[Scenario] = &[
     Scenario { name: "forwarded", config: FORWARD, request: MATCHES, response: MATCHES },
     Scenario { name: "forwarded, with tracestate", config: FORWARD, request: TRACED, response: MATCHES },
+    Scenario { name: "forwarded, among 26 headers", config: FORWARD, request: MANY, response: &[] },
     Scenario { name: "new parent-id", config: NEW, request: MATCHES, response: &[] },
     Scenario { name: "new parent-id, tracestate verbatim", config: NEW, request: TRACED, response: &[] },
     Scenario { name: "new parent-id, tracestate rewritten", config: NEW,

@@ -11,19 +11,22 @@ pub fn parse(bytes: Vec<u8>) -> Option<Headers> {
     if bytes.is_empty() {
         return Some(Headers::default());
     }
-    let (lines, rest) = bytes.split_first_chunk()?;
-    let lines = u32::from_le_bytes(*lines);
-    let (lengths, _) = rest.split_at_checked((lines as usize).checked_mul(8)?)?;
+    let lines = u32::from_le_bytes(*bytes.first_chunk()?);
     let mut start = lines.checked_mul(8)?.checked_add(4)?;
-    let mut places = Vec::with_capacity(lines as usize);
-    for [n0, n1, n2, n3, v0, v1, v2, v3] in lengths.as_chunks().0 {
-        let name = start..start.checked_add(u32::from_le_bytes([*n0, *n1, *n2, *n3]))?;
-        let value_start = name.end.checked_add(1)?;
-        let value = value_start..value_start.checked_add(u32::from_le_bytes([*v0, *v1, *v2, *v3]))?;
-        start = value.end.checked_add(1)?;
-        places.push(Line { name, value });
-    }
-    let headers = Headers::new(bytes, places).ok()?;
+    // A number of lines that lies gets no memory.
+    bytes.get(..start as usize)?;
+    let mut lengths_at = 4;
+    let headers = Headers::index(bytes, lines as usize, |bytes| {
+        // The first four bytes are the length of the name, and these are little-endian.
+        let lengths = u64::from_le_bytes(*bytes.get(lengths_at..)?.first_chunk()?);
+        lengths_at += 8;
+        // A length that leads out of the numbers makes a range that ends before it starts, which is refused.
+        let name = start..start.wrapping_add(lengths as u32);
+        let value_start = name.end.wrapping_add(1);
+        let value = value_start..value_start.wrapping_add((lengths >> 32) as u32);
+        start = value.end.wrapping_add(1);
+        Some(Line { name, value })
+    })?;
     // The last NUL is part of the map.
     (start as usize <= headers.bytes().len()).then_some(headers)
 }
