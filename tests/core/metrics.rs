@@ -7,7 +7,7 @@ use tracewarden::words::{
 
 use tracewarden::config::Config;
 use tracewarden::formats::FormatError;
-use tracewarden::metrics::{Corruption, Counter, Scope};
+use tracewarden::metrics::{Corruption, Counter, Measure, Metric, MetricKind, Scope};
 use tracewarden::w3c::TraceParentError;
 
 #[test]
@@ -84,5 +84,21 @@ fn only_what_a_configuration_can_reach_is_expected() {
     assert!(of_export(r#"{"export": {"otlp": {"cluster": "c"}}}"#).contains(&Counter::SpanExported));
     for json in ["{}", r#"{"enabled": false, "export": {"otlp": {"cluster": "c"}}}"#] {
         assert!(of_export(json).is_empty(), "{json}");
+    }
+}
+
+#[test]
+fn every_metric_is_of_the_kind_that_its_name_says() {
+    let measures = Measure::every().into_iter().map(Measure::metric);
+    let metrics = Counter::every().into_iter().map(Counter::metric).chain(measures);
+    for Metric { name, kind, unit, .. } in metrics {
+        let expected = match name.rsplit('_').next().unwrap() {
+            "total" => MetricKind::Counter,
+            "spans" => MetricKind::Gauge,
+            "ms" | "ns" => MetricKind::Histogram,
+            _ => panic!("{name} has a suffix of its own"),
+        };
+        assert_eq!(kind, expected, "{name}");
+        assert!(!unit.is_empty(), "{name}");
     }
 }

@@ -1,7 +1,10 @@
 //! Faults: how they are worded, and what they suggest.
 
+use std::collections::BTreeSet;
+
+use regex_lite::Regex;
 use tracewarden::config::Config;
-use tracewarden::settings::{Expected, Fault, FaultKind, Shape, Step, Value, examples};
+use tracewarden::settings::{Expected, Fault, FaultKind, Form, Shape, Step, Value, examples};
 
 fn unknown(name: &str, known: &[&'static str]) -> Fault {
     Fault {
@@ -67,25 +70,67 @@ fn the_examples_of_a_text_are_the_json_after_such_as() {
 
 #[test]
 fn the_description_has_every_field_with_a_sentence() {
-    fn visit(shape: &Shape, fields: &mut usize) {
-        match shape {
-            Shape::List(inner) | Shape::Nullable(inner) => visit(inner, fields),
-            Shape::Object(object) => {
-                assert!(object.meaning.ends_with('.'), "{}", object.title);
-                for field in &object.fields {
-                    assert!(
-                        field.meaning.ends_with('.') && !field.meaning.contains("  "),
-                        "{}",
-                        field.meaning
-                    );
-                    *fields += 1;
-                    visit(&field.shape, fields);
-                }
-            }
-            _ => {}
-        }
-    }
     let mut fields = 0;
-    visit(&Config::shape(), &mut fields);
+    visit(&Config::shape(), &mut |shape| {
+        if let Shape::Object(object) = shape {
+            assert!(object.meaning.ends_with('.'), "{}", object.title);
+            for field in &object.fields {
+                assert!(field.meaning.ends_with('.') && !field.meaning.contains("  "), "{}", field.meaning);
+                fields += 1;
+            }
+        }
+    });
     assert!(fields > 100, "{fields}");
+}
+
+#[test]
+fn every_form_of_a_text_says_what_is_expected() {
+    let mut titles = BTreeSet::new();
+    visit(&Config::shape(), &mut |shape| {
+        if let Shape::Text(form) = shape {
+            assert!(form.title.is_empty() || form.meaning.ends_with('.'), "{form:?}");
+            let says_more = !form.title.is_empty() || !form.pattern.is_empty() || form.least > 0;
+            assert_eq!(says_more, form.expected != Form::ANY.expected, "{form:?}");
+            titles.insert(form.title);
+        }
+    });
+    for title in ["Range of addresses", "Regular expression", "Name of a secret's variable", "Header name"] {
+        assert!(titles.contains(title), "{title}: {titles:?}");
+    }
+}
+
+#[test]
+fn a_pattern_of_the_description_takes_what_the_reader_takes() {
+    let rows = [
+        ("/log/format", "trace_id=%(trace_id)s span_id=%(span_id)s 100%%", true),
+        ("/log/format", "%(trace_id)d", false),
+        ("/log/format", "50%", false),
+        ("/header", "x-traceparent", true),
+        ("/header", "X-Trace", true),
+        ("/header", "a b", false),
+    ];
+    for (place, text, taken) in rows {
+        let mut shape = Config::shape();
+        let mut json = format!("{text:?}");
+        for name in place.split('/').skip(1) {
+            let Shape::Object(object) = shape else { panic!("{place} is in no object") };
+            shape = object.fields.into_iter().find(|field| field.name == name).expect(place).shape;
+        }
+        for name in place.split('/').skip(1).collect::<Vec<_>>().into_iter().rev() {
+            json = format!("{{{name:?}: {json}}}");
+        }
+        let Shape::Text(form) = shape else { panic!("{place} is no text") };
+        assert_eq!(Regex::new(form.pattern).unwrap().is_match(text), taken, "{place} {text}");
+        assert_eq!(Config::load(json.as_bytes(), |_| None).is_ok(), taken, "{json}");
+    }
+}
+
+/// Shows every shape of a description, and all that it is made of.
+fn visit(shape: &Shape, look: &mut dyn FnMut(&Shape)) {
+    look(shape);
+    match shape {
+        Shape::List(inner) | Shape::Nullable(inner) => visit(inner, look),
+        Shape::Object(object) => object.fields.iter().for_each(|field| visit(&field.shape, look)),
+        _ => {}
+    }
 }
