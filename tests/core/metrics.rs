@@ -77,6 +77,10 @@ fn only_what_a_configuration_can_reach_is_expected() {
     assert!(has(r#"{"role": "edge"}"#, "started") && !has(r#"{"role": "edge"}"#, "lost"));
     assert!(has("{}", "repairs") && !has(r#"{"start": "never"}"#, "repairs"));
     assert!(!has(r#"{"mode": "observe"}"#, "repairs") && !has(r#"{"mode": "observe"}"#, "sampled"));
+    assert!(has("{}", "by=.=new") && !has("{}", "by=.=request_id"));
+    let of_request = r#"{"trace_id_source": "x-request-id", "correlation": {}}"#;
+    assert!(has(of_request, "by=.=new") && has(of_request, "by=.=request_id"));
+    assert!(!has(of_request, "by=.=correlation") && !has(of_request, "by=.=format"));
     assert!(!has(r#"{"response": {"validate": false}}"#, "responses"));
     assert!(!has("{}", "excluded") && has(r#"{"exclude": [{"path": "/"}]}"#, "excluded"));
     assert!(expected(r#"{"enabled": false}"#).is_empty());

@@ -100,6 +100,21 @@ fn every_form_of_a_text_says_what_is_expected() {
 }
 
 #[test]
+fn an_object_with_forms_describes_the_fields_of_each() {
+    let mut found = BTreeSet::new();
+    visit(&Config::shape(), &mut |shape| {
+        let Shape::Object(object) = shape else { return };
+        for form in object.forms.iter().flat_map(|form| form.iter()) {
+            assert!(object.fields.iter().any(|field| field.name == *form), "{}: {form}", object.title);
+            found.insert(*form);
+        }
+    });
+    for name in ["otlp", "zipkin", "cidr", "header", "value_env", "request_header"] {
+        assert!(found.contains(name), "{name}: {found:?}");
+    }
+}
+
+#[test]
 fn a_pattern_of_the_description_takes_what_the_reader_takes() {
     let rows = [
         ("/log/format", "trace_id=%(trace_id)s span_id=%(span_id)s 100%%", true),
