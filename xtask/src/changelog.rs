@@ -1,12 +1,14 @@
 //! The changes of one version.
 
+use anyhow::Context;
+
 /// The section of the version in the changelog. While there is none, the section Unreleased, with a note that says so.
 /// Fails if the changelog has neither.
-pub(crate) fn changes(changelog: &str, version: &str) -> Result<String, String> {
+pub(crate) fn changes(changelog: &str, version: &str) -> anyhow::Result<String> {
     if let Some(section) = section(changelog, version) {
         return Ok(format!("# Tracewarden {version}\n\n{section}\n"));
     }
-    let section = section(changelog, "Unreleased").ok_or_else(|| {
+    let section = section(changelog, "Unreleased").with_context(|| {
         format!("CHANGELOG.md has no section `## {version}` and no section `## Unreleased`")
     })?;
     Ok(format!(
@@ -37,7 +39,7 @@ mod tests {
             ("0.1.0", "# Tracewarden 0.1.0\n\n- first\n"),
             ("0.2.0", "# Tracewarden 0.2.0\n\n- second\n\n### More\n\n- of it\n"),
         ] {
-            assert_eq!(changes(CHANGELOG, version).as_deref(), Ok(expected));
+            assert_eq!(changes(CHANGELOG, version).unwrap(), expected);
         }
     }
 
@@ -49,7 +51,7 @@ mod tests {
 
     #[test]
     fn refuses_a_changelog_without_either() {
-        let error = changes("# Changelog\n\n## 0.1.0\n\n- first\n", "0.3.0").unwrap_err();
+        let error = changes("# Changelog\n\n## 0.1.0\n\n- first\n", "0.3.0").unwrap_err().to_string();
         assert!(error.contains("`## 0.3.0`"), "{error}");
     }
 }

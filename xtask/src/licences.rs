@@ -1,12 +1,13 @@
 //! The licences of the crates in the module, each with its text.
 
-use std::error::Error;
 use std::fmt::Write;
-use std::fs;
 use std::path::Path;
 
+use anyhow::ensure;
+use indexmap::IndexMap;
+use xshell::Shell;
+
 use crate::dependencies::Dependency;
-use crate::files::at;
 use crate::toolchain::WASI_LIBC;
 
 /// The first letters of the files with a crate's licences and notices.
@@ -14,31 +15,23 @@ const NAMES: &[&str] = &["LICENSE", "LICENCE", "COPYING", "COPYRIGHT", "NOTICE",
 
 const RULE: &str = "================================================================================";
 
-/// A list of the crates, then every text once, below the names of the crates that have it. Fails for a crate without a text.
-pub(crate) fn texts<'a>(
-    dependencies: impl Iterator<Item = &'a Dependency>,
-) -> Result<String, Box<dyn Error>> {
+/// A list of the crates in the module, then every text once, below the names of the crates that have it. Fails for a crate
+/// without a text.
+pub(crate) fn texts(sh: &Shell, dependencies: &[Dependency]) -> anyhow::Result<String> {
     let mut list = format!(
         "Tracewarden is under the licence in LICENSE. Its module contains Rust's standard library, whose notices are in\n\
          LICENSES-rust.html, and the C library below that: wasi-libc, {WASI_LIBC},\n\
          of which the toolchain brings no text. It contains these crates, whose texts follow:\n\n",
     );
-    let mut texts: Vec<(String, Vec<String>)> = Vec::new();
-    for Dependency { name, version, licence, directory, .. } in dependencies {
+    let mut texts = IndexMap::<String, Vec<String>>::new();
+    for Dependency { name, version, licence, directory, .. } in
+        dependencies.iter().filter(|one| one.is_linked)
+    {
         writeln!(list, "  {:<24}{licence}", format!("{name} {version}"))?;
-        let files = files(directory)?;
-        if files.is_empty() {
-            let known = NAMES.join("…, ");
-            return Err(
-                format!("{name} {version} ({licence}) has no licence in its package: no {known}…").into()
-            );
-        }
+        let (files, known) = (files(sh, directory)?, NAMES.join("…, "));
+        ensure!(!files.is_empty(), "{name} {version} ({licence}) has no licence in its package: no {known}…");
         for (file, text) in files {
-            let owner = format!("{name} {version}: {file}");
-            match texts.iter_mut().find(|(known, _)| *known == text) {
-                Some((_, owners)) => owners.push(owner),
-                None => texts.push((text, vec![owner])),
-            }
+            texts.entry(text).or_default().push(format!("{name} {version}: {file}"));
         }
     }
     for (text, owners) in texts {
@@ -48,27 +41,21 @@ pub(crate) fn texts<'a>(
 }
 
 /// The names and texts of a package's licence files, in the order of names.
-fn files(directory: &Path) -> Result<Vec<(String, String)>, Box<dyn Error>> {
+fn files(sh: &Shell, directory: &Path) -> xshell::Result<Vec<(String, String)>> {
     let mut files = Vec::new();
-    for entry in fs::read_dir(directory).map_err(at(directory))? {
-        let path = entry.map_err(at(directory))?.path();
+    for path in sh.read_dir(directory)? {
         let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
         if path.is_file() && NAMES.iter().any(|known| name.to_uppercase().starts_with(known)) {
-            let text = fs::read(&path).map_err(at(&path))?;
-            files.push((
-                name,
-                String::from_utf8_lossy(&text).replace("\r\n", "\n").trim_matches('\n').to_owned(),
-            ));
+            let text = sh.read_binary_file(path)?;
+            let text = String::from_utf8_lossy(&text).replace("\r\n", "\n");
+            files.push((name, text.trim_matches('\n').to_owned()));
         }
     }
-    files.sort();
     Ok(files)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use super::*;
 
     fn dependency(name: &str, directory: &str) -> Dependency {
@@ -76,16 +63,15 @@ mod tests {
             name: name.to_owned(),
             version: "1.2.3".to_owned(),
             licence: "MIT".to_owned(),
-            checksum: String::new(),
             directory: Path::new(env!("CARGO_MANIFEST_DIR")).join(directory),
             is_linked: true,
-            dependencies: BTreeSet::new(),
+            ..Dependency::default()
         }
     }
 
     #[test]
     fn a_text_that_several_have_is_listed_once() {
-        let text = texts([dependency("a", ".."), dependency("b", "..")].iter()).unwrap();
+        let text = texts(&Shell::new().unwrap(), &[dependency("a", ".."), dependency("b", "..")]).unwrap();
         assert!(text.contains("\n  a 1.2.3                 MIT\n  b 1.2.3                 MIT\n"), "{text}");
         assert!(text.contains("\na 1.2.3: LICENSE\nb 1.2.3: LICENSE\n"), "{text}");
         assert_eq!(text.matches("TERMS AND CONDITIONS FOR USE").count(), 1);
@@ -93,7 +79,7 @@ mod tests {
 
     #[test]
     fn a_crate_without_a_text_is_refused() {
-        let error = texts([dependency("bare", "tests")].iter()).unwrap_err().to_string();
+        let error = texts(&Shell::new().unwrap(), &[dependency("bare", "tests")]).unwrap_err().to_string();
         assert!(
             error.starts_with("bare 1.2.3 (MIT) has no licence in its package: no LICENSE…, "),
             "{error}"

@@ -4,8 +4,6 @@ mod changelog;
 mod dependencies;
 mod files;
 mod image;
-mod imports;
-mod layout;
 mod licences;
 mod module;
 mod project;
@@ -15,52 +13,53 @@ mod sbom;
 mod toolchain;
 
 use std::env;
-use std::error::Error;
 use std::io::{self, Write};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-const USAGE: &str = "usage: xtask prune MODULE LIST OUT
-       xtask wat TEXT OUT
-       xtask image MODULE DIRECTORY
-       xtask release MODULE DIRECTORY
+use clap::Parser;
+use xshell::Shell;
 
-prune: writes MODULE to OUT with only the exports and imports in LIST (one per line, # starts a comment) and without the
-code that these do not reach. An import has its module before its name: env.proxy_log. Calls of env.NAME = FUNCTION go
-to that exported function. An import that is not in LIST traps.
-wat: assembles the module in the text format TEXT.
-image: packs MODULE into two OCI image layouts, DIRECTORY/artifact and DIRECTORY/compat.
-release: writes MODULE, its images, checksums, bill of materials, licences and changes into
-DIRECTORY/tracewarden-VERSION.
-
-Run image and release in the work tree that MODULE was built from.
-";
-
-/// The text for standard output, or why the command failed.
-type Outcome = Result<String, Box<dyn Error>>;
+/// The build steps that cargo has no command for.
+///
+/// Run image and release in the work tree that MODULE was built from.
+#[derive(Parser)]
+enum Step {
+    /// Write MODULE to OUT with only the exports and imports in LIST, and without the code that these do not reach.
+    ///
+    /// LIST has one per line, and # starts a comment. An import has its module before its name: env.proxy_log. Calls of
+    /// env.NAME = FUNCTION go to that exported function. An import that is not in LIST traps.
+    Prune { module: PathBuf, list: PathBuf, out: PathBuf },
+    /// Assemble the module in the text format TEXT.
+    Wat { text: PathBuf, out: PathBuf },
+    /// Pack MODULE into two OCI image layouts, DIRECTORY/artifact and DIRECTORY/compat.
+    Image { module: PathBuf, directory: PathBuf },
+    /// Write MODULE, its images, checksums, bill of materials, licences and changes into
+    /// DIRECTORY/tracewarden-VERSION.
+    Release { module: PathBuf, directory: PathBuf },
+}
 
 fn main() -> ExitCode {
-    let arguments: Vec<String> = env::args().skip(1).collect();
-    let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let outcome = match words.as_slice() {
-        ["prune", module, exports, out] => prune::prune(module.as_ref(), exports.as_ref(), out.as_ref()),
-        ["wat", text, out] => prune::assemble(text.as_ref(), out.as_ref()),
-        ["image", module, directory] => image::write(module, directory.as_ref()),
-        ["release", module, directory] => release::write(module.as_ref(), directory.as_ref()),
-        ["--help" | "-h"] => Ok(USAGE.to_owned()),
-        _ => {
-            eprint!("{USAGE}");
-            return ExitCode::from(2);
-        }
-    };
-    match outcome {
+    match run(Step::parse()) {
         Ok(text) => {
             // A reader that closed its end wants no more.
             let _ = io::stdout().write_all(text.as_bytes());
             ExitCode::SUCCESS
         }
         Err(problem) => {
-            eprintln!("xtask {}: {problem}", words.first().unwrap_or(&""));
+            eprintln!("xtask {}: {problem:#}", env::args().nth(1).unwrap_or_default());
             ExitCode::FAILURE
         }
+    }
+}
+
+/// The text for standard output, or why the step failed.
+fn run(step: Step) -> anyhow::Result<String> {
+    let sh = &Shell::new()?;
+    match step {
+        Step::Prune { module, list, out } => prune::prune(sh, &module, &list, &out),
+        Step::Wat { text, out } => Ok(sh.write_file(out, wat::parse_file(text)?).map(|()| String::new())?),
+        Step::Image { module, directory } => image::write(sh, &module, &directory),
+        Step::Release { module, directory } => release::write(sh, &module, &directory),
     }
 }

@@ -1,13 +1,13 @@
 //! The module to pack, with its version and revision.
 
 use std::path::Path;
-use std::{error::Error, fs};
 
+use anyhow::{Context, ensure};
 use cargo_metadata::semver::Version;
 use serde::Deserialize;
-use wasmparser::{ExportSectionReader, KnownCustom, Parser, Payload, ProducersSectionReader};
-
-use crate::files::at;
+use wasm_metadata::Producers;
+use wasmparser::{Parser, Payload};
+use xshell::Shell;
 
 /// The custom section that holds the version and the revision.
 const BUILD_SECTION: &str = "tracewarden.build";
@@ -35,31 +35,34 @@ struct Build {
 }
 
 impl Module {
-    pub(crate) fn read(path: &Path) -> Result<Self, Box<dyn Error>> {
-        let bytes = fs::read(path).map_err(at(path))?;
-        Self::parse(bytes).map_err(|problem| format!("{}: {problem}", path.display()).into())
+    pub(crate) fn read(sh: &Shell, path: &Path) -> anyhow::Result<Self> {
+        Self::parse(sh.read_binary_file(path)?).with_context(|| path.display().to_string())
     }
 
-    fn parse(bytes: Vec<u8>) -> Result<Self, Box<dyn Error>> {
+    fn parse(bytes: Vec<u8>) -> anyhow::Result<Self> {
         let (mut build, mut abi, mut compiler) = (None, None, None);
         for payload in Parser::new(0).parse_all(&bytes) {
             match payload? {
                 Payload::CustomSection(section) if section.name() == BUILD_SECTION => {
                     let read = serde_json::from_slice::<Build>(section.data());
-                    build = Some(read.map_err(|error| format!("section {BUILD_SECTION}: {error}"))?);
+                    build = Some(read.with_context(|| format!("section {BUILD_SECTION}"))?);
                 }
-                Payload::CustomSection(section) => {
-                    if let KnownCustom::Producers(fields) = section.as_known() {
-                        compiler = rustc_among(fields)?;
+                Payload::CustomSection(section) if section.name() == "producers" => {
+                    let producers = Producers::from_bytes(section.data(), section.data_offset())?;
+                    compiler = producers.get("processed-by").and_then(|tools| tools.get("rustc").cloned());
+                }
+                Payload::ExportSection(exports) => {
+                    for export in exports {
+                        let version = export?.name.strip_prefix(ABI_EXPORT);
+                        abi = abi.or(version.map(|version| format!("v{}", version.replace('_', "."))));
                     }
                 }
-                Payload::ExportSection(exports) => abi = abi_among(exports)?,
                 _ => {}
             }
         }
-        let Build { version, revision } =
-            build.ok_or_else(|| format!("no section {BUILD_SECTION}: build the module with `make build`"))?;
-        let abi = abi.ok_or_else(|| format!("not a proxy-wasm module: it exports no {ABI_EXPORT}…"))?;
+        let Build { version, revision } = build
+            .with_context(|| format!("no section {BUILD_SECTION}: build the module with `make build`"))?;
+        let abi = abi.with_context(|| format!("not a proxy-wasm module: it exports no {ABI_EXPORT}…"))?;
         Ok(Self { bytes, version, revision, abi, compiler })
     }
 
@@ -70,40 +73,16 @@ impl Module {
     }
 
     /// Fails unless others can build the module again, from a commit.
-    pub(crate) fn require_commit(&self) -> Result<(), String> {
+    pub(crate) fn require_commit(&self) -> anyhow::Result<()> {
         let Self { revision, .. } = self;
-        let is_hash = matches!(revision.len(), 40 | 64) && revision.bytes().all(|b| b.is_ascii_hexdigit());
-        if revision.ends_with(DIRTY) {
-            Err(format!(
-                "the module was built with uncommitted changes, {revision}: commit them and build it again"
-            ))
-        } else if !is_hash {
-            Err(format!(
-                "expected a commit as the module's revision, found {revision:?}: build it in a git clone"
-            ))
-        } else {
-            Ok(())
-        }
+        ensure!(
+            !revision.ends_with(DIRTY),
+            "the module was built with uncommitted changes, {revision}: commit them and build it again"
+        );
+        ensure!(
+            matches!(revision.len(), 40 | 64) && revision.bytes().all(|b| b.is_ascii_hexdigit()),
+            "expected a commit as the module's revision, found {revision:?}: build it in a git clone"
+        );
+        Ok(())
     }
-}
-
-fn rustc_among(fields: ProducersSectionReader<'_>) -> wasmparser::Result<Option<String>> {
-    for field in fields {
-        for producer in field?.values {
-            let producer = producer?;
-            if producer.name == "rustc" {
-                return Ok(Some(producer.version.to_owned()));
-            }
-        }
-    }
-    Ok(None)
-}
-
-fn abi_among(exports: ExportSectionReader<'_>) -> wasmparser::Result<Option<String>> {
-    for export in exports {
-        if let Some(version) = export?.name.strip_prefix(ABI_EXPORT) {
-            return Ok(Some(format!("v{}", version.replace('_', "."))));
-        }
-    }
-    Ok(None)
 }

@@ -18,22 +18,17 @@ pub(crate) fn bill(
     dependencies: &Dependencies,
     toolchain: &Toolchain,
 ) -> Value {
-    let Project { package, licence, .. } = project;
     let rust = &toolchain.version;
     let filter = format!("{NAME}@{}", module.version);
-    let std = format!("rust-std@{rust}");
-    let libc = format!("wasi-libc@rust-{rust}");
+    let (std, libc) = (format!("rust-std@{rust}"), format!("wasi-libc@rust-{rust}"));
+    let Dependencies { all, direct } = dependencies;
 
-    let crates = dependencies.all.iter().map(component);
-    let components: Vec<_> = crates.chain([rust_std(&std, rust), wasi_libc(&libc, rust)]).collect();
-    let direct: Vec<_> = dependencies.direct.iter().chain([&std]).collect();
-    let crates =
-        dependencies.all.iter().map(|one| json!({ "ref": one.purl(), "dependsOn": one.dependencies }));
-    let graph: Vec<_> = [json!({ "ref": filter, "dependsOn": direct })]
-        .into_iter()
-        .chain(crates)
-        .chain([json!({ "ref": std, "dependsOn": [libc] }), json!({ "ref": libc, "dependsOn": [] })])
-        .collect();
+    let components: Vec<_> = all.iter().map(component).chain(of_toolchain(&std, &libc, rust)).collect();
+    let direct: Vec<_> = direct.iter().chain([&std]).collect();
+    let mut graph = vec![json!({ "ref": filter, "dependsOn": direct })];
+    graph.extend(all.iter().map(|one| json!({ "ref": one.purl, "dependsOn": one.dependencies })));
+    graph.push(json!({ "ref": std, "dependsOn": [libc] }));
+    graph.push(json!({ "ref": libc, "dependsOn": [] }));
     json!({
         "bomFormat": "CycloneDX",
         "specVersion": "1.6",
@@ -51,8 +46,8 @@ pub(crate) fn bill(
                 "bom-ref": filter,
                 "name": NAME,
                 "version": module.version,
-                "description": package.description,
-                "licenses": [{ "expression": licence }],
+                "description": project.description,
+                "licenses": [{ "expression": project.licence }],
                 "hashes": [{ "alg": "SHA-256", "content": sha256(&module.bytes) }],
                 "properties": [{ "name": "tracewarden:revision", "value": module.revision }],
             },
@@ -65,37 +60,36 @@ pub(crate) fn bill(
 fn component(dependency: &Dependency) -> Value {
     json!({
         "type": "library",
-        "bom-ref": dependency.purl(),
+        "bom-ref": dependency.purl,
         "name": dependency.name,
         "version": dependency.version,
         "scope": if dependency.is_linked { "required" } else { "excluded" },
         "licenses": [{ "expression": dependency.licence }],
         "hashes": [{ "alg": "SHA-256", "content": dependency.checksum }],
-        "purl": dependency.purl(),
+        "purl": dependency.purl,
     })
 }
 
-fn rust_std(reference: &str, rust: &str) -> Value {
-    json!({
-        "type": "library",
-        "bom-ref": reference,
-        "name": "rust-std",
-        "version": rust,
-        "description": "Rust's standard library",
-        "scope": "required",
-        "licenses": [{ "expression": "MIT OR Apache-2.0" }],
-        "cpe": format!("cpe:2.3:a:rust-lang:rust:{rust}:*:*:*:*:*:*:*"),
-    })
-}
-
-/// The linked one has no version of its own: Rust's version identifies it.
-fn wasi_libc(reference: &str, rust: &str) -> Value {
-    json!({
-        "type": "library",
-        "bom-ref": reference,
-        "name": "wasi-libc",
-        "description": format!("The C library that Rust {rust} links for wasm32-wasip1"),
-        "scope": "required",
-        "licenses": [{ "expression": WASI_LIBC }],
-    })
+/// The standard library, and the C library, which has no version of its own: Rust's version identifies it.
+fn of_toolchain(std: &str, libc: &str, rust: &str) -> [Value; 2] {
+    [
+        json!({
+            "type": "library",
+            "bom-ref": std,
+            "name": "rust-std",
+            "version": rust,
+            "description": "Rust's standard library",
+            "scope": "required",
+            "licenses": [{ "expression": "MIT OR Apache-2.0" }],
+            "cpe": format!("cpe:2.3:a:rust-lang:rust:{rust}:*:*:*:*:*:*:*"),
+        }),
+        json!({
+            "type": "library",
+            "bom-ref": libc,
+            "name": "wasi-libc",
+            "description": format!("The C library that Rust {rust} links for wasm32-wasip1"),
+            "scope": "required",
+            "licenses": [{ "expression": WASI_LIBC }],
+        }),
+    ]
 }

@@ -1,11 +1,9 @@
 //! Rust's own part of the module: the standard library, and the C library that it calls.
 
-use std::env;
-use std::error::Error;
 use std::path::PathBuf;
-use std::process::Command;
 
-use crate::files::at;
+use anyhow::{Context, ensure};
+use xshell::{Shell, cmd};
 
 /// The toolchain's notices of its standard library and of the crates in it.
 const NOTICES: &str = "share/doc/rust/COPYRIGHT-library.html";
@@ -23,28 +21,18 @@ pub(crate) struct Toolchain {
 
 impl Toolchain {
     /// The toolchain of this work tree. Fails unless it is the one that the module names.
-    pub(crate) fn of(compiler: Option<&str>) -> Result<Self, Box<dyn Error>> {
-        let compiler = compiler.ok_or("the module does not name the compiler that built it")?;
-        let ours = rustc("--version")?;
-        if ours.strip_prefix("rustc ") != Some(compiler) {
-            return Err(
-                format!("rustc {compiler} built the module, but this is {ours}: build it again").into()
-            );
-        }
-        let path = PathBuf::from(rustc("--print=sysroot")?).join(NOTICES);
-        let notices = std::fs::read(&path).map_err(|error| {
-            format!("{}: a toolchain that rustup installed has this file", at(&path)(error))
-        })?;
+    pub(crate) fn of(sh: &Shell, compiler: Option<&str>) -> anyhow::Result<Self> {
+        let compiler = compiler.context("the module does not name the compiler that built it")?;
+        let rustc = sh.var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+        let ours = cmd!(sh, "{rustc} --version").read()?;
+        ensure!(
+            ours.strip_prefix("rustc ") == Some(compiler),
+            "rustc {compiler} built the module, but this is {ours}: build it again"
+        );
+        let path = PathBuf::from(cmd!(sh, "{rustc} --print=sysroot").read()?).join(NOTICES);
+        let notices =
+            sh.read_binary_file(path).context("a toolchain that rustup installed has its notices")?;
         let version = compiler.split(' ').next().unwrap_or(compiler).to_owned();
         Ok(Self { version, notices })
     }
-}
-
-fn rustc(question: &str) -> Result<String, Box<dyn Error>> {
-    let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
-    let answer = Command::new(rustc).arg(question).output().map_err(|error| format!("rustc: {error}"))?;
-    if !answer.status.success() {
-        return Err(format!("rustc {question}: {}", String::from_utf8_lossy(&answer.stderr)).into());
-    }
-    Ok(String::from_utf8(answer.stdout)?.trim().to_owned())
 }
