@@ -2,7 +2,7 @@
 
 use crate::host::{Clock, Log, Properties, Property};
 use crate::metrics::Corruption;
-use crate::settings::{Form, Reader, Setting, Shape, Value, settings};
+use crate::settings::{LogFormat, settings};
 use crate::w3c::TraceParent;
 use crate::words::{Direction, Verdict};
 
@@ -26,17 +26,6 @@ settings! {
         /// `"trace=%(trace_id)s"`.
         pub format: LogFormat = LogFormat::default(),
     }
-}
-
-/// How a line begins: text with the ids of the trace in it, written as for Python's logging.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LogFormat(String);
-
-/// A piece of a format.
-enum Piece<'a> {
-    Text(&'a str),
-    TraceId,
-    SpanId,
 }
 
 /// Lets one line pass in ten seconds, and counts the others.
@@ -65,75 +54,6 @@ impl Throttle {
     }
 }
 
-impl Default for LogFormat {
-    fn default() -> Self {
-        Self("[%(trace_id)s] [%(span_id)s]".to_owned())
-    }
-}
-
-impl LogFormat {
-    /// How messages name it.
-    pub(crate) const EXPECTED: &'static str =
-        "a text whose percent signs belong to %(trace_id)s, %(span_id)s or %%";
-
-    /// Takes a format that has no other field than `%(trace_id)s` and `%(span_id)s`, and no other percent sign than `%%`.
-    #[must_use]
-    pub fn parse(format: &str) -> Option<Self> {
-        pieces(format).all(|piece| piece.is_some()).then(|| Self(format.to_owned()))
-    }
-
-    fn write(&self, sent: Option<TraceParent>) -> String {
-        let id = |id: Option<String>| id.unwrap_or_else(|| "-".to_owned());
-        let pieces = pieces(&self.0).flatten().map(|piece| match piece {
-            Piece::Text(text) => text.to_owned(),
-            Piece::TraceId => id(sent.map(|sent| sent.trace_id.to_string())),
-            Piece::SpanId => id(sent.map(|sent| sent.parent_id.to_string())),
-        });
-        pieces.collect()
-    }
-}
-
-/// Cuts a format into its pieces; a percent sign that begins none of them is `None`, and ends it.
-fn pieces(format: &str) -> impl Iterator<Item = Option<Piece<'_>>> {
-    let mut rest = format;
-    core::iter::from_fn(move || {
-        let end = rest.find('%').unwrap_or(rest.len());
-        let (text, after) = rest.split_at(end);
-        if !text.is_empty() {
-            rest = after;
-            return Some(Some(Piece::Text(text)));
-        }
-        let fields =
-            [("%%", Piece::Text("%")), ("%(trace_id)s", Piece::TraceId), ("%(span_id)s", Piece::SpanId)];
-        let found = fields.into_iter().find_map(|(name, piece)| Some((after.strip_prefix(name)?, piece)));
-        rest = found.as_ref().map_or("", |(after, _)| after);
-        match found {
-            Some((_, piece)) => Some(Some(piece)),
-            None => (!after.is_empty()).then_some(None),
-        }
-    })
-}
-
-impl Setting for LogFormat {
-    fn make(value: &Value, reader: &mut Reader<'_>) -> Option<Self> {
-        reader.parse(value, Self::EXPECTED, Self::parse)
-    }
-
-    fn shape() -> Shape {
-        Shape::Text(LOG_FORMAT)
-    }
-
-    fn value(&self) -> Value {
-        Value::Text(self.0.clone())
-    }
-}
-
-const LOG_FORMAT: Form = Form {
-    expected: LogFormat::EXPECTED,
-    pattern: r"^([^%]|%%|%\(trace_id\)s|%\(span_id\)s)*$",
-    ..Form::ANY
-};
-
 impl Notice {
     /// Writes the line, unless lines are held back.
     pub(crate) fn log(&self, format: &LogFormat, host: &mut (impl Clock + Log + Properties)) {
@@ -151,12 +71,22 @@ impl Notice {
         let held = if held == 0 { String::new() } else { format!(" ({held} more since the last such line)") };
         format!(
             "tracewarden: {} {} {}, from {}: {reason}{held}",
-            format.write(self.sent),
+            beginning(format, self.sent),
             self.verdict.label(),
             self.direction.label(),
             peer.unwrap_or("an unknown peer"),
         )
     }
+}
+
+/// How the line begins.
+fn beginning(format: &LogFormat, sent: Option<TraceParent>) -> String {
+    let [trace_id, span_id] = match sent {
+        Some(sent) => [sent.trace_id.to_string(), sent.parent_id.to_string()],
+        None => ["-", "-"].map(str::to_owned),
+    };
+    let filled = |text: &str| text.replace("%(trace_id)s", &trace_id).replace("%(span_id)s", &span_id);
+    format.split("%%").map(filled).collect::<Vec<_>>().join("%")
 }
 
 /// Who sent the request: the URI in the certificate of a peer that has one, otherwise its address. The sender of an

@@ -54,9 +54,7 @@ labels! {
         /// Only the context of the senders in `trusted` counts.
         Untrusted = "untrusted",
     }
-}
 
-labels! {
     /// What happens to a context whose sender is not trusted.
     pub enum Untrusted {
         /// A new trace starts. The received one becomes a link.

@@ -15,9 +15,7 @@ labels! {
         /// Away from the workload.
         Outbound = "outbound",
     }
-}
 
-labels! {
     /// Which way requests go, as a configuration states it.
     pub enum DirectionWord {
         /// Envoy's listener tells.
@@ -27,21 +25,7 @@ labels! {
         /// From the workload.
         Outbound = "outbound",
     }
-}
 
-impl DirectionWord {
-    /// The stated direction, or `None` if the host has to be asked.
-    #[must_use]
-    pub const fn stated(self) -> Option<Direction> {
-        match self {
-            Self::Auto => None,
-            Self::Inbound => Some(Direction::Inbound),
-            Self::Outbound => Some(Direction::Outbound),
-        }
-    }
-}
-
-labels! {
     /// What came in on a request: exactly one of these.
     pub enum Verdict {
         /// A valid context.
@@ -59,9 +43,7 @@ labels! {
         /// The request matches an `exclude` rule, and its context was not read.
         Excluded = "excluded",
     }
-}
 
-labels! {
     /// How a lost or a corrupt context was repaired.
     pub enum Repair {
         /// This pod remembered the context.
@@ -73,9 +55,7 @@ labels! {
         /// A new trace was started.
         New = "new",
     }
-}
 
-labels! {
     /// The context that the upstream put on its response, compared with the request's.
     pub enum ResponseContext {
         /// No context.
@@ -87,9 +67,7 @@ labels! {
         /// An invalid context.
         Corrupt = "corrupt",
     }
-}
 
-labels! {
     /// A host call that answered an error.
     pub enum HostCall {
         /// Reads a buffer.
@@ -131,9 +109,7 @@ labels! {
         /// Goes on in the context that an answer is for.
         SetEffectiveContext = "set_effective_context",
     }
-}
 
-labels! {
     /// Whether the filter repairs headers, or only counts.
     pub enum Mode {
         /// Requests are counted and headers repaired.
@@ -141,9 +117,7 @@ labels! {
         /// Requests are counted, and no header is changed.
         Observe = "observe",
     }
-}
 
-labels! {
     /// What a missing context means.
     pub enum Role {
         /// None was expected: requests come from outside the mesh.
@@ -151,9 +125,7 @@ labels! {
         /// One was expected: requests come from services that should send one.
         Internal = "internal",
     }
-}
 
-labels! {
     /// Whether a trace may start here.
     pub enum Start {
         /// A missing or corrupt context is replaced by a new trace.
@@ -161,9 +133,7 @@ labels! {
         /// No trace starts here. A missing context stays missing, and a corrupt one is removed.
         Never = "never",
     }
-}
 
-labels! {
     /// Where the trace-id of a trace that starts here comes from.
     pub enum TraceIdSource {
         /// A random number.
@@ -171,9 +141,7 @@ labels! {
         /// The UUID in `x-request-id`.
         RequestId = "x-request-id",
     }
-}
 
-labels! {
     /// Which parent-id a continued context is sent on with.
     pub enum ParentId {
         /// `new` if this hop records a span, otherwise `forward`.
@@ -183,9 +151,7 @@ labels! {
         /// A new one on every request.
         New = "new",
     }
-}
 
-labels! {
     /// A response header that can hold a context.
     pub enum ResponseHeader {
         /// The header `traceparent`, or its name in the field `header`.
@@ -195,9 +161,7 @@ labels! {
         /// An entry `traceparent;desc="…"` in `Server-Timing`, which scripts in a browser can read.
         ServerTiming = "server-timing",
     }
-}
 
-labels! {
     /// Which responses carry the context.
     pub enum When {
         /// All responses.
@@ -205,9 +169,7 @@ labels! {
         /// Responses of sampled traces.
         Sampled = "sampled",
     }
-}
 
-labels! {
     /// A format of trace context, by the name that `OTEL_PROPAGATORS` has for it.
     pub enum Format {
         /// W3C Trace Context: `traceparent` and `tracestate`.
@@ -231,9 +193,7 @@ labels! {
         /// Apache SkyWalking's `sw8`, which is only read.
         Sw8 = "sw8",
     }
-}
 
-labels! {
     /// What a sampler decided.
     pub enum SamplingDecision {
         /// The trace is recorded.
@@ -241,9 +201,7 @@ labels! {
         /// The trace is not recorded.
         Drop = "drop",
     }
-}
 
-labels! {
     /// What a sampling decision is based on.
     pub enum DecidedBy {
         /// The sampled flag that came in.
@@ -259,9 +217,7 @@ labels! {
         /// The request failed.
         Error = "error",
     }
-}
 
-labels! {
     /// How a collector is spoken to.
     pub enum Protocol {
         /// OTLP in protobuf over HTTP.
@@ -271,9 +227,7 @@ labels! {
         /// Zipkin's JSON, version 2.
         Zipkin = "zipkin",
     }
-}
 
-labels! {
     /// Why a span that was recorded does not arrive.
     pub enum DropCause {
         /// The queue was full.
@@ -289,9 +243,7 @@ labels! {
         /// The plugin was reconfigured without export, or shut down.
         Shutdown = "shutdown",
     }
-}
 
-labels! {
     /// What became of an attempt to send a batch.
     pub enum BatchResult {
         /// The collector took all of it.
@@ -306,5 +258,17 @@ labels! {
         GaveUp = "gave_up",
         /// Envoy would not send it.
         NotSent = "not_sent",
+    }
+}
+
+impl DirectionWord {
+    /// The stated direction, or `None` if the host has to be asked.
+    #[must_use]
+    pub const fn stated(self) -> Option<Direction> {
+        match self {
+            Self::Auto => None,
+            Self::Inbound => Some(Direction::Inbound),
+            Self::Outbound => Some(Direction::Outbound),
+        }
     }
 }

@@ -2,11 +2,10 @@
 
 use super::{Config, FREE_HEADER};
 use crate::formats::{Propagation, WrittenFormat, is_taken};
-use crate::notice::LogFormat;
 use crate::request::Policy;
 use crate::resource::Service;
 use crate::sampling::{PROBABILITY, Parent, Sampler, Threshold};
-use crate::settings::{Fault, Faults, HeaderName, Reader};
+use crate::settings::{Fault, Faults, HeaderName, LogFormat, Reader};
 use crate::words::{Format, Labelled, labels};
 
 labels! {

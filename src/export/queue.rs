@@ -16,7 +16,7 @@ use crate::words::{BatchResult, DropCause, Protocol};
 pub(super) struct Queue {
     waiting: VecDeque<Waiting>,
     bytes: usize,
-    flight: Flight,
+    batch: Option<Batch>,
 }
 
 #[derive(Debug)]
@@ -27,21 +27,15 @@ struct Waiting {
 }
 
 /// A batch that left the queue.
-#[derive(Debug, Default)]
-enum Flight {
-    #[default]
-    None,
-    /// It is on its way since then.
-    Out(Batch, u64),
-    /// It has to be sent again, but not before then.
-    Again(Batch, u64),
-}
-
 #[derive(Debug)]
 struct Batch {
     body: Vec<u8>,
     spans: u64,
     attempts: u32,
+    /// Since when it is on its way.
+    sent: Option<u64>,
+    /// When it is to be sent, if it is not on its way.
+    due: u64,
 }
 
 /// What is to be counted of a batch.
@@ -69,11 +63,7 @@ const MS: u64 = 1_000_000;
 impl Queue {
     /// How many spans wait, those of the batch on its way among them.
     pub(super) fn len(&self) -> u64 {
-        let flying = match &self.flight {
-            Flight::None => 0,
-            Flight::Out(batch, _) | Flight::Again(batch, _) => batch.spans,
-        };
-        self.waiting.len() as u64 + flying
+        self.waiting.len() as u64 + self.batch.as_ref().map_or(0, |batch| batch.spans)
     }
 
     /// Takes a span, unless the queue is full.
@@ -91,26 +81,17 @@ impl Queue {
         Ok(())
     }
 
-    /// The body of the batch that is to be sent now; it counts as sent from now on.
+    /// The body of the batch that is to be sent now. It counts as sent from now on.
     pub(super) fn next(&mut self, export: &Export, resource: &Resource, now: u64) -> Option<&[u8]> {
-        let batch = match core::mem::take(&mut self.flight) {
-            Flight::Out(batch, since) => {
-                self.flight = Flight::Out(batch, since);
-                return None;
-            }
-            // A clock that was set back must not hold the batch up for as long.
-            Flight::Again(batch, until) if now < until && until - now <= LONGEST_WAIT_NS => {
-                self.flight = Flight::Again(batch, until);
-                return None;
-            }
-            Flight::Again(batch, _) => batch,
-            Flight::None => self.form(export, resource, now)?,
-        };
-        self.flight = Flight::Out(Batch { attempts: batch.attempts + 1, ..batch }, now);
-        match &self.flight {
-            Flight::Out(batch, _) => Some(&batch.body),
-            Flight::None | Flight::Again(..) => None,
+        if self.batch.is_none() {
+            self.batch = self.form(export, resource, now);
         }
+        // A clock that was set back must not hold the batch up for as long.
+        let is_due = |batch: &Batch| now >= batch.due || batch.due - now > LONGEST_WAIT_NS;
+        let batch = self.batch.as_mut().filter(|batch| batch.sent.is_none() && is_due(batch))?;
+        batch.sent = Some(now);
+        batch.attempts += 1;
+        Some(&batch.body)
     }
 
     /// Makes a batch of what waits, if it is full or has waited long enough.
@@ -138,19 +119,13 @@ impl Queue {
             Protocol::OtlpHttp | Protocol::OtlpGrpc => otlp(spans, resource),
             Protocol::Zipkin => zipkin::batch(&spans, resource),
         };
-        Some(Batch { body, spans: count, attempts: 0 })
+        Some(Batch { body, spans: count, attempts: 0, sent: None, due: now })
     }
 
     /// Notes what became of the batch on its way; `jitter` spreads the workers' further attempts.
     pub(super) fn answered(&mut self, judgement: Judgement, now: u64, jitter: u64) -> Option<Outcome> {
-        let (batch, since) = match core::mem::take(&mut self.flight) {
-            Flight::Out(batch, since) => (batch, since),
-            other => {
-                self.flight = other;
-                return None;
-            }
-        };
-        let spans = batch.spans;
+        let mut batch = self.batch.take_if(|batch| batch.sent.is_some())?;
+        let (spans, since) = (batch.spans, batch.sent.take()?);
         let outcome = |result, exported, dropped| Outcome {
             result,
             exported,
@@ -171,7 +146,8 @@ impl Queue {
             Judgement::Busy { seconds } => {
                 let asked = seconds.unwrap_or(0).saturating_mul(1_000 * MS);
                 let wait = asked.max(backoff(batch.attempts, jitter));
-                self.flight = Flight::Again(batch, now.saturating_add(wait.min(LONGEST_WAIT_NS)));
+                batch.due = now.saturating_add(wait.min(LONGEST_WAIT_NS));
+                self.batch = Some(batch);
                 outcome(BatchResult::Retried, 0, None)
             }
         })

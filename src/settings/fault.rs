@@ -96,7 +96,7 @@ impl Fault {
         let (Expected::Fields(known), Some(Step::Field(name))) = (&self.expected, self.path.last()) else {
             return None;
         };
-        let near = known.iter().map(|known| (distance(name, known), *known));
+        let near = known.iter().map(|known| (strsim::levenshtein(name, known), *known));
         let nearest = near.min_by_key(|(distance, _)| *distance);
         nearest.filter(|(distance, _)| *distance <= 2 && 2 * distance <= name.len()).map(|(_, name)| name)
     }
@@ -131,24 +131,6 @@ impl fmt::Display for Path<'_> {
         }
         Ok(())
     }
-}
-
-/// How many letters have to be inserted, removed or replaced to make one word of the other (Levenshtein).
-fn distance(one: &str, other: &str) -> usize {
-    let mut row: Vec<usize> = (0..=other.len()).collect();
-    for (above, letter) in one.bytes().enumerate() {
-        let (mut diagonal, mut left) = (above, above + 1);
-        for (place, known) in row.iter_mut().zip(core::iter::once(0).chain(other.bytes())).skip(1) {
-            let replaced = diagonal + usize::from(letter != known);
-            diagonal = *place;
-            left = replaced.min(left + 1).min(*place + 1);
-            *place = left;
-        }
-        if let Some(first) = row.first_mut() {
-            *first = above + 1;
-        }
-    }
-    row.last().copied().unwrap_or_default()
 }
 
 impl fmt::Display for Fault {

@@ -2,39 +2,42 @@
 
 use core::fmt;
 
+use regex_lite::Regex;
 use subtle::ConstantTimeEq;
 
 use super::{Expected, FaultKind, Form, Reader, Setting, Shape, Value};
 
-/// Declares texts of a form: a type with its meaning, title and pattern, how a message names the form, and what a text is
-/// made into, or refused by.
+/// Declares texts of a form: a type with its meaning, title and pattern, how a message names the form, the least length if
+/// the pattern does not say it, and what is made of the text if it is not kept as it is.
 macro_rules! texts {
     ($(
         $(#[doc = $meaning:literal])+
-        $name:ident($title:literal, $pattern:literal, $expected:literal $(, $least:literal)?) = $parse:expr;
+        $name:ident($title:literal, $pattern:literal, $expected:literal $(, $least:literal)?) $(= $made:expr)?;
     )+) => {$(
         $(#[doc = $meaning])+
         #[derive(Clone, Debug, PartialEq, Eq)]
         pub struct $name(String);
 
         impl $name {
+            /// How a message names the form.
+            pub(crate) const EXPECTED: &'static str = $expected;
+
             /// Takes a text of this form.
             #[must_use]
             pub fn parse(text: &str) -> Option<Self> {
-                let parse: fn(&str) -> Option<String> = $parse;
-                parse(text).map(Self)
+                fits(text, $pattern, 0 $(+ $least)?).then(|| Self(texts!(@made text $($made)?)))
             }
         }
 
         impl Setting for $name {
             fn make(value: &Value, reader: &mut Reader<'_>) -> Option<Self> {
-                reader.parse(value, $expected, Self::parse)
+                reader.parse(value, Self::EXPECTED, Self::parse)
             }
 
             fn shape() -> Shape {
                 let meaning = concat!($($meaning),+).trim_ascii();
-                let (title, expected, pattern, least) = ($title, $expected, $pattern, 0 $(+ $least)?);
-                Shape::Text(Form { title, meaning, expected, pattern, least })
+                let (title, pattern, least) = ($title, $pattern, 0 $(+ $least)?);
+                Shape::Text(Form { title, meaning, expected: Self::EXPECTED, pattern, least })
             }
 
             fn value(&self) -> Value {
@@ -56,6 +59,13 @@ macro_rules! texts {
             }
         }
     )+};
+    (@made $text:ident) => { $text.to_owned() };
+    (@made $text:ident $made:expr) => { $made($text) };
+}
+
+/// Whether a text has the form that a pattern describes.
+fn fits(text: &str, pattern: &str, least: usize) -> bool {
+    text.len() >= least && Regex::new(pattern).is_ok_and(|pattern| pattern.is_match(text))
 }
 
 texts! {
@@ -64,30 +74,33 @@ texts! {
         "Header name",
         "^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}$",
         "a header name of 1 to 128 letters, digits and -_.!#$%&'*+^`|~"
-    ) = |text| {
-        let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
-        // Envoy keeps names in lower case.
-        ((1..=128).contains(&text.len()) && text.bytes().all(fits)).then(|| text.to_ascii_lowercase())
-    };
+    // Envoy keeps names in lower case.
+    ) = str::to_ascii_lowercase;
 
     /// The value of a label, which tag extraction cuts out of a stat's name, such as `"checkout_inbound"`.
-    LabelValue("Label value", "^[A-Za-z0-9_.-]{1,64}$", "a name of 1 to 64 letters, digits and _-.") = |text| {
-        let fits = |byte: u8| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte);
-        ((1..=64).contains(&text.len()) && text.bytes().all(fits)).then(|| text.to_owned())
-    };
+    LabelValue("Label value", "^[A-Za-z0-9_.-]{1,64}$", "a name of 1 to 64 letters, digits and _-.");
 
     /// Letters, digits and signs of ASCII, without spaces, such as `"otel_collector"`.
-    Visible("Visible ASCII text", "^[!-~]+$", "a name of ASCII letters, digits and signs") = |text| {
-        (!text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic())).then(|| text.to_owned())
-    };
+    Visible("Visible ASCII text", "^[!-~]+$", "a name of ASCII letters, digits and signs");
 
     /// A path on a server: it begins with `/` and has only letters, digits and signs of ASCII, such as `"/v1/traces"`.
-    UrlPath("Path", "^/[!-~]*$", "a path that begins with / and has only ASCII letters, digits and signs") = |text| {
-        (text.starts_with('/') && text.bytes().all(|byte| byte.is_ascii_graphic())).then(|| text.to_owned())
-    };
+    UrlPath("Path", "^/[!-~]*$", "a path that begins with / and has only ASCII letters, digits and signs");
 
     /// A text that is not empty.
-    NonEmpty("", "", "a text that is not empty", 1) = |text| (!text.is_empty()).then(|| text.to_owned());
+    NonEmpty("", "", "a text that is not empty", 1);
+
+    /// How a line begins: text with the ids of the trace in it, written as for Python's logging.
+    LogFormat(
+        "",
+        r"^([^%]|%%|%\(trace_id\)s|%\(span_id\)s)*$",
+        "a text whose percent signs belong to %(trace_id)s, %(span_id)s or %%"
+    );
+}
+
+impl Default for LogFormat {
+    fn default() -> Self {
+        Self("[%(trace_id)s] [%(span_id)s]".to_owned())
+    }
 }
 
 impl HeaderName {

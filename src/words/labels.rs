@@ -18,14 +18,14 @@ pub trait Labelled: Copy + 'static {
     }
 }
 
-/// Declares an enum whose values have labels: the words for them in metrics, configuration and documents.
+/// Declares enums whose values have labels: the words for them in metrics, configuration and documents.
 macro_rules! labels {
-    (
+    ($(
         $(#[$meta:meta])*
         $vis:vis enum $name:ident {
             $($(#[doc = $meaning:literal])+ $variant:ident = $label:literal),+ $(,)?
         }
-    ) => {
+    )+) => {$(
         $(#[$meta])*
         #[derive(Clone, Copy, Debug, PartialEq, Eq)]
         $vis enum $name {
@@ -60,7 +60,7 @@ macro_rules! labels {
                 self.label()
             }
         }
-    };
+    )+};
 }
 
 pub(crate) use labels;
