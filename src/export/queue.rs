@@ -34,8 +34,8 @@ struct Batch {
     attempts: u32,
     /// Since when it is on its way.
     sent: Option<u64>,
-    /// When it is to be sent, if it is not on its way.
-    due: u64,
+    /// It is not sent before then.
+    not_before: u64,
 }
 
 /// What is to be counted of a batch.
@@ -87,8 +87,8 @@ impl Queue {
             self.batch = self.form(export, resource, now);
         }
         // A clock that was set back must not hold the batch up for as long.
-        let is_due = |batch: &Batch| now >= batch.due || batch.due - now > LONGEST_WAIT_NS;
-        let batch = self.batch.as_mut().filter(|batch| batch.sent.is_none() && is_due(batch))?;
+        let is_time = |batch: &Batch| now >= batch.not_before || batch.not_before - now > LONGEST_WAIT_NS;
+        let batch = self.batch.as_mut().filter(|batch| batch.sent.is_none() && is_time(batch))?;
         batch.sent = Some(now);
         batch.attempts += 1;
         Some(&batch.body)
@@ -119,7 +119,7 @@ impl Queue {
             Protocol::OtlpHttp | Protocol::OtlpGrpc => otlp(spans, resource),
             Protocol::Zipkin => zipkin::batch(&spans, resource),
         };
-        Some(Batch { body, spans: count, attempts: 0, sent: None, due: now })
+        Some(Batch { body, spans: count, attempts: 0, sent: None, not_before: now })
     }
 
     /// Notes what became of the batch on its way; `jitter` spreads the workers' further attempts.
@@ -146,7 +146,7 @@ impl Queue {
             Judgement::Busy { seconds } => {
                 let asked = seconds.unwrap_or(0).saturating_mul(1_000 * MS);
                 let wait = asked.max(backoff(batch.attempts, jitter));
-                batch.due = now.saturating_add(wait.min(LONGEST_WAIT_NS));
+                batch.not_before = now.saturating_add(wait.min(LONGEST_WAIT_NS));
                 self.batch = Some(batch);
                 outcome(BatchResult::Retried, 0, None)
             }
