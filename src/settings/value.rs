@@ -44,7 +44,7 @@ impl fmt::Display for Value {
             Self::Null => f.write_str("null"),
             Self::Bool(value) => write!(f, "{value}"),
             Self::Whole(number) => write!(f, "{number}"),
-            Self::Float(number) => write!(f, "{number:?}"),
+            Self::Float(number) => f.write_str(ryu::Buffer::new().format(*number)),
             Self::Text(text) => match text.char_indices().nth(SHOWN) {
                 Some((end, _)) => write!(f, "{:?}…", text.get(..end).unwrap_or_default()),
                 None => write!(f, "{text:?}"),

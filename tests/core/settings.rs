@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use rand::rngs::ChaCha12Rng;
+use rand::{Rng, SeedableRng};
 use regex_lite::Regex;
 use tracewarden::config::Config;
 use tracewarden::settings::{Expected, Fault, FaultKind, Form, Shape, Step, Value, examples};
@@ -137,6 +139,24 @@ fn a_pattern_of_the_description_takes_what_the_reader_takes() {
         let Shape::Text(form) = shape else { panic!("{place} is no text") };
         assert_eq!(Regex::new(form.pattern).unwrap().is_match(text), taken, "{place} {text}");
         assert_eq!(Config::load(json.as_bytes(), |_| None).is_ok(), taken, "{json}");
+    }
+}
+
+#[test]
+fn a_number_is_shown_as_short_as_the_standard_library_shows_it() {
+    let digits = |text: &str| {
+        let mantissa = text.split('e').next().unwrap_or_default();
+        let digits: String = mantissa.chars().filter(char::is_ascii_digit).collect();
+        digits.trim_matches('0').len()
+    };
+    let mut rng = ChaCha12Rng::seed_from_u64(64);
+    let random = (0..20_000).map(|_| f64::from_bits(rng.next_u64())).filter(|number| number.is_finite());
+    let known = [0.0, -0.0, 0.1, 1e-5, 1e16, 1e17, f64::MAX, f64::MIN_POSITIVE, 5e-324, f64::EPSILON];
+    for number in known.into_iter().chain(random) {
+        let shown = Value::Float(number).to_string();
+        assert_eq!(shown.parse::<f64>().map(f64::to_bits), Ok(number.to_bits()), "{number:e}");
+        // Of two that are as short and as near, they may choose different ones.
+        assert_eq!(digits(&shown), digits(&format!("{number:e}")), "{shown}");
     }
 }
 
