@@ -70,16 +70,5 @@ fn write_hex(json: &mut String, bytes: &[u8]) {
 }
 
 fn write_text(json: &mut String, text: &str) {
-    json.push('"');
-    for character in text.chars() {
-        match character {
-            '"' => json.push_str("\\\""),
-            '\\' => json.push_str("\\\\"),
-            '\0'..='\x1f' => {
-                let _ = write!(json, "\\u{:04x}", u32::from(character));
-            }
-            _ => json.push(character),
-        }
-    }
-    json.push('"');
+    json.push_str(&serde_json::to_string(text).unwrap_or_default());
 }
