@@ -192,33 +192,13 @@ fn can_decide(by: DecidedBy, decision: SamplingDecision) -> bool {
 }
 
 impl Corruption {
-    /// The header; the first one, if the format has several.
-    fn header(self) -> &'static str {
+    /// The header (the first one, if the format has several), and what is wrong with it in one word and in a few.
+    fn parts(&self) -> (&'static str, &'static str, &dyn fmt::Display) {
         match self {
-            Self::TraceParent(_) => TRACEPARENT,
-            Self::TraceState(_) => TRACESTATE,
-            Self::RequestId => X_REQUEST_ID,
-            Self::Format(format, _) => format.header(),
-        }
-    }
-
-    /// What is wrong with it, in one word.
-    const fn reason(self) -> &'static str {
-        match self {
-            Self::TraceParent(reason) => reason.label(),
-            Self::TraceState(reason) => reason.label(),
-            Self::RequestId => "uuid",
-            Self::Format(_, reason) => reason.label(),
-        }
-    }
-
-    /// What is wrong with it, in a few words.
-    const fn problem(&self) -> &dyn fmt::Display {
-        match self {
-            Self::TraceParent(reason) => reason,
-            Self::TraceState(reason) => reason,
-            Self::RequestId => &"it is no UUID",
-            Self::Format(_, reason) => reason,
+            Self::TraceParent(reason) => (TRACEPARENT, reason.label(), reason),
+            Self::TraceState(reason) => (TRACESTATE, reason.label(), reason),
+            Self::RequestId => (X_REQUEST_ID, "uuid", &"it is no UUID"),
+            Self::Format(format, reason) => (format.header(), reason.label(), reason),
         }
     }
 }
@@ -231,10 +211,12 @@ impl LabelSet for Corruption {
     }
 
     fn labels(self, _: &'static str) -> impl Iterator<Item = (&'static str, &'static str)> {
-        [("header", self.header()), ("reason", self.reason())].into_iter()
+        let (header, reason, _) = self.parts();
+        [("header", header), ("reason", reason)].into_iter()
     }
 
     fn meanings(self) -> Vec<String> {
+        let (name, _, problem) = self.parts();
         let header = match self {
             Self::TraceParent(_) | Self::TraceState(_) => meaning(Format::TraceContext),
             Self::RequestId => "The UUID of `trace_id_source: x-request-id`.",
@@ -242,14 +224,15 @@ impl LabelSet for Corruption {
         };
         let place = match self {
             Self::Format(..) => "another format".to_owned(),
-            _ => format!("`{}`", self.header()),
+            _ => format!("`{name}`"),
         };
-        vec![header.to_owned(), format!("{place}: {}", self.problem())]
+        vec![header.to_owned(), format!("{place}: {problem}")]
     }
 }
 
 impl fmt::Display for Corruption {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.header(), self.problem())
+        let (header, _, problem) = self.parts();
+        write!(f, "{header}: {problem}")
     }
 }

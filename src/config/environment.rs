@@ -46,15 +46,10 @@ pub(super) fn defaults(reader: &mut Reader<'_>, notices: &mut Vec<Fault>) -> Con
         ..Config::default()
     };
     ours(reader, "ENABLE_DISTRIBUTED_TRACING", "true or false", parse_bool, &mut config.enabled);
-    ours(
-        reader,
-        "TRACE_SAMPLING_RATE",
-        PROBABILITY,
-        parse_probability,
-        &mut config.request.sampling.probability,
-    );
-    ours(reader, "TRACE_HEADER_NAME", FREE_HEADER, parse_header, &mut config.request.header);
-    ours(reader, "TRACE_LOG_FORMAT", LogFormat::EXPECTED, LogFormat::parse, &mut config.request.log.format);
+    let Policy { sampling, header, log, .. } = &mut config.request;
+    ours(reader, "TRACE_SAMPLING_RATE", PROBABILITY, parse_probability, &mut sampling.probability);
+    ours(reader, "TRACE_HEADER_NAME", FREE_HEADER, parse_header, header);
+    ours(reader, "TRACE_LOG_FORMAT", LogFormat::EXPECTED, LogFormat::parse, &mut log.format);
     config
 }
 
@@ -196,11 +191,7 @@ fn percent_decoded(text: &str) -> Option<String> {
 }
 
 fn parse_bool(text: &str) -> Option<bool> {
-    match text.to_ascii_lowercase().as_str() {
-        "true" => Some(true),
-        "false" => Some(false),
-        _ => None,
-    }
+    text.to_ascii_lowercase().parse().ok()
 }
 
 fn parse_header(text: &str) -> Option<HeaderName> {

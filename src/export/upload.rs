@@ -9,8 +9,7 @@ pub trait Uploads {
     ///
     /// # Errors
     /// Nothing was sent.
-    fn send(&mut self, upload: &Upload<'_>) -> Result<u32, UploadError> {
-        let _ = upload;
+    fn send(&mut self, _upload: &Upload<'_>) -> Result<u32, UploadError> {
         Err(UploadError::NotSent)
     }
 }

@@ -109,8 +109,7 @@ fn fixed_point(decimal: &str) -> Option<Option<u64>> {
 impl Setting for Threshold {
     fn make(value: &Value, reader: &mut Reader<'_>) -> Option<Self> {
         if !matches!(value, Value::Whole(_) | Value::Float(_)) {
-            reader.wrong_type(PROBABILITY, value);
-            return None;
+            return reader.wrong_type(PROBABILITY, value);
         }
         // The shortest decimal number that stands for a float is the one that was written.
         let threshold = Self::from_probability(&value.to_string());

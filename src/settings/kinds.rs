@@ -13,10 +13,7 @@ impl Setting for bool {
     fn make(value: &Value, reader: &mut Reader<'_>) -> Option<Self> {
         match value {
             Value::Bool(value) => Some(*value),
-            _ => {
-                reader.wrong_type("true or false", value);
-                None
-            }
+            _ => reader.wrong_type("true or false", value),
         }
     }
 
@@ -31,10 +28,7 @@ impl Setting for bool {
 
 impl Setting for NonZeroU32 {
     fn make(value: &Value, reader: &mut Reader<'_>) -> Option<Self> {
-        let Value::Whole(number) = value else {
-            reader.wrong_type(WHOLE, value);
-            return None;
-        };
+        let Value::Whole(number) = value else { return reader.wrong_type(WHOLE, value) };
         let fits = u32::try_from(*number).ok().and_then(Self::new).filter(|number| number.get() <= MOST);
         if fits.is_none() {
             reader.fault(FaultKind::OutOfRange, Expected::Phrase(WHOLE), value);
@@ -122,11 +116,11 @@ impl<T: Setting> Setting for Option<T> {
 impl<T: Setting> Setting for Vec<T> {
     fn make(value: &Value, reader: &mut Reader<'_>) -> Option<Self> {
         let mut items = Self::new();
-        let is_list = reader.list(value, &mut |value, reader| {
+        reader.list(value, &mut |value, reader| {
             let item = T::make(value, reader);
             items.extend(item.filter(|item| !item.repeats(&items)));
-        });
-        is_list.then_some(items)
+        })?;
+        Some(items)
     }
 
     fn shape() -> Shape {

@@ -88,9 +88,10 @@ impl<'a> Reader<'a> {
         self.note(FaultKind::Malformed, Expected::Phrase(expected), found.to_string(), detail);
     }
 
-    /// Notes that the value at this place is of another type than expected.
-    pub(crate) fn wrong_type(&mut self, expected: &'static str, found: &Value) {
+    /// Notes that the value at this place is of another type than expected, so that nothing is made of it.
+    pub(crate) fn wrong_type<T>(&mut self, expected: &'static str, found: &Value) -> Option<T> {
         self.fault(FaultKind::WrongType, Expected::Phrase(expected), found);
+        None
     }
 
     /// Notes that a field of the object at this place does not fit the others.
@@ -121,10 +122,7 @@ impl<'a> Reader<'a> {
     pub(crate) fn text<'v>(&mut self, value: &'v Value, expected: &'static str) -> Option<&'v str> {
         match value {
             Value::Text(text) => Some(text),
-            _ => {
-                self.wrong_type(expected, value);
-                None
-            }
+            _ => self.wrong_type(expected, value),
         }
     }
 
@@ -155,23 +153,17 @@ impl<'a> Reader<'a> {
     }
 
     /// Reads each item of a list.
-    pub(crate) fn list(&mut self, value: &Value, read: &mut dyn FnMut(&Value, &mut Self)) -> bool {
-        let Value::List(items) = value else {
-            self.wrong_type("a list", value);
-            return false;
-        };
+    pub(crate) fn list(&mut self, value: &Value, read: &mut dyn FnMut(&Value, &mut Self)) -> Option<()> {
+        let Value::List(items) = value else { return self.wrong_type("a list", value) };
         for (place, item) in items.iter().enumerate() {
             self.within(Step::Item(place), &mut |reader| read(item, reader));
         }
-        true
+        Some(())
     }
 
     /// The fields of an object, whose names must be distinct.
     pub(crate) fn fields<'v>(&mut self, value: &'v Value) -> Option<Fields<'v>> {
-        let Value::Object(entries) = value else {
-            self.wrong_type("an object", value);
-            return None;
-        };
+        let Value::Object(entries) = value else { return self.wrong_type("an object", value) };
         for (place, (name, _)) in entries.iter().enumerate() {
             if entries.iter().take(place).any(|(earlier, _)| earlier == name) {
                 self.within(Step::Field(name.clone()), &mut |reader| {
