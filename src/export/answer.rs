@@ -85,6 +85,7 @@ fn rejected(body: &[u8]) -> u64 {
     partial.and_then(|partial| u64::try_from(partial.rejected_spans).ok()).unwrap_or(0)
 }
 
-fn number(value: Option<&[u8]>) -> Option<u32> {
+/// The number that a header's value is.
+pub(super) fn number(value: Option<&[u8]>) -> Option<u32> {
     core::str::from_utf8(value?).ok()?.trim().parse().ok()
 }

@@ -1,6 +1,8 @@
 //! gRPC over HTTP/2 ([its description](https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-HTTP2.md)), as far as one
 //! call with one message each way needs it.
 
+use super::answer::number;
+
 /// The method that takes spans.
 pub(super) const EXPORT: &str = "/opentelemetry.proto.collector.trace.v1.TraceService/Export";
 /// The call succeeded.
@@ -40,7 +42,7 @@ pub(super) fn timeout(milliseconds: u32) -> String {
 /// ([their table](https://github.com/grpc/grpc/blob/master/doc/http-grpc-status-mapping.md)).
 pub(super) fn status(grpc_status: Option<&[u8]>, http_status: Option<u32>) -> u32 {
     match (grpc_status, http_status) {
-        (Some(status), _) => number(status).unwrap_or(UNKNOWN),
+        (Some(_), _) => number(grpc_status).unwrap_or(UNKNOWN),
         (None, Some(400)) => INTERNAL,
         (None, Some(401)) => UNAUTHENTICATED,
         (None, Some(403)) => PERMISSION_DENIED,
@@ -48,10 +50,6 @@ pub(super) fn status(grpc_status: Option<&[u8]>, http_status: Option<u32>) -> u3
         (None, Some(429 | 502 | 503 | 504)) => UNAVAILABLE,
         (None, _) => UNKNOWN,
     }
-}
-
-fn number(text: &[u8]) -> Option<u32> {
-    core::str::from_utf8(text).ok()?.parse().ok()
 }
 
 #[cfg(test)]

@@ -158,23 +158,15 @@ impl fmt::Display for Expected {
             Self::OneOf(words) => (*words, '"'),
             Self::Fields(names) => (names.as_slice(), '`'),
         };
-        if names.len() > 1 {
-            f.write_str("one of ")?;
-        }
-        for (place, name) in names.iter().enumerate() {
-            write!(f, "{}{quote}{name}{quote}", if place == 0 { "" } else { ", " })?;
-        }
-        Ok(())
+        let quoted: Vec<_> = names.iter().map(|name| format!("{quote}{name}{quote}")).collect();
+        write!(f, "{}{}", if names.len() > 1 { "one of " } else { "" }, quoted.join(", "))
     }
 }
 
 /// One fault in a line.
 impl fmt::Display for Faults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (place, fault) in self.0.iter().enumerate() {
-            write!(f, "{}{fault}", if place == 0 { "" } else { "\n" })?;
-        }
-        Ok(())
+        f.write_str(&self.0.iter().map(Fault::to_string).collect::<Vec<_>>().join("\n"))
     }
 }
 

@@ -22,7 +22,7 @@
 ///
 /// If every field has a default, `} flattens {` does what `} includes {` does, and reads the part over its default.
 ///
-/// `checked` marks types that have [`Rules`](super::Rules), `| null` fields in which `null` means the default. An `enum` is a
+/// `checked` marks types with [`Rules`](super::Rules) of their own, `| null` fields in which `null` means the default. An `enum` is a
 /// choice: exactly one of its variants is stated, by the fields that it names.
 macro_rules! settings {
     // A struct whose fields all have defaults: it is read over them.
@@ -51,54 +51,50 @@ macro_rules! settings {
             }
         }
 
-        impl $crate::settings::Setting for $name {
-            fn make(value: &$crate::settings::Value, reader: &mut $crate::settings::Reader<'_>) -> Option<Self> {
-                let mut made = Self::default();
-                made.read(value, reader);
-                Some(made)
-            }
+        const _: () = {
+            use $crate::settings::{Fields, Object, OverFields, Reader, Rules, Setting, Shape, Value, settings};
 
-            fn read(&mut self, value: &$crate::settings::Value, reader: &mut $crate::settings::Reader<'_>) {
-                let before = reader.faults();
-                let Some(mut fields) = reader.fields(value) else { return };
-                $crate::settings::OverFields::read_fields(self, &mut fields, reader);
-                fields.finish(reader);
-                if reader.faults() == before {
-                    $crate::settings::settings!(@check $name, self, reader $(, $checked)?);
+            settings!(@rules $name $($checked)?);
+
+            impl Setting for $name {
+                fn make(value: &Value, reader: &mut Reader<'_>) -> Option<Self> {
+                    let mut made = Self::default();
+                    made.read(value, reader);
+                    Some(made)
+                }
+
+                fn read(&mut self, value: &Value, reader: &mut Reader<'_>) {
+                    let before = reader.faults();
+                    let Some(mut fields) = reader.fields(value) else { return };
+                    self.read_fields(&mut fields, reader);
+                    fields.finish(reader);
+                    if reader.faults() == before {
+                        self.check(reader);
+                    }
+                }
+
+                fn shape() -> Shape {
+                    let mut object = Object::new($title, &[$($meaning),+]);
+                    $($(object.include(<$part_type>::shape());)+)?
+                    $(
+                        let need = settings!(@need [$default] [$($null)?]);
+                        object.add::<$type>(settings!(@name $field $($json)?), &[$($text),+], need, Some($default));
+                    )+
+                    Self::describe(&mut object);
+                    Shape::Object(object)
                 }
             }
 
-            fn shape() -> $crate::settings::Shape {
-                let mut object = $crate::settings::Object::new($title, &[$($meaning),+]);
-                $($(object.include(<$part_type as $crate::settings::Setting>::shape());)+)?
-                $(
-                    let need = $crate::settings::settings!(@need [$default] [$($null)?]);
-                    let name = $crate::settings::settings!(@name $field $($json)?);
-                    object.add::<$type>(name, &[$($text),+], need, Some($default));
-                )+
-                $crate::settings::settings!(@describe $name, object $(, $checked)?);
-                $crate::settings::Shape::Object(object)
+            impl OverFields for $name {
+                fn read_fields(&mut self, fields: &mut Fields<'_>, reader: &mut Reader<'_>) {
+                    $($(self.$part.read_fields(fields, reader);)+)?
+                    $(
+                        let need = settings!(@need [$default] [$($null)?]);
+                        fields.read(reader, settings!(@name $field $($json)?), need, &mut self.$field);
+                    )+
+                }
             }
-        }
-
-        impl $crate::settings::OverFields for $name {
-            fn read_fields(
-                &mut self,
-                fields: &mut $crate::settings::Fields<'_>,
-                reader: &mut $crate::settings::Reader<'_>,
-            ) {
-                $($($crate::settings::OverFields::read_fields(&mut self.$part, fields, reader);)+)?
-                $(
-                    let need = $crate::settings::settings!(@need [$default] [$($null)?]);
-                    fields.read(
-                        reader,
-                        $crate::settings::settings!(@name $field $($json)?),
-                        need,
-                        &mut self.$field,
-                    );
-                )+
-            }
-        }
+        };
     };
 
     // A struct with required fields: it is only ever made of an object that has them.
@@ -124,56 +120,55 @@ macro_rules! settings {
             $($($(#[doc = $apart_text])+ $apart_vis $apart: $apart_type,)+)?
         }
 
-        impl $crate::settings::FromFields for $name {
-            const NAMES: &'static [&'static str] =
-                &[$($crate::settings::settings!(@name $field $($json)?)),*];
+        const _: () = {
+            use $crate::settings::{Draft, Fields, FromFields, Object, Reader, Rules, Setting, Shape, Value, settings};
 
-            fn from_fields(
-                fields: &mut $crate::settings::Fields<'_>,
-                reader: &mut $crate::settings::Reader<'_>,
-            ) -> Option<Self> {
-                $(
-                    let need = $crate::settings::settings!(@need [$($default)?] [$($null)?]);
-                    let name = $crate::settings::settings!(@name $field $($json)?);
-                    let mut $field: $crate::settings::Draft<$type> =
-                        $crate::settings::Draft($crate::settings::settings!(@default $($default)?));
-                    fields.read(reader, name, need, &mut $field);
-                )*
-                $($(let $part = <$part_type as $crate::settings::FromFields>::from_fields(fields, reader);)+)?
-                Some(Self {
-                    $($field: $field.0?,)*
-                    $($($part: $part?,)+)?
-                    $($($apart: $apart_value,)+)?
-                })
-            }
-        }
+            settings!(@rules $name $($checked)?);
 
-        impl $crate::settings::Setting for $name {
-            fn make(value: &$crate::settings::Value, reader: &mut $crate::settings::Reader<'_>) -> Option<Self> {
-                let before = reader.faults();
-                let mut fields = reader.fields(value)?;
-                let made = <Self as $crate::settings::FromFields>::from_fields(&mut fields, reader);
-                fields.finish(reader);
-                let made = made?;
-                if reader.faults() == before {
-                    $crate::settings::settings!(@check $name, &made, reader $(, $checked)?);
+            impl FromFields for $name {
+                const NAMES: &'static [&'static str] = &[$(settings!(@name $field $($json)?)),*];
+
+                fn from_fields(fields: &mut Fields<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+                    $(
+                        let need = settings!(@need [$($default)?] [$($null)?]);
+                        let mut $field = Draft::<$type>(settings!(@default $($default)?));
+                        fields.read(reader, settings!(@name $field $($json)?), need, &mut $field);
+                    )*
+                    $($(let $part = <$part_type>::from_fields(fields, reader);)+)?
+                    Some(Self {
+                        $($field: $field.0?,)*
+                        $($($part: $part?,)+)?
+                        $($($apart: $apart_value,)+)?
+                    })
                 }
-                Some(made)
             }
 
-            fn shape() -> $crate::settings::Shape {
-                let mut object = $crate::settings::Object::new($title, &[$($meaning),+]);
-                $(
-                    let need = $crate::settings::settings!(@need [$($default)?] [$($null)?]);
-                    let name = $crate::settings::settings!(@name $field $($json)?);
-                    let default = $crate::settings::settings!(@default $($default)?);
-                    object.add::<$type>(name, &[$($text),+], need, default);
-                )*
-                $($(object.include(<$part_type as $crate::settings::Setting>::shape());)+)?
-                $crate::settings::settings!(@describe $name, object $(, $checked)?);
-                $crate::settings::Shape::Object(object)
+            impl Setting for $name {
+                fn make(value: &Value, reader: &mut Reader<'_>) -> Option<Self> {
+                    let before = reader.faults();
+                    let mut fields = reader.fields(value)?;
+                    let made = Self::from_fields(&mut fields, reader);
+                    fields.finish(reader);
+                    let made = made?;
+                    if reader.faults() == before {
+                        made.check(reader);
+                    }
+                    Some(made)
+                }
+
+                fn shape() -> Shape {
+                    let mut object = Object::new($title, &[$($meaning),+]);
+                    $(
+                        let need = settings!(@need [$($default)?] [$($null)?]);
+                        let default = settings!(@default $($default)?);
+                        object.add::<$type>(settings!(@name $field $($json)?), &[$($text),+], need, default);
+                    )*
+                    $($(object.include(<$part_type>::shape());)+)?
+                    Self::describe(&mut object);
+                    Shape::Object(object)
+                }
             }
-        }
+        };
     };
 
     // A list of its own.
@@ -182,19 +177,23 @@ macro_rules! settings {
         #[derive(Clone, Debug, Default, PartialEq)]
         $vis struct $name($type);
 
-        impl $crate::settings::Setting for $name {
-            fn make(value: &$crate::settings::Value, reader: &mut $crate::settings::Reader<'_>) -> Option<Self> {
-                $crate::settings::Setting::make(value, reader).map(Self)
-            }
+        const _: () = {
+            use $crate::settings::{Reader, Setting, Shape, Value};
 
-            fn shape() -> $crate::settings::Shape {
-                <$type as $crate::settings::Setting>::shape()
-            }
+            impl Setting for $name {
+                fn make(value: &Value, reader: &mut Reader<'_>) -> Option<Self> {
+                    Setting::make(value, reader).map(Self)
+                }
 
-            fn value(&self) -> $crate::settings::Value {
-                self.0.value()
+                fn shape() -> Shape {
+                    <$type>::shape()
+                }
+
+                fn value(&self) -> Value {
+                    self.0.value()
+                }
             }
-        }
+        };
     };
 
     // A choice.
@@ -213,56 +212,53 @@ macro_rules! settings {
             $($(#[doc = $text])+ $variant $(($type))? $(($part))?,)+
         }
 
-        impl $name {
-            const FORMS: &'static [&'static [&'static str]] =
-                &[$($(&[$json])? $(<$part as $crate::settings::FromFields>::NAMES)?),+];
-        }
+        const _: () = {
+            use $crate::settings::{Draft, Fields, FromFields, Need, Object, Reader, Setting, Shape, Value};
 
-        impl $crate::settings::FromFields for $name {
-            const NAMES: &'static [&'static str] = &[];
+            const FORMS: &[&[&str]] = &[$($(&[$json])? $(<$part>::NAMES)?),+];
 
-            fn from_fields(
-                fields: &mut $crate::settings::Fields<'_>,
-                reader: &mut $crate::settings::Reader<'_>,
-            ) -> Option<Self> {
-                let (mut made, mut stated) = (None, 0);
-                $(
-                    $(if fields.state(&[$json]) {
-                        let mut draft = $crate::settings::Draft::<$type>(None);
-                        fields.read(reader, $json, $crate::settings::Need::Optional, &mut draft);
-                        made = draft.0.map(Self::$variant);
-                        stated += 1;
-                    })?
-                    $(if fields.state(<$part as $crate::settings::FromFields>::NAMES) {
-                        made = <$part as $crate::settings::FromFields>::from_fields(fields, reader)
-                            .map(Self::$variant);
-                        stated += 1;
-                    })?
-                )+
-                fields.expect_one(reader, stated, Self::FORMS);
-                made
-            }
-        }
+            impl FromFields for $name {
+                const NAMES: &'static [&'static str] = &[];
 
-        impl $crate::settings::Setting for $name {
-            fn make(value: &$crate::settings::Value, reader: &mut $crate::settings::Reader<'_>) -> Option<Self> {
-                let mut fields = reader.fields(value)?;
-                let made = <Self as $crate::settings::FromFields>::from_fields(&mut fields, reader);
-                fields.finish(reader);
-                made
+                fn from_fields(fields: &mut Fields<'_>, reader: &mut Reader<'_>) -> Option<Self> {
+                    let (mut made, mut stated) = (None, 0);
+                    $(
+                        $(if fields.state(&[$json]) {
+                            let mut draft = Draft::<$type>(None);
+                            fields.read(reader, $json, Need::Optional, &mut draft);
+                            made = draft.0.map(Self::$variant);
+                            stated += 1;
+                        })?
+                        $(if fields.state(<$part>::NAMES) {
+                            made = <$part>::from_fields(fields, reader).map(Self::$variant);
+                            stated += 1;
+                        })?
+                    )+
+                    fields.expect_one(reader, stated, FORMS);
+                    made
+                }
             }
 
-            fn shape() -> $crate::settings::Shape {
-                let mut object = $crate::settings::Object::new($title, &[$($meaning),+]);
-                $(
-                    let text: &[&str] = &[$($text),+];
-                    $(object.offer::<$type>($json, text);)?
-                    $(object.offer_all(<$part as $crate::settings::Setting>::shape(), text);)?
-                )+
-                object.forms = Self::FORMS.to_vec();
-                $crate::settings::Shape::Object(object)
+            impl Setting for $name {
+                fn make(value: &Value, reader: &mut Reader<'_>) -> Option<Self> {
+                    let mut fields = reader.fields(value)?;
+                    let made = Self::from_fields(&mut fields, reader);
+                    fields.finish(reader);
+                    made
+                }
+
+                fn shape() -> Shape {
+                    let mut object = Object::new($title, &[$($meaning),+]);
+                    $(
+                        let text: &[&str] = &[$($text),+];
+                        $(object.offer::<$type>($json, text);)?
+                        $(object.offer_all(<$part>::shape(), text);)?
+                    )+
+                    object.forms = FORMS.to_vec();
+                    Shape::Object(object)
+                }
             }
-        }
+        };
     };
 
     (@name $field:ident) => { stringify!($field) };
@@ -275,15 +271,8 @@ macro_rules! settings {
     (@default) => { None };
     (@default $default:expr) => { Some($default) };
 
-    (@check $name:ident, $made:expr, $reader:ident) => {};
-    (@check $name:ident, $made:expr, $reader:ident, checked) => {
-        <$name as $crate::settings::Rules>::check($made, $reader)
-    };
-
-    (@describe $name:ident, $object:ident) => {};
-    (@describe $name:ident, $object:ident, checked) => {
-        <$name as $crate::settings::Rules>::describe(&mut $object)
-    };
+    (@rules $name:ident) => { impl $crate::settings::Rules for $name {} };
+    (@rules $name:ident checked) => {};
 }
 
 pub(crate) use settings;
