@@ -16,7 +16,7 @@ include make/borrowed.mk
 include make/measure.mk
 include tests/mutants.mk
 .PHONY: help build wasm-target $(LINKED) tool reference test alerts manifests page page-screenshot interop test-matrix lint
-.PHONY: envoy-up envoy-down envoy-status envoy-traces envoy-demo image release clean
+.PHONY: envoy-up envoy-down envoy-status envoy-traces image release clean
 
 help: ## print the targets
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z][a-z-]*:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -91,9 +91,6 @@ envoy-status: ## show what Tracewarden counted in the demo mesh
 
 envoy-traces: ## show the spans of each request to the demo mesh, as trees
 	@$(PYTHON) envoy/mesh.py traces
-
-envoy-demo:
-	@$(CARGO) build --locked --release -p tracewarden-demo
 
 image: build ## pack the module into OCI images, without a container engine: target/image
 	@$(XTASK) image $(MODULE) target/image

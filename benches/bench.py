@@ -13,22 +13,21 @@ import hashlib
 import json
 import os
 import shutil
-import signal
 import socket
 import sys
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Iterator, NoReturn, Optional
+from typing import Any, Iterator, Optional
 
-import cases
 from bootstrap import bootstrap
-from callgrind import Count, Failed, Upstream, count_loop, require_valgrind, running
-from cases import HOST, Row, Setup
+from callgrind import Count, count_loop, counter, require_valgrind
+from cases import ROWS, Row, Setup
+from proxy import HOST, Failed, exit_status
 from report import MICRO, MICRO_WHO, budget, micro_table, table
+from traffic import upstream
 
 HERE = Path(__file__).resolve().parent
-LUA = HERE / "traceparent.lua"
 
 MICRO_TIMES = 10_000
 
@@ -65,48 +64,45 @@ class Bench:
     # The hash of everything that all counts depend on.
     common: str
 
-    def key(self, *parts: str) -> str:
-        return digest(self.common, *parts)
-
     def key_of(self, row: Row, size: str) -> str:
-        names = {name: Path(name) for name in self.modules}
-        configuration = json.dumps(bootstrap(row.setup, names, LUA, 0, 0))
+        configuration = bootstrap(row.setup, {name: Path(name) for name in self.modules})
         module = file_digest(self.modules[row.setup.module]) if row.setup.module else ""
-        return self.key(module, configuration, row.traffic.describe(size), row.sent)
+        return digest(self.common, module, configuration, row.traffic.describe(size), row.sent)
 
     def measure(self, rows: list[Row]) -> dict[tuple[str, str], Count]:
         """The counts of every row, by label and size; one Envoy a configuration."""
-        wanted = [(row, size) for row in rows for size in row.sizes]
-        missing = [item for item in wanted if self.results.get(self.key_of(*item)) is None]
-        say(f"{len(wanted)} counts, of which {len(wanted) - len(missing)} are known")
+        wanted = {(row, size): self.key_of(row, size) for row in rows for size in row.sizes}
         setups: dict[Setup, list[tuple[Row, str]]] = {}
-        for row, size in missing:
-            setups.setdefault(row.setup, []).append((row, size))
+        for (row, size), key in wanted.items():
+            if self.results.get(key) is None:
+                setups.setdefault(row.setup, []).append((row, size))
+        missing = sum(map(len, setups.values()))
+        say(f"{len(wanted)} counts, of which {len(wanted) - missing} are known")
         done = 0
         for setup, items in setups.items():
-            self._measure_setup(setup, items, done, len(missing))
-            done += len(items)
-        counts = {(row.label, size): self.results.get(self.key_of(row, size)) for row, size in wanted}
+            say(f"starting Envoy: {items[0][0].label}")
+            for (row, size), count, seconds in self._counts(setup, items):
+                done += 1
+                self.results.put(wanted[row, size], f"{row.label} ({size})", count)
+                found = f"{count.instructions:,.0f} ± {count.spread:.2%} in {seconds:.0f} s"
+                say(f"[{done}/{missing}] {row.label} ({size}): {found}")
+        counts = {(row.label, size): self.results.get(key) for (row, size), key in wanted.items()}
         return {place: count for place, count in counts.items() if count is not None}
 
-    def _measure_setup(self, setup: Setup, items: list[tuple[Row, str]], done: int, total: int) -> None:
-        say(f"starting Envoy: {setup.name}")
-        upstream = Upstream()
-        with contextlib.closing(upstream), closed_port() as collector:
-            config = bootstrap(setup, self.modules, LUA, upstream.port, collector)
-            with running(self.envoy, config, upstream) as envoy:
-                for number, (row, size) in enumerate(items, done + 1):
+    def _counts(
+        self, setup: Setup, items: list[tuple[Row, str]]
+    ) -> Iterator[tuple[tuple[Row, str], Count, float]]:
+        """The items' counts, and the seconds that each took."""
+        with upstream() as server, closed_port() as collector:
+            config = bootstrap(setup, self.modules, server.port, collector)
+            with counter(self.envoy, config, server) as envoy:
+                for row, size in items:
                     began = time.monotonic()
                     try:
                         count = envoy.count(row.traffic, size, row.sent)
                     except Failed as failed:
                         raise Failed(f"{row.label} ({size}): {failed}") from None
-                    self.results.put(self.key_of(row, size), f"{row.label} ({size})", count)
-                    seconds = time.monotonic() - began
-                    say(
-                        f"[{number}/{total}] {row.label} ({size}): {count.instructions:,.0f}"
-                        f" ± {count.spread:.2%} in {seconds:.0f} s"
-                    )
+                    yield (row, size), count, time.monotonic() - began
 
     def measure_micro(self) -> dict[tuple[str, str], float]:
         """The instructions of parsing and formatting, ours and OpenTelemetry's."""
@@ -114,7 +110,7 @@ class Bench:
         counts = {}
         for operation, label in MICRO.items():
             for who in MICRO_WHO:
-                key = self.key("micro", binary, operation, who)
+                key = digest(self.common, "micro", binary, operation, who)
                 count = self.results.get(key)
                 if count is None:
                     count = Count(count_loop([str(self.micro), operation, who], MICRO_TIMES), 0.0)
@@ -149,51 +145,33 @@ def say(line: str) -> None:
 
 def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument(
-        "which",
-        nargs="?",
-        default="default",
-        choices=["default", "all"],
-        help="which rows (default: %(default)s)",
-    )
-    parser.add_argument("--envoy", type=Path, required=True, help="Envoy's binary")
-    parser.add_argument("--module", type=Path, required=True, help="Tracewarden's module")
-    parser.add_argument("--floor", type=Path, required=True, help="the floor, with the same exports")
-    parser.add_argument(
-        "--floor-unpruned", type=Path, required=True, help="the floor, with every callback exported"
-    )
-    parser.add_argument("--micro", type=Path, required=True, help="the program of the micro-benchmark")
-    parser.add_argument("--results", type=Path, required=True, help="where counts are kept, a JSON file")
+    which = "which rows (default: %(default)s)"
+    parser.add_argument("which", nargs="?", default="default", choices=list(ROWS), help=which)
+    for option, what in {
+        "--envoy": "Envoy's binary",
+        "--module": "Tracewarden's module",
+        "--floor": "the floor, with the same exports",
+        "--floor-unpruned": "the floor, with every callback exported",
+        "--micro": "the program of the micro-benchmark",
+        "--results": "where counts are kept, a JSON file",
+    }.items():
+        parser.add_argument(option, type=Path, required=True, help=what)
     return parser.parse_args()
 
 
-def rows_of(which: str) -> list[Row]:
-    """The rows, with a bare Envoy for each traffic that has none."""
-    if which == "default":
-        return cases.DEFAULT
-    known = {row.traffic for row in cases.ALL if row.setup == cases.BARE}
-    others = dict.fromkeys(row.traffic for row in cases.ALL if row.traffic not in known)
-    bare = [
-        Row(f"bare Envoy, {traffic.name}", cases.BARE, traffic, sent=_untouched(traffic)) for traffic in others
-    ]
-    return cases.ALL[:1] + bare + cases.ALL[1:]
-
-
-def _untouched(traffic: cases.Traffic) -> str:
-    return "none" if traffic.traceparent is None else "same"
-
-
-def run(options: argparse.Namespace) -> None:
+def run() -> int:
+    options = arguments()
     valgrind = require_valgrind()
-    envoy = Path(shutil.which(str(options.envoy)) or options.envoy).resolve()
-    common = digest(valgrind, file_digest(envoy), file_digest(HERE / "callgrind.py"))
+    envoy = Path(shutil.which(options.envoy) or options.envoy).resolve()
+    method = [file_digest(HERE / name) for name in ("callgrind.py", "traffic.py")]
     modules = {
         "tracewarden": options.module.resolve(),
         "floor": options.floor.resolve(),
         "floor-unpruned": options.floor_unpruned.resolve(),
     }
+    common = digest(valgrind, file_digest(envoy), *method)
     bench = Bench(envoy, modules, options.micro.resolve(), Results(options.results), common)
-    rows = rows_of(options.which)
+    rows = ROWS[options.which]
     counts = bench.measure(rows)
     micro = bench.measure_micro()
     worst = max(counts.items(), key=lambda item: item[1].spread)
@@ -204,24 +182,8 @@ def run(options: argparse.Namespace) -> None:
     print(micro_table(micro))
     print("\nBudget\n")
     print(budget(rows, counts, micro, modules["tracewarden"]))
-
-
-def main() -> int:
-    signal.signal(signal.SIGTERM, _stop)
-    try:
-        run(arguments())
-    except Failed as failed:
-        say(f"bench: {failed}")
-        return 1
-    except KeyboardInterrupt:
-        say("bench: stopped; what was counted is kept")
-        return 130
     return 0
 
 
-def _stop(*_: Any) -> NoReturn:
-    raise KeyboardInterrupt
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(exit_status("bench", run, "stopped; what was counted is kept"))

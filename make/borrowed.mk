@@ -18,7 +18,7 @@ PROMETHEUS_2 := .venv/bin/prometheus .venv/bin/promtool
 
 # What the targets with these names need.
 ONLY_ENVOY := $(filter $(ENVOY_PRIVATE),$(ENVOY))
-IN_ENVOY := envoy-demo $(ONLY_ENVOY) $(COLLECTOR)/ready
+IN_ENVOY := $(ONLY_ENVOY) $(COLLECTOR)/ready
 IN_PAGE := $(IN_ENVOY) .venv/bin/chromium tests/page/node_modules/.package-lock.json
 IN_MANIFESTS := $(ONLY_ENVOY) $(filter $(KUBECTL_PRIVATE),$(KUBECTL)) $(PROMETHEUS_2) tests/manifests/node_modules/.package-lock.json
 IN_INTEROP := $(INTEROP)/ready

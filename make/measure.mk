@@ -1,20 +1,26 @@
 # Measurements and searches that are not part of `make test`.
 #   BENCH=all        adds every mode and option to the benchmark
+#   BEFORE           another module, whose memory is measured too
 #   FUZZ_SECONDS     how long each fuzz target runs
 #   FUZZ_JOBS        how many of them run at a time
 #   ENVOY_VERSIONS   the Envoys of `make test-matrix`
 
 BENCH ?=
 BENCH_DIR := target/bench
+# The demo mesh and the benchmarks share envoy/proxy.py.
+BENCHING = PYTHONPATH=envoy $(PYTHON) -B
 BENCH_MICRO := $(BENCH_DIR)/micro/release/tracewarden-micro
-.PHONY: bench bench-correlation test-matrix fuzz fuzz-build $(BENCH_MICRO)
+.PHONY: bench bench-correlation bench-memory test-matrix fuzz fuzz-build $(BENCH_MICRO)
 
 bench: build $(BENCH_DIR)/floor.wasm $(BENCH_MICRO) $(ONLY_ENVOY) ## count the instructions of a request (BENCH=all: of every option)
-	@$(PYTHON) -B benches/bench.py $(BENCH) --envoy '$(ENVOY)' --module $(MODULE) --floor $(BENCH_DIR)/floor.wasm \
+	@$(BENCHING) benches/bench.py $(BENCH) --envoy '$(ENVOY)' --module $(MODULE) --floor $(BENCH_DIR)/floor.wasm \
 		--floor-unpruned $(BENCH_DIR)/floor-unpruned.wasm --micro $(BENCH_MICRO) --results $(BENCH_DIR)/results.json
 
 bench-correlation: build $(ONLY_ENVOY) ## measure correlation's memory and its lock under two workers (needs wrk)
-	@$(PYTHON) -B benches/correlation.py --envoy '$(ENVOY)' --module $(MODULE)
+	@$(BENCHING) benches/correlation.py --envoy '$(ENVOY)' --module $(MODULE)
+
+bench-memory: build $(ONLY_ENVOY) ## measure Envoy's memory with the module (BEFORE=other.wasm: and with another)
+	@$(BENCHING) benches/memory.py --envoy '$(ENVOY)' $(BEFORE) $(MODULE)
 
 # The floor exports the same callbacks as the filter, so that the host calls the same ones.
 $(BENCH_DIR)/floor.wasm: $(BENCH_DIR)/floor-unpruned.wasm $(EXPORTS)
@@ -30,7 +36,7 @@ $(BENCH_MICRO):
 
 # Every version is tried, whatever becomes of the others. Each has a log.
 ENVOY_VERSIONS ?= 1.36.4 1.37.0 1.38.2 1.39.3 1.40.0
-test-matrix: build envoy-demo ## run the real Envoy's tests against each of ENVOY_VERSIONS
+test-matrix: build ## run the real Envoy's tests against each of ENVOY_VERSIONS
 	@mkdir -p target/matrix; failed=0; \
 	for version in $(ENVOY_VERSIONS); do \
 		log=target/matrix/$$version.log; envoy=.venv/envoy-$$version/envoy; \

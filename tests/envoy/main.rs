@@ -4,6 +4,7 @@
 mod alerts;
 mod correlation;
 mod dashboards;
+mod demo;
 mod export;
 mod hostile;
 mod ids;

@@ -8,7 +8,7 @@ use std::process::{Command, Output};
 use serde_json::Value;
 
 use crate::support::client::get;
-use crate::support::{Scratch, demo_binary, envoy_binary, in_repository, module, wait_for};
+use crate::support::{Scratch, envoy_binary, in_repository, module, wait_for};
 
 /// What one request to each of the mesh's paths is counted as.
 const STORY: &[(&str, u64)] = &[
@@ -99,7 +99,6 @@ impl Mesh {
         [("--port", self.port.to_string()), ("--admin-port", self.admin.to_string())]
             .into_iter()
             .chain([("--envoy", path(envoy_binary())), ("--module", path(module()))])
-            .chain([("--demo", path(demo_binary()))])
             .flat_map(|(option, value)| [option.to_owned(), value])
             .collect()
     }

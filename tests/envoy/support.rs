@@ -37,14 +37,6 @@ pub(crate) fn module() -> PathBuf {
     require(in_repository("target/tracewarden.wasm"), "run `make build`")
 }
 
-/// The demo mesh's applications.
-pub(crate) fn demo_binary() -> PathBuf {
-    require(
-        in_repository("target/release/tracewarden-demo"),
-        "run `cargo build --release -p tracewarden-demo`",
-    )
-}
-
 /// A file of the collector's virtual environment.
 pub(crate) fn collector_file(name: &str) -> PathBuf {
     require(in_repository(".venv/collector").join(name), "run `make test`")

@@ -15,9 +15,6 @@ use tracewarden::w3c::{TraceParent, TraceState};
 const TRACEPARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 const TRACESTATE: &str = "rojo=00f067aa0ba902b7,congo=t61rcWkgMzE,vendor@system=opaque value";
 
-const USAGE: &str =
-    "usage: tracewarden-micro {parse,format}[-tracestate] {tracewarden,hashmap,cheapest} COUNT";
-
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
@@ -41,7 +38,9 @@ fn main() -> ExitCode {
 }
 
 fn usage() -> ExitCode {
-    eprintln!("{USAGE}");
+    eprintln!(
+        "usage: tracewarden-micro {{parse,format}}[-tracestate] {{tracewarden,hashmap,cheapest}} COUNT"
+    );
     ExitCode::from(2)
 }
 
