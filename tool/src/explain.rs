@@ -1,9 +1,10 @@
 //! The request pass, observing, over headers that somebody typed.
+#![expect(clippy::indexing_slicing, reason = "to assign to a member of a JSON object adds it")]
 
-use std::fmt::Write;
+use std::collections::BTreeMap;
 
 use rand::rngs::ChaCha12Rng;
-use serde_json::{Map, Value, json};
+use serde_json::{Value, json};
 use tracewarden::config::Config;
 use tracewarden::filter::Filter;
 use tracewarden::headers::{HeaderWriter, Headers, Refused};
@@ -14,20 +15,23 @@ use tracewarden::words::Format;
 
 use crate::Said;
 
-/// What the pass publishes, in the order and by the names in which it is shown. Of an observed context the span's id is the
-/// parent's.
+/// What an observing pass says, in the order and by the names in which it is shown. Of an observed context the span's id is
+/// the parent's.
 const SHOWN: &[(&str, &str)] = &[
+    (FORMAT, "format"),
     ("trace_context", "context"),
     ("trace_id", "trace-id"),
     ("parent_id", "parent-id"),
     ("sampled", "sampled"),
 ];
+const FORMAT: &str = "format";
 
 /// A host that has nothing, and notes what an observing pass reports.
 #[derive(Default)]
 struct Observer {
-    counters: Vec<Counter>,
-    published: Vec<(&'static str, String)>,
+    published: BTreeMap<&'static str, String>,
+    corruptions: Vec<String>,
+    conflicts: usize,
 }
 
 /// What the filter reads in these headers.
@@ -47,55 +51,33 @@ pub(crate) fn explain(headers: &[(String, String)]) -> Said {
 }
 
 fn say(passed: bool, headers: &[(String, String)], observer: &Observer) -> Said {
-    let Observer { counters, published: read } = observer;
-    let corruptions: Vec<String> = counters
-        .iter()
-        .filter_map(|counter| match counter {
-            Counter::Corrupt { corruption, .. } => Some(corruption.to_string()),
-            _ => None,
-        })
-        .collect();
-    let formats: Vec<&str> = counters
-        .iter()
-        .filter_map(|counter| match counter {
-            Counter::Format { format } => Some(format.label()),
-            _ => None,
-        })
-        .collect();
-    let conflicts = counters.iter().filter(|counter| matches!(counter, Counter::Conflict { .. })).count();
-    let mut fields: Vec<(&str, String)> =
-        formats.iter().map(|format| ("format", (*format).to_owned())).collect();
-    for (published, shown) in SHOWN {
-        fields.extend(
-            read.iter().find(|(name, _)| name == published).map(|(_, value)| (*shown, value.clone())),
-        );
-    }
+    let Observer { published, corruptions, conflicts } = observer;
+    let fields: Vec<(&str, &str)> =
+        SHOWN.iter().filter_map(|(name, shown)| Some((*shown, published.get(name)?.as_str()))).collect();
     let members = members(headers);
     let mut lines = String::new();
-    for (name, value) in &fields {
-        let _ = writeln!(lines, "{name:<15}{value}");
+    let mut line = |name: &str, value: &str| lines.push_str(&format!("{name:<15}{value}\n"));
+    fields.iter().for_each(|(name, value)| line(name, value));
+    members.iter().for_each(|(key, value)| line("tracestate", &format!("{key} = {value}")));
+    corruptions.iter().for_each(|problem| line("invalid", problem));
+    if *conflicts > 0 {
+        line("conflict", "two formats name different traces; the first counts");
     }
-    for (key, value) in &members {
-        let _ = writeln!(lines, "{:<15}{key} = {value}", "tracestate");
-    }
-    for problem in &corruptions {
-        let _ = writeln!(lines, "{:<15}{problem}", "invalid");
-    }
-    if conflicts > 0 {
-        let _ = writeln!(lines, "{:<15}two formats name different traces; the first counts", "conflict");
-    }
-    let is_valid = passed && corruptions.is_empty() && conflicts == 0 && !formats.is_empty();
-    if formats.is_empty() && corruptions.is_empty() {
+    let has_format = published.contains_key(FORMAT);
+    if !has_format && corruptions.is_empty() {
         lines.push_str("no header of any format that is known here\n");
     }
-    let mut value: Map<String, Value> =
-        fields.into_iter().map(|(name, value)| (name.to_owned(), value.into())).collect();
-    value.insert("valid".to_owned(), is_valid.into());
-    value.insert("invalid".to_owned(), json!(corruptions));
-    value.insert("conflicts".to_owned(), conflicts.into());
-    let members: Map<String, Value> = members.into_iter().map(|(key, value)| (key, value.into())).collect();
-    value.insert("tracestate".to_owned(), members.into());
-    Said { is_valid, lines, value: value.into() }
+    let is_valid = passed && has_format && corruptions.is_empty() && *conflicts == 0;
+    let mut value = json!({
+        "valid": is_valid,
+        "invalid": corruptions,
+        "conflicts": conflicts,
+        "tracestate": members.into_iter().collect::<Value>(),
+    });
+    for (name, text) in fields {
+        value[name] = text.into();
+    }
+    Said { is_valid, lines, value }
 }
 
 /// The members of a valid `tracestate`.
@@ -108,13 +90,18 @@ fn members(headers: &[(String, String)]) -> Vec<(String, String)> {
 
 impl Metrics for Observer {
     fn count(&mut self, counter: Counter, _: u64) {
-        self.counters.push(counter);
+        match counter {
+            Counter::Format { format } => self.publish(FORMAT, format.label().as_bytes()),
+            Counter::Corrupt { corruption, .. } => self.corruptions.push(corruption.to_string()),
+            Counter::Conflict { .. } => self.conflicts += 1,
+            _ => {}
+        }
     }
 }
 
 impl AccessLog for Observer {
     fn publish(&mut self, key: &'static str, value: &[u8]) {
-        self.published.push((key, String::from_utf8_lossy(value).into_owned()));
+        self.published.insert(key, String::from_utf8_lossy(value).into_owned());
     }
 }
 

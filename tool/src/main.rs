@@ -4,6 +4,7 @@ mod explain;
 mod reference;
 mod report;
 
+use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -107,11 +108,7 @@ struct Said {
 
 fn check(file: &Path) -> Result<Said, String> {
     let mut octets = Vec::new();
-    let read = if file == Path::new("-") {
-        io::stdin().read_to_end(&mut octets).map(drop)
-    } else {
-        std::fs::read(file).map(|read| octets = read)
-    };
+    let read = open(file).and_then(|mut file| file.read_to_end(&mut octets));
     read.map_err(|error| format!("{}: {error}", file.display()))?;
     Ok(match Config::load(&octets, |name| std::env::var(name).ok()) {
         Ok(Loaded { notices, .. }) => Said {
@@ -127,6 +124,11 @@ fn check(file: &Path) -> Result<Said, String> {
     })
 }
 
+/// A file, or standard input.
+fn open(file: &Path) -> io::Result<Box<dyn Read>> {
+    if file == Path::new("-") { Ok(Box::new(io::stdin())) } else { Ok(Box::new(File::open(file)?)) }
+}
+
 /// Faults for programs.
 fn described(faults: &[Fault]) -> Value {
     let fault = |fault: &Fault| json!({"path": fault.place(), "kind": fault.kind.label(), "message": fault.to_string()});
@@ -140,4 +142,11 @@ fn header(text: &str) -> Result<(String, String), String> {
         return Err(format!("{name:?} is not the name of a header"));
     }
     Ok((name.to_ascii_lowercase(), value.trim().to_owned()))
+}
+
+/// A number with commas between its thousands.
+fn grouped(number: u64) -> String {
+    let digits = number.to_string();
+    let groups: Vec<&[u8]> = digits.as_bytes().rchunks(3).rev().collect();
+    String::from_utf8_lossy(&groups.join(&b',')).into_owned()
 }

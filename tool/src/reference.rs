@@ -1,13 +1,11 @@
 //! The references that people and editors read, made of what the filter itself knows.
 
-mod environment;
 mod markdown;
 mod metrics;
 mod schema;
 
 use clap::ValueEnum;
 use tracewarden::config::Config;
-use tracewarden::settings::Shape;
 
 /// What there is a reference of.
 #[derive(Clone, Copy, ValueEnum)]
@@ -23,8 +21,7 @@ impl Reference {
     pub(crate) fn text(self) -> String {
         match self {
             Self::Configuration => include_str!("reference/configuration.md")
-                .replace("{{fields}}\n", &fields())
-                .replace("{{variables}}\n", &environment::table()),
+                .replace("{{fields}}\n", &markdown::write(&Config::shape())),
             Self::Metrics => include_str!("reference/metrics.md")
                 .replace("{{overview}}\n", &metrics::overview())
                 .replace("{{cardinality}}\n", &metrics::cardinality())
@@ -38,12 +35,4 @@ impl Reference {
 /// The JSON Schema of a configuration.
 pub(crate) fn schema() -> String {
     format!("{:#}\n", schema::of(&Config::shape()))
-}
-
-/// The tables of a configuration's fields.
-fn fields() -> String {
-    match Config::shape() {
-        Shape::Object(root) => markdown::write(&root),
-        _ => String::new(),
-    }
 }

@@ -14,10 +14,10 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use clap::Args;
-use serde_json::{Value, json};
+use serde::Serialize;
 
 use crate::Said;
-use advice::Rank;
+use advice::{Rank, Texts};
 use findings::{Finding, Summary};
 use reading::{Build, printable};
 use source::{Server, Source};
@@ -60,7 +60,8 @@ pub(crate) struct Options {
     token_file: Option<PathBuf>,
 }
 
-/// Everything there is to tell.
+/// Everything there is to tell; docs/tool.md has its shape in JSON.
+#[derive(Serialize)]
 struct Report<'a> {
     source: Source,
     builds: Vec<&'a Build>,
@@ -74,7 +75,7 @@ struct Report<'a> {
 pub(crate) fn report(options: &Options) -> Result<Said, String> {
     let (source, reading) =
         source::read(options).map_err(|problem| printable(&problem).collect::<String>())?;
-    let notes = reading.notes();
+    let notes = reading.all_notes();
     if reading.owners().is_empty() {
         return Err(format!(
             "{}: {}",
@@ -87,47 +88,14 @@ pub(crate) fn report(options: &Options) -> Result<Said, String> {
         builds: reading.builds.iter().collect(),
         summary: findings::summaries(&reading),
         mended: findings::mended(&reading),
-        findings: findings::findings(&reading),
+        findings: findings::findings(&reading, &Texts::read()?),
         notes,
     };
     Ok(Said {
         is_valid: report.findings.iter().all(|finding| finding.advice.rank == Rank::Beside),
         lines: text::lines(&report, options.top, text::width()),
-        value: report.value(),
+        value: serde_json::to_value(&report).map_err(|error| error.to_string())?,
     })
-}
-
-impl Report<'_> {
-    /// docs/tool.md has its shape.
-    fn value(&self) -> Value {
-        let Self { source, builds, summary, mended, findings, notes } = self;
-        let findings: Vec<Value> = findings.iter().map(Finding::value).collect();
-        json!({
-            "source": source,
-            "builds": builds,
-            "summary": summary,
-            "mended": mended,
-            "findings": findings,
-            "notes": notes,
-        })
-    }
-}
-
-impl Finding {
-    fn value(&self) -> Value {
-        let Self { who, advice, labels, count, of } = self;
-        json!({
-            "kind": advice.kind,
-            "who": who.labels(),
-            "labels": labels,
-            "count": count,
-            "of": of,
-            "what": advice.what,
-            "cause": advice.cause,
-            "mend": advice.mend,
-            "runbook": advice.section.link(),
-        })
-    }
 }
 
 /// A time such as `90s` or `1h 30m`, in seconds.

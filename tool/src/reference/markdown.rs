@@ -1,62 +1,71 @@
 //! A shape as tables that people read.
 
-mod text;
-
 use std::fmt::Write;
 
-use tracewarden::settings::{Field, Object, Shape, Words};
+use indexmap::IndexMap;
+use textwrap::{Options, WordSplitter};
+use tracewarden::settings::{Field, Object, Shape, Value, Words};
 
-pub(super) use self::text::folded;
-use self::text::json;
 use super::schema::title;
+use crate::grouped;
 
-/// A table of the fields at the top, and a section for each shape with a title: objects first, each where a reader comes
-/// upon it.
-pub(super) fn write(root: &Object) -> String {
-    let mut sections = Vec::new();
-    collect(root, "", &mut sections);
-    let mut text = table(root, "");
-    let (objects, values): (Vec<&Section<'_>>, Vec<_>) =
-        sections.iter().partition(|section| matches!(section.shape, Shape::Object(_)));
-    for section in objects.into_iter().chain(values) {
-        section.write(&mut text);
-    }
-    text
-}
+/// How long a line of prose may be.
+const WIDTH: usize = 125;
+
+/// The shapes with a title, by that.
+type Sections<'a> = IndexMap<&'static str, Section<'a>>;
 
 /// A shape with a title, and where in a configuration it is used.
 struct Section<'a> {
-    title: &'static str,
     shape: &'a Shape,
     places: Vec<String>,
 }
 
-/// Notes which shapes with a title are in an object.
-fn collect<'a>(object: &'a Object, place: &str, sections: &mut Vec<Section<'a>>) {
-    for field in &object.fields {
-        let dot = if place.is_empty() { "" } else { "." };
-        visit(&field.shape, format!("{place}{dot}{}", field.name), sections);
+/// A table of the fields at the top, and a section for each shape with a title: objects first, each where a reader comes
+/// upon it.
+pub(super) fn write(root: &Shape) -> String {
+    let mut sections = Sections::new();
+    visit(root, "", &mut sections);
+    let mut text = match root {
+        Shape::Object(object) => table(object, ""),
+        _ => String::new(),
+    };
+    let (objects, values): (Vec<_>, Vec<_>) =
+        sections.iter().partition(|(_, section)| matches!(section.shape, Shape::Object(_)));
+    for (title, section) in objects.into_iter().chain(values) {
+        section.write(title, &mut text);
     }
+    text
 }
 
-fn visit<'a>(shape: &'a Shape, place: String, sections: &mut Vec<Section<'a>>) {
-    if let Some(title) = title(shape) {
-        match sections.iter_mut().find(|section| section.title == title) {
-            Some(section) => section.places.push(place.clone()),
-            None => sections.push(Section { title, shape, places: vec![place.clone()] }),
-        }
+/// A paragraph in lines.
+pub(super) fn folded(paragraph: &str) -> String {
+    let options = Options::new(WIDTH).break_words(false).word_splitter(WordSplitter::NoHyphenation);
+    textwrap::fill(paragraph, options) + "\n"
+}
+
+/// Notes which shapes with a title are in a shape. What has no place is the whole configuration, which needs no section.
+fn visit<'a>(shape: &'a Shape, place: &str, sections: &mut Sections<'a>) {
+    if let Some(title) = title(shape).filter(|_| !place.is_empty()) {
+        let section = sections.entry(title).or_insert_with(|| Section { shape, places: Vec::new() });
+        section.places.push(place.to_owned());
     }
     match shape {
-        Shape::List(item) => visit(item, format!("{place}[]"), sections),
+        Shape::List(item) => visit(item, &format!("{place}[]"), sections),
         Shape::Nullable(inner) => visit(inner, place, sections),
-        Shape::Object(object) => collect(object, &place, sections),
+        Shape::Object(object) => {
+            let dot = if place.is_empty() { "" } else { "." };
+            for field in &object.fields {
+                visit(&field.shape, &format!("{place}{dot}{}", field.name), sections);
+            }
+        }
         _ => {}
     }
 }
 
 impl Section<'_> {
-    fn write(&self, text: &mut String) {
-        let Self { title, shape, places } = self;
+    fn write(&self, title: &str, text: &mut String) {
+        let Self { shape, places } = self;
         let shown: Vec<String> = places.iter().map(|place| format!("`{place}`")).collect();
         let (meaning, table) = match shape {
             // If there is one place, a field's whole path can be searched for.
@@ -102,7 +111,9 @@ fn kind(shape: &Shape, tells_null: bool) -> String {
     match shape {
         Shape::Flag => "`true`, `false`".to_owned(),
         Shape::Probability => "number, 0 to 1".to_owned(),
-        Shape::Whole(least, most) => format!("whole number, {} to {}", grouped(*least), grouped(*most)),
+        Shape::Whole(least, most) => {
+            format!("whole number, {} to {}", grouped((*least).into()), grouped((*most).into()))
+        }
         Shape::Words(_) => "word".to_owned(),
         Shape::List(item) => format!("list: {}", kind(item, true)),
         Shape::Map(_) => "object: text by name".to_owned(),
@@ -128,11 +139,12 @@ fn table_of_words(words: &Words) -> String {
     format!("| word | |\n|---|---|\n{}", rows.collect::<String>())
 }
 
-/// A number's digits, with commas between the thousands.
-fn grouped(number: u32) -> String {
-    let digits = number.to_string();
-    let groups: Vec<&[u8]> = digits.as_bytes().rchunks(3).rev().collect();
-    String::from_utf8_lossy(&groups.join(&b',')).into_owned()
+/// A default in JSON, with a space after each comma. The fields of an object have defaults of their own.
+fn json(value: &Value) -> String {
+    match value {
+        Value::List(items) => format!("[{}]", items.iter().map(json).collect::<Vec<_>>().join(", ")),
+        other => serde_json::to_string(other).unwrap_or_default(),
+    }
 }
 
 /// A bar would end the cell of a table.

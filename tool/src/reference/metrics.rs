@@ -2,20 +2,20 @@
 
 use std::fmt::Write;
 
+use indexmap::{IndexMap, IndexSet};
 use tracewarden::metrics::{Counter, Label, Measure, Metric, MetricKind, Scope};
+
+use super::markdown::folded;
+
+/// The values of a label, each with all that it means.
+type Values = IndexMap<&'static str, IndexSet<String>>;
 
 /// A metric with all of its series.
 struct Section {
     metric: Metric,
     /// How many series it has at most, the label `listener` left out.
     series: usize,
-    labels: Vec<Column>,
-}
-
-/// The values of a label, each with all that it means.
-struct Column {
-    name: &'static str,
-    values: Vec<(&'static str, Vec<String>)>,
+    labels: IndexMap<&'static str, Values>,
 }
 
 /// The module's own gauge, whose labels have no closed sets of values.
@@ -52,10 +52,9 @@ pub(super) fn overview() -> String {
 /// How many series one Envoy can have.
 pub(super) fn cardinality() -> String {
     let all = all();
-    let sum = |of: &dyn Fn(&Section) -> bool| -> usize {
-        all.iter().filter(|section| of(section)).map(|section| section.series).sum()
-    };
-    let (total, of_passes) = (sum(&|_| true), sum(&Section::is_of_listener));
+    let total: usize = all.iter().map(|section| section.series).sum();
+    let of_listener = all.iter().filter(|section| section.is_of_listener());
+    let of_passes: usize = of_listener.map(|section| section.series).sum();
     format!(
         "An Envoy with one build of the module, whose plugins have no `metrics.listener`, has at most {total} series, and\n\
          {of_passes} more for each name there.\n"
@@ -84,24 +83,26 @@ pub(super) fn istio_tags() -> String {
 pub(super) fn sections() -> String {
     let mut text = String::new();
     for Section { metric: Metric { name, meaning, .. }, labels, .. } in all() {
-        let _ = write!(text, "\n### {name}\n\n{}", super::markdown::folded(meaning));
+        let _ = write!(text, "\n### {name}\n\n{}", folded(meaning));
         let rules = rules(name);
         if !rules.is_empty() {
-            let _ =
-                write!(text, "\n{}", super::markdown::folded(&format!("Recorded as {}.", rules.join(", "))));
+            let _ = write!(text, "\n{}", folded(&format!("Recorded as {}.", rules.join(", "))));
         }
-        if labels.iter().any(|label| !label.values.is_empty()) {
+        if labels.values().any(|values| !values.is_empty()) {
             text.push_str("\n| label | value | |\n|---|---|---|\n");
         }
-        for (place, label) in labels.iter().enumerate() {
-            // Labels with the same values stand together, where the first of them does.
-            let alike: Vec<&Column> = labels.iter().filter(|other| label.has_the_values_of(other)).collect();
-            if labels.iter().position(|other| label.has_the_values_of(other)) != Some(place) {
-                continue;
+        // Labels with the same values stand together, where the first of them does.
+        let mut columns: Vec<(String, &Values)> = Vec::new();
+        for (label, values) in &labels {
+            match columns.iter_mut().find(|(_, known)| *known == values) {
+                Some((labels, _)) => *labels += &format!(", `{label}`"),
+                None => columns.push((format!("`{label}`"), values)),
             }
-            let names: Vec<String> = alike.iter().map(|label| format!("`{}`", label.name)).collect();
-            for (value, meanings) in &label.values {
-                let _ = writeln!(text, "| {} | `{value}` | {} |", names.join(", "), meanings.join("<br>"));
+        }
+        for (labels, values) in columns {
+            for (value, meanings) in values {
+                let meanings: Vec<&str> = meanings.iter().map(String::as_str).collect();
+                let _ = writeln!(text, "| {labels} | `{value}` | {} |", meanings.join("<br>"));
             }
         }
     }
@@ -109,34 +110,20 @@ pub(super) fn sections() -> String {
 }
 
 /// Every label, in the order in which the metrics first have it.
-fn labels() -> Vec<&'static str> {
-    let mut labels = Vec::new();
-    for name in all().iter().flat_map(Section::label_names) {
-        if !labels.contains(&name) {
-            labels.push(name);
-        }
-    }
-    labels
+fn labels() -> IndexSet<&'static str> {
+    all().iter().flat_map(Section::label_names).collect()
 }
 
 fn all() -> Vec<Section> {
-    let mut all: Vec<Section> = Vec::new();
+    let mut all: IndexMap<&str, Section> = IndexMap::new();
     let counters = Counter::every().into_iter().map(|counter| (counter.metric(), counter.labels()));
     let measures = Measure::every().into_iter().map(|measure| (measure.metric(), measure.labels()));
     for (metric, labels) in counters.chain(measures) {
-        // The series of a metric come one after another.
-        match all.last_mut() {
-            Some(last) if last.metric == metric => last.add(labels),
-            _ => {
-                let mut section = Section { metric, series: 0, labels: Vec::new() };
-                section.add(labels);
-                all.push(section);
-            }
-        }
+        let new = || Section { metric, series: 0, labels: IndexMap::new() };
+        all.entry(metric.name).or_insert_with(new).add(labels);
     }
-    let of_build = BUILD.map(|name| Column { name, values: Vec::new() });
-    all.push(Section { metric: BUILD_INFO, series: 1, labels: of_build.into() });
-    all
+    let of_build = BUILD.into_iter().map(|name| (name, Values::new())).collect();
+    all.into_values().chain([Section { metric: BUILD_INFO, series: 1, labels: of_build }]).collect()
 }
 
 impl Section {
@@ -146,32 +133,14 @@ impl Section {
 
     fn label_names(&self) -> impl Iterator<Item = &'static str> {
         let listener = self.is_of_listener().then_some(LISTENER);
-        listener.into_iter().chain(self.labels.iter().map(|label| label.name))
+        listener.into_iter().chain(self.labels.keys().copied())
     }
 
     /// Adds a series.
     fn add(&mut self, labels: Vec<Label>) {
         self.series += if self.metric.kind == MetricKind::Histogram { OF_HISTOGRAM } else { 1 };
         for Label { name, value, meaning } in labels {
-            match self.labels.iter_mut().find(|column| column.name == name) {
-                Some(column) => column.add(value, meaning),
-                None => self.labels.push(Column { name, values: vec![(value, vec![meaning])] }),
-            }
-        }
-    }
-}
-
-impl Column {
-    fn has_the_values_of(&self, other: &Self) -> bool {
-        self.values.len() == other.values.len()
-            && self.values.iter().all(|(value, _)| other.values.iter().any(|(known, _)| known == value))
-    }
-
-    fn add(&mut self, value: &'static str, meaning: String) {
-        match self.values.iter_mut().find(|(known, _)| *known == value) {
-            Some((_, meanings)) if meanings.contains(&meaning) => {}
-            Some((_, meanings)) => meanings.push(meaning),
-            None => self.values.push((value, vec![meaning])),
+            self.labels.entry(name).or_default().entry(value).or_default().insert(meaning);
         }
     }
 }

@@ -2,7 +2,7 @@
 #![expect(clippy::indexing_slicing, reason = "to assign to a member of a JSON object adds it")]
 
 use serde_json::{Map, Value, json};
-use tracewarden::settings::{Field, Form, Object, Rule, Shape, Words, examples};
+use tracewarden::settings::{self, Field, Form, Object, Rule, Shape, Words, examples};
 
 /// How many words a list may have that is written where it is used; a longer one is a definition.
 const INLINE_WORDS: usize = 4;
@@ -111,7 +111,8 @@ fn object(object: &Object, definitions: &mut Map<String, Value>) -> Value {
         "additionalProperties": false,
     });
     add_examples(&mut schema, &object.meaning);
-    let required: Vec<&str> = required(object).map(|field| field.name).collect();
+    let required = object.fields.iter().filter(|field| field.default.is_none());
+    let required: Vec<&str> = required.map(|field| field.name).collect();
     if !required.is_empty() {
         schema["required"] = json!(required);
     }
@@ -130,10 +131,6 @@ fn object(object: &Object, definitions: &mut Map<String, Value>) -> Value {
     schema
 }
 
-fn required(object: &Object) -> impl Iterator<Item = &Field> {
-    object.fields.iter().filter(|field| field.default.is_none())
-}
-
 /// One form of an object: its fields are there, and those of the other forms are not. `null` is not there.
 fn form(names: &[&str], object: &Object) -> Value {
     let others = object.forms.iter().copied().flatten().filter(|name| !names.contains(name));
@@ -145,15 +142,11 @@ fn form(names: &[&str], object: &Object) -> Value {
 fn field(field: &Field, definitions: &mut Map<String, Value>) -> Value {
     let mut schema = shape(&field.shape, definitions);
     schema["description"] = field.meaning.clone().into();
-    if let Some(default) = field.default.as_ref().filter(|default| **default != null()) {
+    if let Some(default) = field.default.as_ref().filter(|default| **default != settings::Value::Null) {
         schema["default"] = json!(default);
     }
     add_examples(&mut schema, &field.meaning);
     schema
-}
-
-const fn null() -> tracewarden::settings::Value {
-    tracewarden::settings::Value::Null
 }
 
 fn add_examples(schema: &mut Value, meaning: &str) {

@@ -2,12 +2,12 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
-use tracewarden::words::{BatchResult, Direction, Mode, ResponseContext, Role, Verdict};
 
 use serde::Serialize;
 use tracewarden::metrics::Counter;
+use tracewarden::words::{BatchResult, Direction, Mode, ResponseContext, Role, Verdict};
 
-use super::advice::{self, Advice, Rank, Received};
+use super::advice::{self, Advice, Kind, Rank, Received, Texts};
 use super::names::{Labels, labels_of};
 use super::reading::{Reading, Row, Who};
 
@@ -34,8 +34,10 @@ pub(crate) struct Summary {
 }
 
 /// What is wrong with somebody's requests.
+#[derive(Serialize)]
 pub(crate) struct Finding {
     pub(crate) who: Who,
+    #[serde(flatten)]
     pub(crate) advice: Advice,
     /// The labels of the counter that says so.
     pub(crate) labels: Labels,
@@ -44,13 +46,12 @@ pub(crate) struct Finding {
     pub(crate) of: Option<u64>,
 }
 
-/// What a workload receives.
-#[derive(Default)]
-struct Inbound {
-    /// Whether it receives requests.
-    is_any: bool,
-    /// Those that gave its application a context.
-    given: u64,
+/// What findings are made of.
+struct Findings<'a> {
+    reading: &'a Reading,
+    texts: &'a Texts,
+    /// How many contexts the application of each workload that receives requests was given.
+    given: BTreeMap<Who, u64>,
 }
 
 impl Summary {
@@ -96,17 +97,16 @@ const fn add(sum: &mut u64, count: u64) {
     *sum = sum.saturating_add(count);
 }
 
+fn sum<'a>(rows: impl Iterator<Item = Row<'a>>, is: impl Fn(Counter) -> bool) -> u64 {
+    rows.filter(|row| is(row.counter)).fold(0, |sum, row| sum.saturating_add(row.count))
+}
+
 /// What is wrong, worst first.
-pub(crate) fn findings(reading: &Reading) -> Vec<Finding> {
-    let inbound = inbound(reading);
-    let received = |row: Row<'_>| {
-        inbound.get(&row.who.owner()).map_or(Received::Nothing, |inbound| inbound.beside(row.count))
-    };
-    let counted = reading.rows().filter_map(|row| counted(reading, row, received(row)));
-    let derived = reading
-        .owners()
-        .into_iter()
-        .flat_map(|owner| [not_running(reading, owner), unreachable(reading, owner)]);
+pub(crate) fn findings(reading: &Reading, texts: &Texts) -> Vec<Finding> {
+    let findings = Findings { reading, texts, given: given(reading) };
+    let counted = reading.rows().filter_map(|row| findings.counted(row));
+    let owners = reading.owners().into_iter();
+    let derived = owners.flat_map(|owner| [findings.not_running(owner), findings.unreachable(owner)]);
     let mut all: Vec<Finding> = counted.chain(derived.flatten()).collect();
     all.sort_by_cached_key(|finding| {
         let Finding { who, advice, labels, count, .. } = finding;
@@ -115,57 +115,132 @@ pub(crate) fn findings(reading: &Reading) -> Vec<Finding> {
     all
 }
 
-/// What a counter says.
-fn counted(reading: &Reading, row: Row<'_>, received: Received) -> Option<Finding> {
-    let advice = match row.counter {
-        Counter::Request { role: Role::Internal, context: Verdict::Corrupt, direction, .. } => {
-            let mut others = reading.rows_at(row.who);
-            let has_reason = others.any(|other| way_of_corruption(other.counter) == Some(direction));
-            (!has_reason).then(|| advice::unexplained(direction, received))
-        }
-        Counter::Corrupt { direction, .. } if is_edge(reading, row.who, direction) => None,
-        counter => advice::of(counter, received),
-    }?;
-    let of = base(reading, row).filter(|of| *of >= row.count);
-    Some(Finding { who: row.who.clone(), advice, labels: labels_of(row.counter), count: row.count, of })
+/// How many contexts each workload's application was given: that came in, or that the filter made or gave back.
+fn given(reading: &Reading) -> BTreeMap<Who, u64> {
+    let mut all = BTreeMap::new();
+    for row in reading.rows() {
+        let is_given = match row.counter {
+            Counter::Repair { direction: Direction::Inbound, .. } => true,
+            Counter::Request { direction: Direction::Inbound, mode, context, .. } => match context {
+                Verdict::Continued => true,
+                Verdict::Started | Verdict::Untrusted => mode == Mode::Enforce,
+                Verdict::Lost | Verdict::Corrupt | Verdict::Unlinked | Verdict::Excluded => false,
+            },
+            _ => continue,
+        };
+        add(all.entry(row.who.owner()).or_default(), if is_given { row.count } else { 0 });
+    }
+    all
 }
 
-const fn way_of_corruption(counter: Counter) -> Option<Direction> {
-    match counter {
-        Counter::Corrupt { direction, .. } => Some(direction),
-        _ => None,
+impl Findings<'_> {
+    /// What a counter says.
+    fn counted(&self, row: Row<'_>) -> Option<Finding> {
+        let received = self.received(row);
+        let (kind, rank) = advice::kind(row.counter, received)?;
+        if self.is_no_finding_of_its_own(row) {
+            return None;
+        }
+        let labels = labels_of(row.counter);
+        let mut known = labels.clone();
+        known.insert("received".to_owned(), received.label().to_owned());
+        if let Counter::Corrupt { corruption, .. } = row.counter {
+            known.insert("corruption".to_owned(), corruption.to_string());
+        }
+        let advice = self.texts.advice(kind, rank, &known);
+        let of = self.base(row).filter(|of| *of >= row.count);
+        Some(Finding { who: row.who.clone(), advice, labels, count: row.count, of })
+    }
+
+    fn received(&self, row: Row<'_>) -> Received {
+        match self.given.get(&row.who.owner()) {
+            None => Received::Nothing,
+            Some(&given) if given > 0 && given.saturating_mul(FAN_OUT) >= row.count => Received::Contexts,
+            Some(_) => Received::Requests,
+        }
+    }
+
+    /// Whether it is a corrupt request whose reasons have counters, or what outsiders send to the edge.
+    fn is_no_finding_of_its_own(&self, row: Row<'_>) -> bool {
+        let has = |is: &dyn Fn(Counter) -> bool| self.reading.rows_at(row.who).any(|row| is(row.counter));
+        match row.counter {
+            Counter::Request { direction: way, context: Verdict::Corrupt, .. } => {
+                has(&|other| matches!(other, Counter::Corrupt { direction, .. } if direction == way))
+            }
+            Counter::Corrupt { direction: way, .. } => {
+                let receives = |wanted: Role| {
+                    has(
+                        &|other| matches!(other, Counter::Request { direction, role, .. } if direction == way && role == wanted),
+                    )
+                };
+                receives(Role::Edge) && !receives(Role::Internal)
+            }
+            _ => false,
+        }
+    }
+
+    /// Of how many there could have been so many.
+    fn base(&self, row: Row<'_>) -> Option<u64> {
+        let among = |is: fn(Counter) -> bool| Some(sum(self.reading.rows_at(row.who), is));
+        match row.counter {
+            Counter::Request { direction, mode, .. } => Some(self.due(row.who, direction, mode)),
+            // It has no label `mode`, and what is only observed is not mixed with what is mended.
+            Counter::Corrupt { direction, .. } => {
+                let due = Mode::ALL.iter().map(|&mode| self.due(row.who, direction, mode));
+                let mut due = due.filter(|due| *due > 0);
+                due.next().filter(|_| due.next().is_none())
+            }
+            Counter::Response { .. } => among(
+                |counter| matches!(counter, Counter::Response { context } if context != ResponseContext::Absent),
+            ),
+            Counter::SpanDropped { .. } => among(|counter| counter == Counter::SpanRecorded),
+            _ => None,
+        }
+    }
+
+    /// The requests that should have brought a context.
+    fn due(&self, who: &Who, way: Direction, whether: Mode) -> u64 {
+        sum(self.reading.rows_at(who), |counter| {
+            matches!(counter, Counter::Request { direction, role: Role::Internal, mode, context }
+                if direction == way && mode == whether && is_due(context))
+        })
+    }
+
+    /// An Envoy that serves requests which Tracewarden does not see.
+    fn not_running(&self, owner: &Who) -> Option<Finding> {
+        let Reading { seconds, loaded, is_of_one, .. } = self.reading;
+        let served = self.reading.served(owner);
+        let few = seconds.map_or(FEW, |seconds| FEW.max(seconds / A_FEW_SECONDS));
+        if !loaded.contains(owner) {
+            // Where others have the filter, an Envoy may well be without it on purpose.
+            let rank = if loaded.is_empty() { Rank::Blind } else { Rank::Beside };
+            let absent = [("counters".to_owned(), "absent".to_owned())].into();
+            let advice = self.texts.advice(Kind::NotRunning, rank, &absent);
+            return (served >= few || *is_of_one).then(|| of_owner(owner, advice, served, served));
+        }
+        let seen = sum(self.reading.rows_of(owner), |counter| matches!(counter, Counter::Request { .. }));
+        let bypassed = sum(self.reading.rows_of(owner), |counter| counter == Counter::Bypassed);
+        let hardly_any = seen <= served / HARDLY_ANY;
+        let advice = self.texts.advice(Kind::NotRunning, Rank::Blind, &Labels::new());
+        (served >= few && hardly_any && bypassed == 0).then(|| of_owner(owner, advice, served - seen, served))
+    }
+
+    /// Uploads of spans of which none arrives.
+    fn unreachable(&self, owner: &Who) -> Option<Finding> {
+        let batches = |wanted: bool| {
+            sum(
+                self.reading.rows_of(owner),
+                |counter| matches!(counter, Counter::Batch { result } if arrives(result) == wanted),
+            )
+        };
+        let failed = batches(false);
+        let advice = self.texts.advice(Kind::CollectorUnreachable, Rank::Beside, &Labels::new());
+        (failed > 0 && batches(true) == 0).then(|| of_owner(owner, advice, failed, failed))
     }
 }
 
-/// Of how many there could have been so many.
-fn base(reading: &Reading, row: Row<'_>) -> Option<u64> {
-    let among = |is: fn(Counter) -> bool| Some(sum(reading.rows_at(row.who), is));
-    match row.counter {
-        Counter::Request { direction, mode, .. } => Some(due(reading, row.who, direction, mode)),
-        // It has no label `mode`, and what is only observed is not mixed with what is mended.
-        Counter::Corrupt { direction, .. } => {
-            let due = Mode::ALL.iter().map(|&mode| due(reading, row.who, direction, mode));
-            let mut due = due.filter(|due| *due > 0);
-            due.next().filter(|_| due.next().is_none())
-        }
-        Counter::Response { .. } => among(
-            |counter| matches!(counter, Counter::Response { context } if context != ResponseContext::Absent),
-        ),
-        Counter::SpanDropped { .. } => among(|counter| counter == Counter::SpanRecorded),
-        _ => None,
-    }
-}
-
-/// The requests that should have brought a context.
-fn due(reading: &Reading, who: &Who, way: Direction, whether: Mode) -> u64 {
-    sum(reading.rows_at(who), |counter| {
-        matches!(counter, Counter::Request { direction, role: Role::Internal, mode, context }
-            if direction == way && mode == whether && is_due(context))
-    })
-}
-
-fn sum<'a>(rows: impl Iterator<Item = Row<'a>>, is: impl Fn(Counter) -> bool) -> u64 {
-    rows.filter(|row| is(row.counter)).fold(0, |sum, row| sum.saturating_add(row.count))
+fn of_owner(owner: &Who, advice: Advice, count: u64, of: u64) -> Finding {
+    Finding { who: owner.clone(), advice, labels: Labels::new(), count, of: Some(of) }
 }
 
 /// Whether a context was due, and none of it came to be excluded, or to start a trace anew.
@@ -174,104 +249,6 @@ const fn is_due(context: Verdict) -> bool {
         Verdict::Continued | Verdict::Lost | Verdict::Corrupt | Verdict::Unlinked => true,
         Verdict::Started | Verdict::Untrusted | Verdict::Excluded => false,
     }
-}
-
-/// Whether nothing is due there: what outsiders send is not the mesh's.
-fn is_edge(reading: &Reading, who: &Who, way: Direction) -> bool {
-    let roles: Vec<Role> = reading
-        .rows_at(who)
-        .filter_map(|row| match row.counter {
-            Counter::Request { direction, role, .. } if direction == way => Some(role),
-            _ => None,
-        })
-        .collect();
-    roles.contains(&Role::Edge) && !roles.contains(&Role::Internal)
-}
-
-/// What each workload receives.
-fn inbound(reading: &Reading) -> BTreeMap<Who, Inbound> {
-    let mut all: BTreeMap<_, Inbound> = BTreeMap::new();
-    for row in reading.rows() {
-        let inbound = all.entry(row.who.owner()).or_default();
-        inbound.is_any |= way_of_request(row.counter) == Some(Direction::Inbound);
-        if gives_context(row.counter) {
-            add(&mut inbound.given, row.count);
-        }
-    }
-    all
-}
-
-impl Inbound {
-    /// What it is beside so many requests.
-    const fn beside(&self, count: u64) -> Received {
-        if self.given > 0 && self.given.saturating_mul(FAN_OUT) >= count {
-            Received::Contexts
-        } else if self.is_any {
-            Received::Requests
-        } else {
-            Received::Nothing
-        }
-    }
-}
-
-/// Whether it counts requests that gave the application a context: one that came in, or that the filter made or gave back.
-const fn gives_context(counter: Counter) -> bool {
-    match counter {
-        Counter::Request { direction: Direction::Inbound, mode, context, .. } => match context {
-            Verdict::Continued => true,
-            Verdict::Started | Verdict::Untrusted => matches!(mode, Mode::Enforce),
-            Verdict::Lost | Verdict::Corrupt | Verdict::Unlinked | Verdict::Excluded => false,
-        },
-        Counter::Repair { direction: Direction::Inbound, .. } => true,
-        _ => false,
-    }
-}
-
-const fn way_of_request(counter: Counter) -> Option<Direction> {
-    match counter {
-        Counter::Request { direction, .. } => Some(direction),
-        _ => None,
-    }
-}
-
-/// An Envoy that serves requests which Tracewarden does not see.
-fn not_running(reading: &Reading, owner: &Who) -> Option<Finding> {
-    let served = reading.served(owner);
-    let of = |advice, count| Finding {
-        who: owner.clone(),
-        advice,
-        labels: Labels::new(),
-        count,
-        of: Some(served),
-    };
-    let few = reading.seconds.map_or(FEW, |seconds| FEW.max(seconds / A_FEW_SECONDS));
-    if !reading.loaded.contains(owner) {
-        // Where others have the filter, an Envoy may well be without it on purpose.
-        let rank = if reading.loaded.is_empty() { Rank::Blind } else { Rank::Beside };
-        return (served >= few || reading.is_of_one).then(|| of(advice::absent(rank), served));
-    }
-    let seen = sum(reading.rows_of(owner), |counter| matches!(counter, Counter::Request { .. }));
-    let bypassed = sum(reading.rows_of(owner), |counter| counter == Counter::Bypassed);
-    let hardly_any = seen <= served / HARDLY_ANY;
-    (served >= few && hardly_any && bypassed == 0).then(|| of(advice::stopped(), served - seen))
-}
-
-/// Uploads of spans of which none arrives.
-fn unreachable(reading: &Reading, owner: &Who) -> Option<Finding> {
-    let batches = |wanted: bool| {
-        sum(
-            reading.rows_of(owner),
-            |counter| matches!(counter, Counter::Batch { result } if arrives(result) == wanted),
-        )
-    };
-    let (failed, advice) = (batches(false), advice::unreachable());
-    (failed > 0 && batches(true) == 0).then(|| Finding {
-        who: owner.clone(),
-        advice,
-        labels: Labels::new(),
-        count: failed,
-        of: Some(failed),
-    })
 }
 
 const fn arrives(result: BatchResult) -> bool {

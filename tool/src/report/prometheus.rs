@@ -49,28 +49,20 @@ struct Answer {
     #[serde(default)]
     error: String,
     warnings: Option<Vec<String>>,
-    data: Option<Data>,
+    data: Option<Value>,
 }
 
+/// The data of an answer, if it is an instant vector.
 #[derive(Deserialize)]
-struct Data {
-    #[serde(rename = "resultType")]
-    kind: String,
-    result: Value,
+#[serde(tag = "resultType", content = "result", rename_all = "lowercase")]
+enum Data {
+    Vector(Vec<Series>),
 }
 
 #[derive(Deserialize)]
 struct Series {
     metric: Labels,
     value: (Value, String),
-}
-
-/// Why an answer has no series.
-enum Refusal {
-    /// The server says so.
-    ByServer(String),
-    /// It is not what a Prometheus answers.
-    NotUnderstood(String),
 }
 
 /// Some of the series, and the labels by which they are summed.
@@ -80,34 +72,32 @@ struct Group<'a> {
     window: u64,
 }
 
-/// A Prometheus, asked about one moment: what is scraped between two questions would make them disagree.
-struct Moment<'a> {
-    web: &'a Web,
-    seconds: String,
-}
-
 /// Asks a Prometheus.
 pub(crate) fn ask(web: &Web, names: &Names, scope: &Scope) -> Result<Reading, Failure> {
     let mut reading = Reading::default();
     reading.seconds = Some(scope.window);
-    let moment = Moment::last(web, &mut reading)?;
+    // All questions are about one moment, or what is scraped between them would make them disagree. It is the last full
+    // second by the server's own clock; what began to be scraped in the one before is there by now.
+    let now = query(web, &[("query", "vector(time())")], &mut reading)?;
+    let moment = (now.first().map_or(0.0, Series::count).floor() - 1.0).to_string();
+    let ask = |text: &str, reading: &mut Reading| query(web, &[("query", text), ("time", &moment)], reading);
     for group in [scope.named(), scope.unnamed()] {
-        let present = moment.query(&group.present(), &mut reading)?;
+        let present = ask(&group.present(), &mut reading)?;
         let metrics = names.metrics().filter(|_| !present.is_empty());
         for (metric, labels) in metrics {
-            for series in moment.query(&group.counted(metric, labels), &mut reading)? {
+            for series in ask(&group.counted(metric, labels), &mut reading)? {
                 reading.take(names, scope.who(&series.metric), metric, &series.metric, series.count());
             }
         }
-        for series in moment.query(&group.built(), &mut reading)? {
+        for series in ask(&group.built(), &mut reading)? {
             reading.take(names, Who::default(), BUILD_INFO, &series.metric, 1.0);
         }
-        for series in moment.query(&group.served(), &mut reading)? {
+        for series in ask(&group.served(), &mut reading)? {
             reading.take_served(scope.who(&series.metric), series.count());
         }
         reading.loaded.extend(present.iter().map(|series| scope.who(&series.metric)));
-        if !moment.query(&group.untagged(), &mut reading)?.is_empty() {
-            reading.note(UNTAGGED.to_owned());
+        if !ask(&group.untagged(), &mut reading)?.is_empty() {
+            reading.notes.insert(UNTAGGED.to_owned());
         }
     }
     scope.note_unnamed(&mut reading);
@@ -117,9 +107,9 @@ pub(crate) fn ask(web: &Web, names: &Names, scope: &Scope) -> Result<Reading, Fa
 /// Reads an answer that somebody saved: counters as they were, since each Envoy's start.
 pub(crate) fn read(json: &[u8], names: &Names, scope: &Scope) -> Result<Reading, String> {
     let mut reading = Reading::default();
-    let saved = vector(json, &mut reading).map_err(|refusal| match refusal {
-        Refusal::ByServer(problem) => format!("it says: {problem}"),
-        Refusal::NotUnderstood(problem) => problem,
+    let saved = vector(json, &mut reading).map_err(|failure| match failure {
+        Failure::Final(problem) => format!("it says: {problem}"),
+        Failure::Other(problem) => problem,
     })?;
     for series in saved {
         let metric = series.metric.get("__name__").ok_or(UNNAMED)?;
@@ -167,22 +157,20 @@ impl Scope {
     }
 
     fn group<'a>(&'a self, owners: Vec<&'a str>, comparison: &str) -> Group<'a> {
-        let matcher = format!("{}{comparison}\"\"", self.workload());
-        let matchers =
-            [Some(matcher), self.matchers.clone()].into_iter().flatten().collect::<Vec<_>>().join(",");
+        let more = self.matchers.as_ref().map(|matchers| format!(",{matchers}")).unwrap_or_default();
+        let matchers = format!("{}{comparison}\"\"{more}", self.workload());
         Group { owners, matchers, window: self.window }
     }
 
     fn who(&self, labels: &Labels) -> Who {
-        let is_named = labels.contains_key(self.workload());
-        let owners = if is_named { self.named().owners } else { SCRAPE.to_vec() };
-        Who::new(owners.into_iter().map(|label| (label, labels.get(label))), labels.get(LISTENER))
+        let group = if labels.contains_key(self.workload()) { self.named() } else { self.unnamed() };
+        Who::new(group.owners.into_iter().map(|label| (label, labels.get(label))), labels.get(LISTENER))
     }
 
     fn note_unnamed(&self, reading: &mut Reading) {
-        let is_unnamed = |who: &Who| !who.labels().contains_key(self.workload());
+        let is_unnamed = |who: &Who| !Labels::from(who.clone()).contains_key(self.workload());
         if reading.loaded.iter().any(is_unnamed) {
-            reading.note(format!(
+            reading.notes.insert(format!(
                 "Some series have no label {}, and are told by {}: give the scrape that label (docs/runbook.md), or name \
                  yours by --by.",
                 self.workload(),
@@ -245,43 +233,28 @@ impl Series {
     }
 }
 
-impl<'a> Moment<'a> {
-    /// The last full second by its own clock; what began to be scraped in the one before is there by now.
-    fn last(web: &'a Web, reading: &mut Reading) -> Result<Self, Failure> {
-        let now = query(web, &[("query", "vector(time())")], reading)?;
-        let now = now.first().map_or(0.0, Series::count);
-        Ok(Self { web, seconds: (now.floor() - 1.0).to_string() })
-    }
-
-    fn query(&self, text: &str, reading: &mut Reading) -> Result<Vec<Series>, Failure> {
-        query(self.web, &[("query", text), ("time", &self.seconds)], reading)
-    }
-}
-
 fn query(web: &Web, parameters: &[(&str, &str)], reading: &mut Reading) -> Result<Vec<Series>, Failure> {
     let (status, body) = web.get("/api/v1/query", parameters)?;
-    match vector(&body, reading) {
-        Ok(series) => Ok(series),
-        Err(Refusal::ByServer(problem)) => {
-            Err(Failure::Final(format!("{}/api/v1/query answered {status}: {problem}", web.base())))
+    vector(&body, reading).map_err(|failure| match failure {
+        Failure::Final(problem) => {
+            Failure::Final(format!("{}/api/v1/query answered {status}: {problem}", web.base()))
         }
-        Err(Refusal::NotUnderstood(problem)) => {
-            Err(Failure::Other(format!("/api/v1/query answered {status}, {problem}")))
-        }
-    }
+        Failure::Other(problem) => Failure::Other(format!("/api/v1/query answered {status}, {problem}")),
+    })
 }
 
-/// Reads the answer to a query.
-fn vector(json: &[u8], reading: &mut Reading) -> Result<Vec<Series>, Refusal> {
+/// Reads the answer to a query. It is final if the server itself says what is wrong.
+fn vector(json: &[u8], reading: &mut Reading) -> Result<Vec<Series>, Failure> {
     let answer: Answer = serde_json::from_slice(json)
-        .map_err(|error| Refusal::NotUnderstood(format!("no answer of a Prometheus: {error}")))?;
+        .map_err(|error| Failure::Other(format!("no answer of a Prometheus: {error}")))?;
     for warning in answer.warnings.iter().flatten() {
-        reading.note(format!("Prometheus warns: {}", clean(warning)));
+        reading.notes.insert(format!("Prometheus warns: {}", clean(warning)));
     }
     if answer.status == "error" {
-        return Err(Refusal::ByServer(answer.error));
+        return Err(Failure::Final(answer.error));
     }
-    let data = answer.data.filter(|data| answer.status == "success" && data.kind == "vector");
-    let series = data.and_then(|data| Vec::deserialize(data.result).ok());
-    series.ok_or_else(|| Refusal::NotUnderstood("no instant vector of a Prometheus".to_owned()))
+    match answer.data.filter(|_| answer.status == "success").map(Data::deserialize) {
+        Some(Ok(Data::Vector(series))) => Ok(series),
+        _ => Err(Failure::Other("no instant vector of a Prometheus".to_owned())),
+    }
 }

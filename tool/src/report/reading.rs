@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use indexmap::IndexSet;
 use serde::Serialize;
 use tracewarden::metrics::Counter;
 
@@ -16,7 +17,8 @@ pub(crate) const WITHOUT_FILTER_IN_ISTIO: [&str; 4] = ["admin", "agent", "stats"
 const MAX_VALUE: usize = 120;
 
 /// Whose counters they are: labels of the scrape, and the listener that the filter was told.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(into = "Labels")]
 pub(crate) struct Who {
     owner: Vec<(String, String)>,
     listener: Option<String>,
@@ -48,7 +50,8 @@ pub(crate) struct Reading {
     pub(crate) builds: BTreeSet<Build>,
     /// Metrics that this version does not know.
     strange: BTreeSet<String>,
-    notes: Vec<String>,
+    /// What the reader should know.
+    pub(crate) notes: IndexSet<String>,
     /// The time that the counts are of, where it is known.
     pub(crate) seconds: Option<u64>,
     /// Whether one Envoy was asked, and not whoever knows many.
@@ -86,10 +89,11 @@ impl Who {
         let name = parts.into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" ");
         if name.is_empty() { "this Envoy".to_owned() } else { name }
     }
+}
 
-    pub(crate) fn labels(&self) -> Labels {
-        let listener = self.listener.iter().map(|name| ("listener".to_owned(), name.clone()));
-        self.owner.iter().cloned().chain(listener).collect()
+impl From<Who> for Labels {
+    fn from(Who { owner, listener }: Who) -> Self {
+        owner.into_iter().chain(listener.map(|name| ("listener".to_owned(), name))).collect()
     }
 }
 
@@ -135,13 +139,6 @@ impl Reading {
         self
     }
 
-    /// Keeps what the reader should know, once.
-    pub(crate) fn note(&mut self, note: String) {
-        if !self.notes.contains(&note) {
-            self.notes.push(note);
-        }
-    }
-
     /// Every counter that is above zero; what was extrapolated is no whole number.
     pub(crate) fn rows(&self) -> impl Iterator<Item = Row<'_>> {
         self.rows_from(&Who::default())
@@ -164,7 +161,8 @@ impl Reading {
         rows.filter(|row| row.count > 0)
     }
 
-    pub(crate) fn notes(&self) -> Vec<String> {
+    /// The notes, and what was not understood.
+    pub(crate) fn all_notes(&self) -> Vec<String> {
         let strange = (!self.strange.is_empty()).then(|| {
             let names: Vec<&str> = self.strange.iter().map(String::as_str).collect();
             format!("Not understood by this version of the command: {}.", names.join(", "))
@@ -181,10 +179,6 @@ pub(crate) fn printable(text: &str) -> impl Iterator<Item = char> {
 
 /// The same, and not without end.
 pub(crate) fn clean(text: &str) -> String {
-    let mut shown: String = printable(text).take(MAX_VALUE + 1).collect();
-    if shown.chars().count() > MAX_VALUE {
-        shown.pop();
-        shown.push('…');
-    }
-    shown
+    let end = printable(text).nth(MAX_VALUE).map(|_| '…');
+    printable(text).take(MAX_VALUE).chain(end).collect()
 }

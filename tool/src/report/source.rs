@@ -1,7 +1,7 @@
 //! Where the counters come from: a server that is asked, or an answer that was saved.
 
-use std::fs::File;
-use std::io::{self, Read};
+use std::io::Read;
+use std::path::Path;
 use std::time::Duration;
 
 use clap::ValueEnum;
@@ -12,6 +12,7 @@ use super::prometheus::{OWNERS, Scope};
 use super::reading::{Reading, printable};
 use super::web::{Failure, MAX_ANSWER, Web};
 use super::{Options, envoy, prometheus};
+use crate::open;
 
 /// The environment variable with credentials, which do not belong on a command line.
 pub(super) const AUTHORIZATION: &str = "TRACEWARDEN_AUTHORIZATION";
@@ -61,40 +62,50 @@ pub(super) fn read(options: &Options) -> Result<(Source, Reading), String> {
         let web = Web::new(target, headers(options)?, Duration::from_secs(options.timeout))?;
         ask(options, &web, &names, &scope)?
     } else {
-        let json = open(target).map_err(|problem| format!("{target}: {problem}"))?;
-        parse(options, &json, &names, &scope).map_err(|problem| format!("{target}: {problem}"))?
+        parse(options, &names, &scope).map_err(|problem| format!("{target}: {problem}"))?
     };
-    options.refuse_what_is_not_of(kind, is_server)?;
-    let is_window = options.period.is_some() || (is_server && kind == Server::Prometheus);
+    let asked = is_server.then_some(kind);
+    options.refuse_what_is_not_of(kind, asked)?;
+    let is_window = options.period.is_some() || asked == Some(Server::Prometheus);
     let since = if is_window { Since::Window } else { Since::Start };
     if kind == Server::Envoy && since == Since::Start {
-        reading.note(SINCE_START.to_owned());
+        reading.notes.insert(SINCE_START.to_owned());
     }
     let target = printable(target).collect();
     Ok((Source { kind, target, since, seconds: reading.seconds }, reading))
 }
 
-/// Asks the server, and finds out what it is where nobody told.
+/// What the server answers, once it is known what it is.
 fn ask(options: &Options, web: &Web, names: &Names, scope: &Scope) -> Result<(Server, Reading), String> {
-    let wanted = |kind: &&Server| options.from.is_none_or(|told| told == **kind);
-    let mut others = Vec::new();
-    for &kind in Server::value_variants().iter().filter(wanted) {
-        let answer = match kind {
-            Server::Envoy => ask_envoy(options, web, names),
-            Server::Prometheus => prometheus::ask(web, names, scope),
-        };
-        match answer {
-            Ok(reading) => return Ok((kind, reading)),
-            Err(Failure::Final(problem)) => return Err(problem),
-            Err(Failure::Other(problem)) => others.push(problem),
-        }
-    }
+    let asked = try_each(options.from, |kind| match kind {
+        Server::Envoy => ask_envoy(options, web, names),
+        Server::Prometheus => prometheus::ask(web, names, scope),
+    });
     let what = match options.from {
         None => "neither an Envoy's admin address nor a Prometheus'",
         Some(Server::Envoy) => "not an Envoy's admin address",
         Some(Server::Prometheus) => "not a Prometheus' address",
     };
-    Err(format!("{} is {what}: {}", web.base(), others.join("; ")))
+    asked.map_err(|failure| match failure {
+        Failure::Final(problem) => problem,
+        Failure::Other(problem) => format!("{} is {what}: {problem}", web.base()),
+    })
+}
+
+/// The answer of whichever server it is, where nobody told; or why it is of neither.
+fn try_each(
+    told: Option<Server>,
+    mut read: impl FnMut(Server) -> Result<Reading, Failure>,
+) -> Result<(Server, Reading), Failure> {
+    let mut others = Vec::new();
+    for &kind in Server::value_variants().iter().filter(|kind| told.is_none_or(|told| told == **kind)) {
+        match read(kind) {
+            Ok(reading) => return Ok((kind, reading)),
+            Err(Failure::Other(problem)) => others.push(problem),
+            Err(failure) => return Err(failure),
+        }
+    }
+    Err(Failure::Other(others.join("; ")))
 }
 
 fn ask_envoy(options: &Options, web: &Web, names: &Names) -> Result<Reading, Failure> {
@@ -104,30 +115,24 @@ fn ask_envoy(options: &Options, web: &Web, names: &Names) -> Result<Reading, Fai
     Ok(envoy::ask(web, names)?.since(&first, seconds))
 }
 
-/// Reads an answer that was saved, of whichever server.
-fn parse(options: &Options, json: &[u8], names: &Names, scope: &Scope) -> Result<(Server, Reading), String> {
-    let of_envoy = || envoy::read(json, names).map(|reading| (Server::Envoy, reading));
-    let of_prometheus = || prometheus::read(json, names, scope).map(|reading| (Server::Prometheus, reading));
-    match options.from {
-        Some(Server::Envoy) => of_envoy(),
-        Some(Server::Prometheus) => of_prometheus(),
-        None => of_envoy().or_else(|first| of_prometheus().map_err(|second| format!("{first}; {second}"))),
+/// Reads an answer that was saved.
+fn parse(options: &Options, names: &Names, scope: &Scope) -> Result<(Server, Reading), String> {
+    let mut json = Vec::new();
+    let file = open(Path::new(&options.target));
+    let size = file
+        .and_then(|file| file.take(MAX_ANSWER + 1).read_to_end(&mut json))
+        .map_err(|error| format!("{error} (the address of a server begins with http:// or https://)"))?;
+    if size as u64 > MAX_ANSWER {
+        return Err(format!("it is longer than {} MiB", MAX_ANSWER >> 20));
     }
-}
-
-fn open(target: &str) -> Result<Vec<u8>, String> {
-    let mut octets = Vec::new();
-    let bound = MAX_ANSWER + 1;
-    let read = if target == "-" {
-        io::stdin().take(bound).read_to_end(&mut octets)
-    } else {
-        File::open(target).and_then(|file| file.take(bound).read_to_end(&mut octets))
-    };
-    match read {
-        Ok(size) if size as u64 == bound => Err(format!("it is longer than {} MiB", MAX_ANSWER >> 20)),
-        Ok(_) => Ok(octets),
-        Err(error) => Err(format!("{error} (the address of a server begins with http:// or https://)")),
-    }
+    let parsed = try_each(options.from, |kind| {
+        match kind {
+            Server::Envoy => envoy::read(&json, names),
+            Server::Prometheus => prometheus::read(&json, names, scope),
+        }
+        .map_err(Failure::Other)
+    });
+    parsed.map_err(|(Failure::Other(problem) | Failure::Final(problem))| problem)
 }
 
 /// The headers to ask with, credentials among them.
@@ -154,21 +159,19 @@ fn is_secret(header: &str) -> bool {
 
 impl Options {
     /// An option that the server does not know would be passed over in silence.
-    fn refuse_what_is_not_of(&self, kind: Server, is_server: bool) -> Result<(), String> {
-        let of_prometheus = is_server && kind == Server::Prometheus;
-        let wrong = [
+    fn refuse_what_is_not_of(&self, kind: Server, asked: Option<Server>) -> Result<(), String> {
+        let is_no_envoy = asked != Some(Server::Envoy);
+        let is_no_prometheus = asked != Some(Server::Prometheus);
+        let rows = [
+            (self.period.is_some() && is_no_envoy, "--for is for an Envoy that is asked"),
             (
-                self.period.is_some() && !(is_server && kind == Server::Envoy),
-                "--for is for an Envoy that is asked",
-            ),
-            (
-                self.window.is_some() && !of_prometheus,
+                self.window.is_some() && is_no_prometheus,
                 "--window is for a Prometheus that is asked; an Envoy has --for",
             ),
-            (self.matchers.is_some() && !of_prometheus, "--match is for a Prometheus that is asked"),
+            (self.matchers.is_some() && is_no_prometheus, "--match is for a Prometheus that is asked"),
             (!self.by.is_empty() && kind != Server::Prometheus, "--by is for a Prometheus"),
         ];
-        let problem = wrong.into_iter().find(|(is_wrong, _)| *is_wrong);
-        problem.map_or(Ok(()), |(_, problem)| Err(problem.to_owned()))
+        let problem = rows.into_iter().find_map(|(is_wrong, problem)| is_wrong.then(|| problem.to_owned()));
+        problem.map_or(Ok(()), Err)
     }
 }

@@ -11,6 +11,7 @@ use super::Report;
 use super::advice::Rank;
 use super::findings::{Finding, Summary};
 use super::source::{Server, Since, Source};
+use crate::grouped;
 
 /// What there is to say of a Prometheus that knows nothing.
 pub(super) const NOTHING: &str = "it has no series of Tracewarden, nor of any Envoy. Is Envoy's /stats/prometheus scraped, \
@@ -89,7 +90,7 @@ fn summary(out: &mut String, report: &Report<'_>) {
         let _ = writeln!(out, "{:<column$}  {}", name(summary), told(summary));
     }
     let mended: Vec<String> =
-        report.mended.iter().map(|(by, count)| format!("{} by {by}", number(*count))).collect();
+        report.mended.iter().map(|(by, count)| format!("{} by {by}", grouped(*count))).collect();
     if !mended.is_empty() {
         let _ = writeln!(out, "{:<column$}  {}", "mended", mended.join(", "));
     }
@@ -101,19 +102,15 @@ fn told(summary: &Summary) -> String {
         .filter(|context| **context != Verdict::Continued || summary.due.is_none())
         .map(|context| (context.label(), summary.requests(*context)))
         .filter(|(_, count)| *count > 0)
-        .map(|(label, count)| format!("{} {label}", number(count)))
+        .map(|(label, count)| format!("{} {label}", grouped(count)))
         .collect();
     let begin = match summary.due {
         Some(0) => "no context was due".to_owned(),
         Some(due) => {
             let whole = summary.requests(Verdict::Continued);
             let style = if whole == due { GREEN } else { RED };
-            format!(
-                "{style}{} of {} contexts whole{style:#}{}",
-                number(whole),
-                number(due),
-                share(whole, due)
-            )
+            let share = share(whole, due);
+            format!("{style}{} of {} contexts whole{style:#}{share}", grouped(whole), grouped(due))
         }
         None => "nothing due".to_owned(),
     };
@@ -132,9 +129,7 @@ fn entry(out: &mut String, width: usize, place: usize, finding: &Finding) {
     out.push('\n');
     paragraph(out, width, &begin, style, &format!("{}: {}", who.name(), advice.what));
     let _ = writeln!(out, "{indent}{}", amount(finding));
-    for (label, text) in
-        [("cause", advice.cause.as_str()), ("mend", &advice.mend), ("see", advice.section.link())]
-    {
+    for (label, text) in [("cause", &advice.cause), ("mend", &advice.mend), ("see", &advice.runbook)] {
         paragraph(out, width, &format!("{indent}{label:<7}"), PLAIN, text);
     }
 }
@@ -142,12 +137,10 @@ fn entry(out: &mut String, width: usize, place: usize, finding: &Finding) {
 /// How much it is, and of what.
 fn amount(finding: &Finding) -> String {
     let Finding { advice, labels, count, of, .. } = finding;
-    let much = match of {
-        Some(of) => {
-            format!("{} of {} {}{}", number(*count), number(*of), advice.unit.word(*of), share(*count, *of))
-        }
-        None => format!("{} {}", number(*count), advice.unit.word(*count)),
-    };
+    let ending = if of.unwrap_or(*count) == 1 { "" } else { "s" };
+    let among = of.map(|of| format!(" of {}", grouped(of))).unwrap_or_default();
+    let share = of.map(|of| share(*count, of)).unwrap_or_default();
+    let much = format!("{}{among} {}{ending}{share}", grouped(*count), advice.unit);
     let shown = ["direction", "mode", "header", "reason", "cause"].into_iter();
     let shown: Vec<&str> = shown.filter_map(|label| labels.get(label).map(String::as_str)).collect();
     let shown = if shown.is_empty() { String::new() } else { format!(" ({})", shown.join(", ")) };
@@ -172,17 +165,4 @@ fn share(part: u64, whole: u64) -> String {
         0 => ", less than 0.1 %".to_owned(),
         permille => format!(", {}.{} %", permille / 10, permille % 10),
     }
-}
-
-/// A number with commas between its thousands.
-fn number(number: u64) -> String {
-    let digits = number.to_string();
-    let mut out = String::new();
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
 }
