@@ -1,4 +1,4 @@
-//! The request pass, observing, over headers that somebody typed.
+//! The request pass, observing, over headers from the command line.
 #![expect(clippy::indexing_slicing, reason = "to assign to a member of a JSON object adds it")]
 
 use std::collections::BTreeMap;

@@ -40,16 +40,16 @@ enum Command {
         #[arg(default_value = "-")]
         file: PathBuf,
     },
-    /// Tell what the filter reads in the trace headers of one request, in any format that it knows.
+    /// Show what the filter reads in the trace headers of one request, in any format that it knows.
     Explain {
         /// A header as it is on the wire, such as 'traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'.
         #[arg(required = true, value_name = "NAME: VALUE", value_parser = header)]
         headers: Vec<(String, String)>,
     },
     /// Print where an Envoy's or a Prometheus' counters say that context is lost and corrupted, worst first, with the likely
-    /// cause and the mend.
+    /// cause and the fix.
     ///
-    /// Exit status: 0 no trace breaks (what is missing beside traces, such as a job's calls or spans, may still be told), 1
+    /// Exit status: 0 no trace breaks (other things that are missing, such as spans or the contexts of jobs, are shown too), 1
     /// traces break or Tracewarden sees nothing, 2 the counters could not be read or understood.
     Report(report::Options),
     /// Print the JSON Schema of a configuration, for editors and validators.
@@ -93,7 +93,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Prints a whole document; a reader that has gone wants no more of it.
+/// Prints a document; a reader that has gone wants no more of it.
 fn print(text: &str) -> ExitCode {
     let _ = io::stdout().write_all(text.as_bytes());
     ExitCode::SUCCESS
@@ -107,10 +107,10 @@ struct Said {
 }
 
 fn check(file: &Path) -> Result<Said, String> {
-    let mut octets = Vec::new();
-    let read = open(file).and_then(|mut file| file.read_to_end(&mut octets));
+    let mut bytes = Vec::new();
+    let read = open(file).and_then(|mut file| file.read_to_end(&mut bytes));
     read.map_err(|error| format!("{}: {error}", file.display()))?;
-    Ok(match Config::load(&octets, |name| std::env::var(name).ok()) {
+    Ok(match Config::load(&bytes, |name| std::env::var(name).ok()) {
         Ok(Loaded { notices, .. }) => Said {
             is_valid: true,
             lines: notices.iter().map(|notice| format!("ignored {notice}\n")).collect::<String>() + "valid\n",

@@ -30,7 +30,7 @@ pub(crate) struct Options {
     /// `-` is standard input.
     #[arg(value_name = "URL|FILE")]
     target: String,
-    /// What the server is; unless it is told, it is asked.
+    /// What the server is; without this option it is asked.
     #[arg(long, value_name = "SERVER")]
     from: Option<Server>,
     /// Of a Prometheus: how far back to look [default: 1h].
@@ -51,7 +51,7 @@ pub(crate) struct Options {
     /// How long an answer may take.
     #[arg(long, value_name = "TIME", value_parser = seconds, default_value = "10s")]
     timeout: u64,
-    /// A header to ask with, such as 'X-Scope-OrgID: shop'. Credentials come from TRACEWARDEN_AUTHORIZATION (the whole value of
+    /// A header to ask with, such as 'X-Scope-OrgID: shop'. Credentials come from TRACEWARDEN_AUTHORIZATION (the value of
     /// `authorization`, such as `Basic …`) or --token-file.
     #[arg(long = "header", value_name = "NAME: VALUE", value_parser = crate::header)]
     headers: Vec<(String, String)>,
@@ -60,18 +60,19 @@ pub(crate) struct Options {
     token_file: Option<PathBuf>,
 }
 
-/// Everything there is to tell; docs/tool.md has its shape in JSON.
+/// Everything there is to report; docs/tool.md has its shape in JSON.
 #[derive(Serialize)]
 struct Report<'a> {
     source: Source,
     builds: Vec<&'a Build>,
     summary: Vec<Summary>,
-    mended: BTreeMap<&'static str, u64>,
+    #[serde(rename = "mended")]
+    repaired: BTreeMap<&'static str, u64>,
     findings: Vec<Finding>,
     notes: Vec<String>,
 }
 
-/// Reads, and tells what is wrong.
+/// Reads the counters, and reports what is wrong.
 pub(crate) fn report(options: &Options) -> Result<Said, String> {
     let (source, reading) =
         source::read(options).map_err(|problem| printable(&problem).collect::<String>())?;
@@ -87,12 +88,12 @@ pub(crate) fn report(options: &Options) -> Result<Said, String> {
         source,
         builds: reading.builds.iter().collect(),
         summary: findings::summaries(&reading),
-        mended: findings::mended(&reading),
+        repaired: findings::repaired(&reading),
         findings: findings::findings(&reading, &Texts::read()?),
         notes,
     };
     Ok(Said {
-        is_valid: report.findings.iter().all(|finding| finding.advice.rank == Rank::Beside),
+        is_valid: report.findings.iter().all(|finding| finding.advice.rank == Rank::Missing),
         lines: text::lines(&report, options.top, text::width()),
         value: serde_json::to_value(&report).map_err(|error| error.to_string())?,
     })

@@ -91,7 +91,7 @@ pub(super) fn sections() -> String {
         if labels.values().any(|values| !values.is_empty()) {
             text.push_str("\n| label | value | |\n|---|---|---|\n");
         }
-        // Labels with the same values stand together, where the first of them does.
+        // Labels with the same values share their rows, at the place of the first of them.
         let mut columns: Vec<(String, &Values)> = Vec::new();
         for (label, values) in &labels {
             match columns.iter_mut().find(|(_, known)| *known == values) {

@@ -1,4 +1,4 @@
-//! What a counter that should be zero means: its likely cause, and the mend. The texts are in `advice.yaml`.
+//! What a counter that should be zero means: its likely cause, and the fix. The texts are in `advice.yaml`.
 
 use std::collections::BTreeMap;
 
@@ -35,11 +35,11 @@ pub(crate) enum Rank {
     Blind,
     /// Traces are broken.
     Broken,
-    /// Traces are whole, or never were; something beside them is missing.
-    Beside,
+    /// Traces are intact, or never existed; something other than a trace is missing.
+    Missing,
 }
 
-/// What a workload receives, beside what is wrong with its requests.
+/// What a workload receives.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Received {
     /// So many contexts that its application would have one to send.
@@ -61,7 +61,8 @@ pub(crate) struct Advice {
     pub(crate) unit: String,
     pub(crate) what: String,
     pub(crate) cause: String,
-    pub(crate) mend: String,
+    #[serde(rename = "mend")]
+    pub(crate) fix: String,
     pub(crate) runbook: String,
 }
 
@@ -92,7 +93,7 @@ impl Texts {
             unit: text("unit"),
             what: text("what"),
             cause: text("cause"),
-            mend: text("mend"),
+            fix: text("fix"),
             runbook: text("runbook"),
         }
     }
@@ -127,7 +128,7 @@ impl Received {
     }
 }
 
-/// What is wrong if a counter has counted, beside what the same workload receives. Every counter is matched, so that a new
+/// What is wrong if a counter has counted, given what the same workload receives. Every counter is matched, so that a new
 /// one does not compile without it.
 pub(crate) const fn kind(counter: Counter, received: Received) -> Option<(Kind, Rank)> {
     Some(match counter {
@@ -135,18 +136,18 @@ pub(crate) const fn kind(counter: Counter, received: Received) -> Option<(Kind, 
             return verdict(context, direction, received);
         }
         Counter::Corrupt { corruption: Corruption::TraceState(_) | Corruption::RequestId, .. } => {
-            (Kind::Corrupt, Rank::Beside)
+            (Kind::Corrupt, Rank::Missing)
         }
         Counter::Corrupt { corruption: Corruption::TraceParent(_) | Corruption::Format(..), .. } => {
             (Kind::Corrupt, Rank::Broken)
         }
         Counter::Conflict { .. } => (Kind::Conflict, Rank::Broken),
         Counter::Response { context: ResponseContext::Mismatch } => (Kind::ResponseMismatch, Rank::Broken),
-        Counter::Response { context: ResponseContext::Corrupt } => (Kind::ResponseCorrupt, Rank::Beside),
-        Counter::SpanDropped { .. } => (Kind::SpansDropped, Rank::Beside),
-        Counter::HostError { .. } => (Kind::HostErrors, Rank::Beside),
+        Counter::Response { context: ResponseContext::Corrupt } => (Kind::ResponseCorrupt, Rank::Missing),
+        Counter::SpanDropped { .. } => (Kind::SpansDropped, Rank::Missing),
+        Counter::HostError { .. } => (Kind::HostErrors, Rank::Missing),
         Counter::Bypassed => (Kind::Bypassed, Rank::Blind),
-        // Nothing is due at the edge. The others tell what was done, not what went wrong.
+        // At the edge no context is expected. The others count what was done, not what went wrong.
         Counter::Request { role: Role::Edge, .. }
         | Counter::Response { context: ResponseContext::Match | ResponseContext::Absent }
         | Counter::Repair { .. }
@@ -164,7 +165,9 @@ const fn verdict(context: Verdict, direction: Direction, received: Received) -> 
         Verdict::Lost => Some(match (direction, received) {
             (Direction::Inbound, _) => (Kind::LostByCaller, Rank::Broken),
             (Direction::Outbound, Received::Contexts) => (Kind::LostByApplication, Rank::Broken),
-            (Direction::Outbound, Received::Requests | Received::Nothing) => (Kind::LostByJobs, Rank::Beside),
+            (Direction::Outbound, Received::Requests | Received::Nothing) => {
+                (Kind::LostByJobs, Rank::Missing)
+            }
             (Direction::Unspecified, _) => (Kind::Lost, Rank::Broken),
         }),
         Verdict::Unlinked => Some((Kind::Unlinked, Rank::Broken)),

@@ -1,4 +1,4 @@
-//! What an Envoy's admin endpoint tells of its stats.
+//! What an Envoy's admin endpoint reports of its stats.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -10,7 +10,7 @@ use super::web::{Failure, Web};
 /// What is asked for.
 const FILTER: &str = r"tracewarden_|^http\..*downstream_rq_total$|^server\.uptime$";
 
-/// The answer to `/stats?format=json`; what else it has, such as histograms, is passed over.
+/// The answer to `/stats?format=json`; anything more, such as histograms, is ignored.
 #[derive(Deserialize)]
 struct Stats {
     stats: Vec<Stat>,

@@ -29,11 +29,11 @@ pub(crate) struct Summary {
     /// Requests by what came in.
     pub(crate) requests: BTreeMap<&'static str, u64>,
     /// The requests that should have brought a context; at the edge none should.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) due: Option<u64>,
+    #[serde(rename = "due", skip_serializing_if = "Option::is_none")]
+    pub(crate) expected: Option<u64>,
 }
 
-/// What is wrong with somebody's requests.
+/// What is wrong with the requests of one workload or listener.
 #[derive(Serialize)]
 pub(crate) struct Finding {
     pub(crate) who: Who,
@@ -71,18 +71,18 @@ pub(crate) fn summaries(reading: &Reading) -> Vec<Summary> {
             mode: mode.label(),
             direction: direction.label(),
             requests: BTreeMap::new(),
-            due: (role == Role::Internal).then_some(0),
+            expected: (role == Role::Internal).then_some(0),
         });
         add(summary.requests.entry(context.label()).or_default(), row.count);
-        if let Some(due) = summary.due.as_mut().filter(|_| is_due(context)) {
-            add(due, row.count);
+        if let Some(expected) = summary.expected.as_mut().filter(|_| is_expected(context)) {
+            add(expected, row.count);
         }
     }
     all.into_values().collect()
 }
 
-/// How contexts were mended: so many, by that means.
-pub(crate) fn mended(reading: &Reading) -> BTreeMap<&'static str, u64> {
+/// How many contexts were repaired, by each means.
+pub(crate) fn repaired(reading: &Reading) -> BTreeMap<&'static str, u64> {
     let mut all = BTreeMap::new();
     for row in reading.rows() {
         if let Counter::Repair { by, .. } = row.counter {
@@ -92,7 +92,7 @@ pub(crate) fn mended(reading: &Reading) -> BTreeMap<&'static str, u64> {
     all
 }
 
-/// A server can tell any number.
+/// A server can report any number.
 const fn add(sum: &mut u64, count: u64) {
     *sum = sum.saturating_add(count);
 }
@@ -183,12 +183,12 @@ impl Findings<'_> {
     fn base(&self, row: Row<'_>) -> Option<u64> {
         let among = |is: fn(Counter) -> bool| Some(sum(self.reading.rows_at(row.who), is));
         match row.counter {
-            Counter::Request { direction, mode, .. } => Some(self.due(row.who, direction, mode)),
-            // It has no label `mode`, and what is only observed is not mixed with what is mended.
+            Counter::Request { direction, mode, .. } => Some(self.expected(row.who, direction, mode)),
+            // It has no label `mode`, and what is only observed is not mixed with what is repaired.
             Counter::Corrupt { direction, .. } => {
-                let due = Mode::ALL.iter().map(|&mode| self.due(row.who, direction, mode));
-                let mut due = due.filter(|due| *due > 0);
-                due.next().filter(|_| due.next().is_none())
+                let expected = Mode::ALL.iter().map(|&mode| self.expected(row.who, direction, mode));
+                let mut expected = expected.filter(|expected| *expected > 0);
+                expected.next().filter(|_| expected.next().is_none())
             }
             Counter::Response { .. } => among(
                 |counter| matches!(counter, Counter::Response { context } if context != ResponseContext::Absent),
@@ -199,10 +199,10 @@ impl Findings<'_> {
     }
 
     /// The requests that should have brought a context.
-    fn due(&self, who: &Who, way: Direction, whether: Mode) -> u64 {
+    fn expected(&self, who: &Who, way: Direction, whether: Mode) -> u64 {
         sum(self.reading.rows_at(who), |counter| {
             matches!(counter, Counter::Request { direction, role: Role::Internal, mode, context }
-                if direction == way && mode == whether && is_due(context))
+                if direction == way && mode == whether && is_expected(context))
         })
     }
 
@@ -213,7 +213,7 @@ impl Findings<'_> {
         let few = seconds.map_or(FEW, |seconds| FEW.max(seconds / A_FEW_SECONDS));
         if !loaded.contains(owner) {
             // Where others have the filter, an Envoy may well be without it on purpose.
-            let rank = if loaded.is_empty() { Rank::Blind } else { Rank::Beside };
+            let rank = if loaded.is_empty() { Rank::Blind } else { Rank::Missing };
             let absent = [("counters".to_owned(), "absent".to_owned())].into();
             let advice = self.texts.advice(Kind::NotRunning, rank, &absent);
             return (served >= few || *is_of_one).then(|| of_owner(owner, advice, served, served));
@@ -234,7 +234,7 @@ impl Findings<'_> {
             )
         };
         let failed = batches(false);
-        let advice = self.texts.advice(Kind::CollectorUnreachable, Rank::Beside, &Labels::new());
+        let advice = self.texts.advice(Kind::CollectorUnreachable, Rank::Missing, &Labels::new());
         (failed > 0 && batches(true) == 0).then(|| of_owner(owner, advice, failed, failed))
     }
 }
@@ -243,8 +243,8 @@ fn of_owner(owner: &Who, advice: Advice, count: u64, of: u64) -> Finding {
     Finding { who: owner.clone(), advice, labels: Labels::new(), count, of: Some(of) }
 }
 
-/// Whether a context was due, and none of it came to be excluded, or to start a trace anew.
-const fn is_due(context: Verdict) -> bool {
+/// Whether the request should have brought a context: it is neither excluded nor the first of a trace.
+const fn is_expected(context: Verdict) -> bool {
     match context {
         Verdict::Continued | Verdict::Lost | Verdict::Corrupt | Verdict::Unlinked => true,
         Verdict::Started | Verdict::Untrusted | Verdict::Excluded => false,

@@ -43,7 +43,7 @@ pub(crate) fn split(stat: &str) -> (String, Labels) {
     (metric.to_owned(), labels.map(|(label, value)| (label.to_owned(), value.to_owned())).collect())
 }
 
-/// The labels of a counter, as they stand in its name.
+/// The labels of a counter, as they are in its name.
 pub(crate) fn labels_of(counter: Counter) -> Labels {
     split(&counter.to_string()).1
 }

@@ -104,7 +104,7 @@ pub(crate) fn ask(web: &Web, names: &Names, scope: &Scope) -> Result<Reading, Fa
     Ok(reading)
 }
 
-/// Reads an answer that somebody saved: counters as they were, since each Envoy's start.
+/// Reads an answer that was saved: counters as they were, since each Envoy's start.
 pub(crate) fn read(json: &[u8], names: &Names, scope: &Scope) -> Result<Reading, String> {
     let mut reading = Reading::default();
     let saved = vector(json, &mut reading).map_err(|failure| match failure {
@@ -171,7 +171,7 @@ impl Scope {
         let is_unnamed = |who: &Who| !Labels::from(who.clone()).contains_key(self.workload());
         if reading.loaded.iter().any(is_unnamed) {
             reading.notes.insert(format!(
-                "Some series have no label {}, and are told by {}: give the scrape that label (docs/runbook.md), or name \
+                "Some series have no label {}, and are named by {}: give the scrape that label (docs/runbook.md), or name \
                  yours by --by.",
                 self.workload(),
                 SCRAPE.join(" and "),

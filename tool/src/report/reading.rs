@@ -1,4 +1,4 @@
-//! What was read, whoever told it: counters by whose they are.
+//! What was read, from whichever source: counters, by whose they are.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -16,7 +16,7 @@ pub(crate) const WITHOUT_FILTER_IN_ISTIO: [&str; 4] = ["admin", "agent", "stats"
 /// The longest value of a label that is shown.
 const MAX_VALUE: usize = 120;
 
-/// Whose counters they are: labels of the scrape, and the listener that the filter was told.
+/// Whose counters they are: labels of the scrape, and the listener that the plugin is configured with.
 #[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(into = "Labels")]
 pub(crate) struct Who {
@@ -54,7 +54,7 @@ pub(crate) struct Reading {
     pub(crate) notes: IndexSet<String>,
     /// The time that the counts are of, where it is known.
     pub(crate) seconds: Option<u64>,
-    /// Whether one Envoy was asked, and not whoever knows many.
+    /// Whether it is the reading of one Envoy, not of a Prometheus that scrapes many.
     pub(crate) is_of_one: bool,
 }
 

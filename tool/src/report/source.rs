@@ -19,9 +19,9 @@ pub(super) const AUTHORIZATION: &str = "TRACEWARDEN_AUTHORIZATION";
 
 const HOUR: u64 = 3600;
 
-/// What is told of an Envoy since its start.
+/// What a reader should know of counts since an Envoy's start.
 const SINCE_START: &str = "Counts are since Envoy's start, and may hide a filter that died lately; asked with --for 10s, an \
-                           Envoy tells what it counts now.";
+                           Envoy shows what it counts now.";
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, ValueEnum)]
 #[serde(rename_all = "snake_case")]
@@ -30,7 +30,7 @@ pub(super) enum Server {
     Prometheus,
 }
 
-/// What was read, and of what time it tells.
+/// What was read, and of what time.
 #[derive(Serialize)]
 pub(super) struct Source {
     pub(super) kind: Server,
@@ -92,13 +92,13 @@ fn ask(options: &Options, web: &Web, names: &Names, scope: &Scope) -> Result<(Se
     })
 }
 
-/// The answer of whichever server it is, where nobody told; or why it is of neither.
+/// The answer of the server that the options name, or of the first kind that fits; or why it is of neither.
 fn try_each(
-    told: Option<Server>,
+    wanted: Option<Server>,
     mut read: impl FnMut(Server) -> Result<Reading, Failure>,
 ) -> Result<(Server, Reading), Failure> {
     let mut others = Vec::new();
-    for &kind in Server::value_variants().iter().filter(|kind| told.is_none_or(|told| told == **kind)) {
+    for &kind in Server::value_variants().iter().filter(|kind| wanted.is_none_or(|wanted| wanted == **kind)) {
         match read(kind) {
             Ok(reading) => return Ok((kind, reading)),
             Err(Failure::Other(problem)) => others.push(problem),

@@ -19,7 +19,7 @@ pub(super) const NOTHING: &str = "it has no series of Tracewarden, nor of any En
 
 /// The widest that lines become, however wide the terminal.
 const MAX_WIDTH: usize = 100;
-/// Of fewer than so many requests no share is told.
+/// Of fewer than so many requests no share is shown.
 const FEW: u64 = 100;
 
 const PLAIN: Style = Style::new();
@@ -87,32 +87,32 @@ fn summary(out: &mut String, report: &Report<'_>) {
     let name = |summary: &Summary| format!("{}, {}, {}", summary.role, summary.mode, summary.direction);
     let column = report.summary.iter().map(|summary| name(summary).len()).max().unwrap_or(0);
     for summary in &report.summary {
-        let _ = writeln!(out, "{:<column$}  {}", name(summary), told(summary));
+        let _ = writeln!(out, "{:<column$}  {}", name(summary), contexts(summary));
     }
-    let mended: Vec<String> =
-        report.mended.iter().map(|(by, count)| format!("{} by {by}", grouped(*count))).collect();
-    if !mended.is_empty() {
-        let _ = writeln!(out, "{:<column$}  {}", "mended", mended.join(", "));
+    let repaired: Vec<String> =
+        report.repaired.iter().map(|(by, count)| format!("{} by {by}", grouped(*count))).collect();
+    if !repaired.is_empty() {
+        let _ = writeln!(out, "{:<column$}  {}", "repaired", repaired.join(", "));
     }
 }
 
-fn told(summary: &Summary) -> String {
+fn contexts(summary: &Summary) -> String {
     let others: Vec<String> = Verdict::ALL
         .iter()
-        .filter(|context| **context != Verdict::Continued || summary.due.is_none())
+        .filter(|context| **context != Verdict::Continued || summary.expected.is_none())
         .map(|context| (context.label(), summary.requests(*context)))
         .filter(|(_, count)| *count > 0)
         .map(|(label, count)| format!("{} {label}", grouped(count)))
         .collect();
-    let begin = match summary.due {
-        Some(0) => "no context was due".to_owned(),
-        Some(due) => {
-            let whole = summary.requests(Verdict::Continued);
-            let style = if whole == due { GREEN } else { RED };
-            let share = share(whole, due);
-            format!("{style}{} of {} contexts whole{style:#}{share}", grouped(whole), grouped(due))
+    let begin = match summary.expected {
+        Some(0) => "no context was expected".to_owned(),
+        Some(expected) => {
+            let intact = summary.requests(Verdict::Continued);
+            let style = if intact == expected { GREEN } else { RED };
+            let share = share(intact, expected);
+            format!("{style}{} of {} contexts intact{style:#}{share}", grouped(intact), grouped(expected))
         }
-        None => "nothing due".to_owned(),
+        None => "none expected".to_owned(),
     };
     if others.is_empty() { begin } else { format!("{begin}: {}", others.join(", ")) }
 }
@@ -122,14 +122,14 @@ fn entry(out: &mut String, width: usize, place: usize, finding: &Finding) {
     let Finding { who, advice, .. } = finding;
     let style = match advice.rank {
         Rank::Blind | Rank::Broken => RED,
-        Rank::Beside => YELLOW,
+        Rank::Missing => YELLOW,
     };
     let begin = format!("{place}. ");
     let indent = " ".repeat(begin.len());
     out.push('\n');
     paragraph(out, width, &begin, style, &format!("{}: {}", who.name(), advice.what));
     let _ = writeln!(out, "{indent}{}", amount(finding));
-    for (label, text) in [("cause", &advice.cause), ("mend", &advice.mend), ("see", &advice.runbook)] {
+    for (label, text) in [("cause", &advice.cause), ("fix", &advice.fix), ("see", &advice.runbook)] {
         paragraph(out, width, &format!("{indent}{label:<7}"), PLAIN, text);
     }
 }

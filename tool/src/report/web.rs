@@ -35,7 +35,7 @@ impl Web {
             return Err(format!("{url}: only the server's address is wanted, without a query"));
         }
         let tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build();
-        // Credentials go to nobody whom the server names.
+        // Credentials go to no other server that this one names.
         let config = Agent::config_builder()
             .timeout_global(Some(timeout))
             .max_redirects(0)

@@ -4,7 +4,7 @@ use crate::support::{Said, Server, report_with, requests};
 
 const SINCE_START: &str = "
 note: Counts are since Envoy's start, and may hide a filter that died lately;
-      asked with --for 10s, an Envoy tells what it counts now.
+      asked with --for 10s, an Envoy shows what it counts now.
 ";
 const UPPER: &str = "listener=.=mangler_outbound;.;direction=.=outbound;.;header=.=traceparent;.;reason=.=upper_case;.;tracewarden_corrupt_total";
 
@@ -32,16 +32,16 @@ fn the_report_reads_as_documented() {
 1h 2m 3s since its start
 Tracewarden 0.1.0 (0123456789ab, dirty)
 
-internal, enforce, inbound   12,345 of 12,345 contexts whole, 100.0 %
-internal, enforce, outbound  2,998 of 3,000 contexts whole, 99.9 %: 2 corrupt
-edge, observe, inbound       nothing due: 7 started
-mended                       2 by correlation
+internal, enforce, inbound   12,345 of 12,345 contexts intact, 100.0 %
+internal, enforce, outbound  2,998 of 3,000 contexts intact, 99.9 %: 2 corrupt
+edge, observe, inbound       none expected: 7 started
+repaired                     2 by correlation
 
 1. mangler_outbound: its own application sends a broken traceparent: hexadecimal
    digits are in upper case
    2 of 3,000 requests, less than 0.1 % (outbound, traceparent, upper_case)
    cause  A client that writes hexadecimal digits in upper case.
-   mend   Let it write them in lower case; W3C Trace Context knows no others.
+   fix    Let it write them in lower case; W3C Trace Context knows no others.
    see    docs/runbook.md#trace-corruption
 ";
     assert_eq!(rest, [expected, SINCE_START].concat());
