@@ -49,8 +49,8 @@ enum Command {
     /// Print where an Envoy's or a Prometheus' counters say that context is lost and corrupted, worst first, with the likely
     /// cause and the fix.
     ///
-    /// Exit status: 0 no trace breaks (other things that are missing, such as spans or the contexts of jobs, are shown too), 1
-    /// traces break or Tracewarden sees nothing, 2 the counters could not be read or understood.
+    /// Exit status: 0 no trace breaks (other things that are missing, such as spans or the contexts of jobs, are shown too),
+    /// 1 traces break or Tracewarden sees nothing, 2 the counters could not be read or understood.
     Report(report::Options),
     /// Print the JSON Schema of a configuration, for editors and validators.
     Schema,

@@ -169,9 +169,10 @@ impl Findings<'_> {
             }
             Counter::Corrupt { direction: way, .. } => {
                 let receives = |wanted: Role| {
-                    has(
-                        &|other| matches!(other, Counter::Request { direction, role, .. } if direction == way && role == wanted),
-                    )
+                    has(&|other| {
+                        matches!(other, Counter::Request { direction, role, .. }
+                            if direction == way && role == wanted)
+                    })
                 };
                 receives(Role::Edge) && !receives(Role::Internal)
             }
