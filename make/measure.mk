@@ -58,6 +58,7 @@ FUZZ_RUNS := $(FUZZ_TARGETS:%=fuzz-run-%)
 FUZZ_MAX_LEN := 2048
 fuzz-run-traceparent: FUZZ_MAX_LEN := 256
 fuzz-run-tracestate: FUZZ_MAX_LEN := 8192
+fuzz-run-request fuzz-run-spans: FUZZ_MAX_LEN := 32768
 
 # The toolchain is named each time, because the repository's own is a stable one. The core has no unsafe code for a
 # sanitizer to check, and without one there are several times as many runs.

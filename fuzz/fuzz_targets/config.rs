@@ -45,6 +45,13 @@ fuzz_target!(|data: &[u8]| {
     }
 });
 
+fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
+    if seed.is_multiple_of(2) {
+        return fuzzer_mutate(data, size, max_size);
+    }
+    generate::mutate(data, size, max_size, seed, generate::configuration)
+});
+
 /// Whoever reads the faults sees lines of a bounded length.
 fn are_short<'a>(faults: impl Iterator<Item = &'a Fault>, size: usize) {
     for line in faults.map(Fault::to_string) {
@@ -55,15 +62,21 @@ fn are_short<'a>(faults: impl Iterator<Item = &'a Fault>, size: usize) {
 
 /// A fault is where it says, and the schema knows it if it can.
 fn is_right(fault: &Fault, json: &Value) {
-    let mut found = Some(json);
+    let (mut around, mut found) = (None, Some(json));
     for step in &fault.path {
+        around = found;
         found = match step {
             Step::Field(name) => found.and_then(|value| value.get(name)),
             Step::Item(place) => found.and_then(|value| value.get(place)),
             Step::Variable(_) => return,
         };
     }
-    let found = found.expect("something is there");
+    let Some(found) = found else {
+        // What is left out may conflict by its default.
+        let is_left_out = around.is_some_and(Value::is_object);
+        assert!(fault.kind == FaultKind::Conflict && is_left_out, "something is there: {fault}");
+        return;
+    };
     let is_known = match fault.kind {
         FaultKind::UnknownField | FaultKind::UnknownWord => true,
         // To a schema, a whole number may have a fraction that is zero, and zero a sign.
@@ -74,49 +87,35 @@ fn is_right(fault: &Fault, json: &Value) {
     assert!(!is_known || !SCHEMA.is_valid(json), "only the reader refuses {json}: {fault}");
 }
 
-fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
-    if seed.is_multiple_of(2) {
-        return fuzzer_mutate(data, size, max_size);
-    }
-    let mutated = generate::config(&data[..size], seed);
-    match data.get_mut(..mutated.len()).filter(|_| mutated.len() <= max_size) {
-        Some(place) => place.copy_from_slice(&mutated),
-        None => return fuzzer_mutate(data, size, max_size),
-    }
-    mutated.len()
-});
-
 /// Holds the fields that have a word against the JSON.
 fn says(config: &Config, json: &Value) {
-    let field = |name: &str| json.get(name).and_then(Value::as_str);
-    let words = [
-        ("mode", "enforce", config.request.mode.label()),
-        ("role", "internal", config.request.role.label()),
-        ("direction", "auto", config.request.direction.label()),
-        ("start", "always", config.request.start.label()),
-        ("parent_id", "auto", config.request.parent_id.label()),
-    ];
-    for (name, default, label) in words {
-        assert_eq!(field(name).unwrap_or(default), label, "{name}");
+    let (request, text) = (&config.request, |place: &str| json.pointer(place).and_then(Value::as_str));
+    for (place, default, label) in [
+        ("/mode", "enforce", request.mode.label()),
+        ("/role", "internal", request.role.label()),
+        ("/direction", "auto", request.direction.label()),
+        ("/start", "always", request.start.label()),
+        ("/parent_id", "auto", request.parent_id.label()),
+        ("/span/kind", "auto", config.spans.kind.label()),
+    ] {
+        assert_eq!(text(place).unwrap_or(default), label, "{place}");
     }
-    if let Some(name) = field("header") {
-        assert_eq!(*config.request.header, *name.to_ascii_lowercase());
+    if let Some(name) = text("/header") {
+        assert_eq!(*request.header, *name.to_ascii_lowercase());
     }
     if let Some(probability) = json.pointer("/sampling/probability").and_then(Value::as_f64) {
         is_kept(config, probability);
     }
-}
-
-/// Holds the fields about spans against the JSON.
-fn exports(config: &Config, json: &Value) {
-    let text = |place: &str| json.pointer(place).and_then(Value::as_str);
-    assert_eq!(text("/span/kind").unwrap_or("auto"), config.spans.kind.label());
     let attributes = json.pointer("/span/attributes").and_then(Value::as_array).map_or(0, Vec::len);
     assert_eq!(config.spans.attributes.len(), attributes);
     assert!(text("/service/name").is_none() || config.service.name.as_deref() == text("/service/name"));
     let excludes = json.get("exclude").and_then(Value::as_array).map(|list| !list.is_empty());
-    let is_default = config.request.exclude == Config::default().request.exclude;
+    let is_default = request.exclude == Config::default().request.exclude;
     assert_eq!(excludes.unwrap_or(config.export.is_some()), !is_default, "uploads and probes are left alone");
+}
+
+/// Holds the fields about the collector against the JSON.
+fn exports(config: &Config, json: &Value) {
     let is_there = |place: &str| json.pointer(place).is_some_and(|value| !value.is_null());
     let Some(export) = &config.export else {
         assert!(!is_there("/export"));
@@ -124,30 +123,30 @@ fn exports(config: &Config, json: &Value) {
     };
     let (is_otlp, endpoint) = (is_there("/export/otlp"), export.endpoint());
     let collector = if is_otlp { "/export/otlp" } else { "/export/zipkin" };
-    let of_collector = |field: &str| text(&format!("{collector}/{field}"));
-    let (protocol, path) = match (is_otlp, of_collector("protocol")) {
+    let text = |field: &str| json.pointer(&format!("{collector}/{field}")).and_then(Value::as_str);
+    let (protocol, path) = match (is_otlp, text("protocol")) {
         (false, _) => ("zipkin", "/api/v2/spans"),
         (true, Some("grpc")) => ("grpc", ""),
         (true, _) => ("http/protobuf", "/v1/traces"),
     };
     assert_eq!(export.protocol().label(), protocol);
-    assert_eq!(of_collector("cluster"), Some(&*endpoint.cluster));
+    assert_eq!(text("cluster"), Some(&*endpoint.cluster));
     // Istio's names are `outbound|PORT|SUBSET|HOST`.
     let host = endpoint.cluster.rsplit('|').next();
-    assert_eq!(of_collector("authority").or(host), Some(endpoint.authority()));
-    assert_eq!(of_collector("path").unwrap_or(path), export.path());
-    let number = |place: &str| json.pointer(place).and_then(Value::as_u64);
+    assert_eq!(text("authority").or(host), Some(endpoint.authority()));
+    assert_eq!(text("path").unwrap_or(path), export.path());
     for (place, default, read) in [
-        (format!("{collector}/timeout_ms"), 10_000, endpoint.timeout_ms),
-        ("/export/queue".to_owned(), 2_048, export.queue),
-        ("/export/batch".to_owned(), 512, export.batch),
-        ("/export/delay_ms".to_owned(), 5_000, export.delay_ms),
+        (&*format!("{collector}/timeout_ms"), 10_000, endpoint.timeout_ms),
+        ("/export/queue", 2_048, export.queue),
+        ("/export/batch", 512, export.batch),
+        ("/export/delay_ms", 5_000, export.delay_ms),
     ] {
-        assert_eq!(number(&place).unwrap_or(default), u64::from(read.get()), "{place}");
+        let number = json.pointer(place).and_then(Value::as_u64);
+        assert_eq!(number.unwrap_or(default), u64::from(read.get()), "{place}");
     }
     assert!(is_otlp || export.headers.is_empty(), "the headers are those of OTLP");
     for (name, value) in &export.headers {
-        assert!(!name.is_empty() && name.bytes().all(|octet| octet.is_ascii_graphic() && octet != b':'));
+        assert!(!name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b':'));
         assert!(!value.contains(|sign: char| !sign.is_ascii() || sign.is_ascii_control()), "{value:?}");
     }
 }
@@ -172,7 +171,7 @@ fn parts(data: &[u8]) -> (Vec<(String, String)>, &[u8]) {
     let mut variables = Vec::new();
     let mut rest = data;
     while rest.first().is_some_and(u8::is_ascii_uppercase) {
-        let end = rest.iter().position(|octet| *octet == b'\n').unwrap_or(rest.len());
+        let end = rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len());
         let line = String::from_utf8_lossy(&rest[..end]).into_owned();
         let Some((name, value)) = line.split_once('=') else { break };
         variables.push((name.to_owned(), value.to_owned()));

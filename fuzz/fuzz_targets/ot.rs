@@ -22,9 +22,9 @@ fuzz_target!(|data: &[u8]| {
         let written = written.strip_prefix(b"before").expect("it only appends");
         let mut pairs = pairs.clone();
         pairs.retain(|(key, _)| key != b"th");
-        let others = reading::print_ot(&pairs);
+        let others = reading::print(&pairs, b':', b';');
         pairs.splice(0..0, threshold.map(|threshold| reading::th(least_kept(threshold))));
-        let whole = reading::print_ot(&pairs);
+        let whole = reading::print(&pairs, b':', b';');
         assert_eq!(written, if whole.len() > 256 { others } else { whole });
         let again = OtState::parse(written);
         assert_eq!(again.is_none(), written.is_empty(), "what is written can be read");

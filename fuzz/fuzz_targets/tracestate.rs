@@ -9,25 +9,28 @@ use tracewarden_fuzz::work;
 
 fuzz_target!(|data: &[u8]| {
     let lines: Vec<&[u8]> =
-        if data.is_empty() { Vec::new() } else { data.split(|octet| *octet == b'\n').collect() };
+        if data.is_empty() { Vec::new() } else { data.split(|byte| *byte == b'\n').collect() };
     let parsed = work::bounded(data.len(), || TraceState::parse(lines.iter().copied()));
     let expected = reading::tracestate(&lines);
     assert_eq!(parsed.as_ref().ok().map(pairs), expected, "{parsed:?}");
     let Ok(list) = parsed else { return };
     let written = list.to_bytes();
-    assert_eq!(written, reading::print(&pairs(&list)));
+    assert_eq!(written, reading::print(&pairs(&list), b'=', b','));
     assert_eq!(reading::tracestate(&[&written]), expected, "what is written reads the same");
     assert_eq!(list.is_verbatim(), lines.is_empty() || !written.is_empty() && lines == [&written]);
     assert_eq!(list.is_empty(), written.is_empty());
-    if let Some((key, value)) = lines.first().and_then(|line| reading::halves(line, b'=')) {
-        own(list, key, value);
+    // One that no list has, so that a full list must make room for it.
+    own(list.clone(), b"own=1");
+    if let Some(line) = lines.first() {
+        own(list, line);
     }
 });
 
 /// Puts a member in front, and takes it out again.
-fn own(list: TraceState<'_>, key: &[u8], value: &[u8]) {
+fn own(list: TraceState<'_>, line: &[u8]) {
+    let Some((key, value)) = reading::halves(line, b'=') else { return };
     let member = Member::new(key, value);
-    assert_eq!(member.is_ok(), reading::is_member(key, value), "{member:?}");
+    assert_eq!(member.is_ok(), reading::is_member(line), "{member:?}");
     let Ok(member) = member else { return };
     let mut others = pairs(&list);
     others.retain(|(other, _)| other != key);

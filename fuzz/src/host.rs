@@ -1,91 +1,95 @@
-//! A host that records every call, and refuses those that it is told to refuse.
+//! A host that answers from what a scenario says, refuses what it is told to refuse, and records every call.
 
-use std::fmt;
+use std::collections::{BTreeMap, VecDeque};
 
+use proxy_wasm_test_framework::HeaderMap;
 use rand::SeedableRng;
 use rand::rngs::ChaCha12Rng;
-use tracewarden::headers::{self, HeaderWriter, Refused};
+use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
+use tracewarden::export::{Upload, UploadError, Uploads};
+use tracewarden::headers::{HeaderWriter, Headers, Refused};
 use tracewarden::host::{
-    AccessLog, Clock, EndedStream, HeaderMap, HeaderReader, Log, Metrics, Properties, Property,
-    PropertyValue, Random, SharedMemory,
+    self, AccessLog, Clock, EndedStream, HeaderReader, Log, Metrics, Properties, Property, PropertyValue,
+    Random, SharedMemory,
 };
-use tracewarden::metrics::Counter;
-use tracewarden::words::Direction;
+use tracewarden::metrics::{Counter, Measure};
+use tracewarden::words::{Direction, Labelled};
 
-use crate::reading::Pair;
+/// Header lines in order, as a scenario has them.
+pub type Lines = Vec<(ByteBuf, ByteBuf)>;
 
-/// Header lines in order.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub struct Headers(pub Vec<Pair>);
-
-/// As ASCII, so that a reproducer can be read.
-impl fmt::Debug for Headers {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let lines =
-            self.0.iter().map(|(name, value)| format!("{}: {}", name.escape_ascii(), value.escape_ascii()));
-        f.debug_list().entries(lines).finish()
-    }
+/// What a host knows. Without anything it has no clock, and no seed for ids.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Known {
+    /// The direction of the listener, as metrics word it.
+    pub direction: String,
+    /// Whether there is a seed for ids.
+    pub has_seed: bool,
+    /// The time until a stream ends, in nanoseconds.
+    pub now: Option<u64>,
+    /// The time from then on.
+    pub ended: Option<u64>,
+    /// What it knows of the stream, by the names of [`Property`] or a path with dots.
+    pub texts: BTreeMap<String, ByteBuf>,
+    /// The same, as far as they are numbers.
+    pub numbers: BTreeMap<String, i64>,
+    /// What it recalls where nothing was remembered.
+    pub garbage: Option<ByteBuf>,
+    /// Whether it refuses to hand over headers that a pass asks for.
+    pub is_silent: bool,
+    /// Whether the response was broken off.
+    pub is_cut_off: bool,
+    /// Which changes of a message it refuses, in order; later ones are all done.
+    pub refusals: Vec<bool>,
 }
 
-/// What the host knows, and how often it was asked.
-pub struct Known {
-    /// The direction of the listener.
-    pub direction: Direction,
-    /// The generator, if there is a seed for it.
-    pub rng: Option<ChaCha12Rng>,
-    /// The URI in the peer's certificate.
-    pub peer_san: Option<Vec<u8>>,
-    /// The peer's address.
-    pub peer_address: Option<Vec<u8>>,
-    /// The time.
-    pub now: Option<u64>,
+/// A host in the middle of its work.
+#[derive(Default)]
+pub struct Host {
+    /// What it knows.
+    pub known: Known,
+    /// The headers of the message on its way.
+    pub headers: HeaderMap,
+    /// What is left of a stream, in the order of [`host::HeaderMap`].
+    pub left: [Lines; 3],
     /// What the workers share.
     pub memory: Vec<(String, Vec<u8>)>,
-    /// What the host answers with where nothing was remembered.
-    pub garbage: Option<Vec<u8>>,
-    /// The response's headers.
-    pub response: Headers,
-    /// What is left of a stream that has ended.
-    pub left: Vec<(HeaderMap, Headers)>,
-    /// Whether its response was broken off.
-    pub is_cut_off: bool,
-    /// What else it knows of the stream, by names of our own.
-    pub properties: Vec<(&'static str, PropertyValue)>,
-    /// Whether the host refuses to hand over headers of the response.
-    pub is_silent: bool,
-    /// How many calls were made.
-    pub asked: usize,
+    /// What happens to the next upload.
+    pub refusal: Option<UploadError>,
+    /// The number of the last upload.
+    pub token: u32,
+    /// What was asked of it in the present callback.
+    pub calls: Calls,
+    /// The headers as they came.
+    came: Headers,
+    rng: Option<ChaCha12Rng>,
 }
 
-/// The headers on the wire, and everything that was done to them.
+/// The calls of one callback.
 #[derive(Default)]
-pub struct Wire {
-    /// The headers as they are now.
-    pub headers: Headers,
-    /// Which changes to refuse, in order; later ones are all done.
-    pub refusals: Vec<bool>,
-    /// Every change that was asked for.
+pub struct Calls {
+    /// How many of them cost a proxy something, and only ask.
+    pub asked: usize,
+    /// Every change of a header.
     pub changes: Vec<Change>,
-    /// Everything counted.
+    /// Everything counted, as often as it was.
     pub counted: Vec<Counter>,
+    /// By how much the gauge of waiting spans was moved.
+    pub queued: i64,
     /// Everything published.
     pub published: Vec<(&'static str, Vec<u8>)>,
     /// Everything remembered for the other workers.
     pub remembered: Vec<(String, Vec<u8>)>,
     /// Every line that was logged.
     pub lines: Vec<String>,
-}
-
-/// The two together, which is what a pass needs.
-pub struct Host<'a> {
-    /// What it knows.
-    pub known: &'a mut Known,
-    /// The headers of the message on its way.
-    pub wire: &'a mut Wire,
+    /// The bodies of uploads.
+    pub uploads: VecDeque<Vec<u8>>,
 }
 
 /// A change that was asked for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Change {
     /// What to do.
     pub verb: Verb,
@@ -106,170 +110,195 @@ pub enum Verb {
     Remove,
 }
 
-impl Headers {
-    /// The form in which proxy-wasm hands them over.
-    #[must_use]
-    pub fn serialized(&self) -> Vec<u8> {
-        let number = |length: usize| (length as u32).to_le_bytes();
-        let mut out = number(self.0.len()).to_vec();
-        for (name, value) in &self.0 {
-            out.extend([number(name.len()), number(value.len())].concat());
-        }
-        for (name, value) in &self.0 {
-            out.extend([name, &b"\0"[..], value, b"\0"].concat());
-        }
-        out
-    }
-
-    /// The form in which the core takes them.
-    #[must_use]
-    pub fn of_core(&self) -> headers::Headers {
-        self.0.iter().map(|(name, value)| (name, value)).collect()
-    }
-
-    /// How many bytes they have.
-    #[must_use]
-    pub fn size(&self) -> usize {
-        self.0.iter().map(|(name, value)| name.len() + value.len() + 16).sum()
-    }
-
-    /// The values of a header, in order.
-    #[must_use]
-    pub fn lines(&self, name: &str) -> Vec<&[u8]> {
-        let named = self.0.iter().filter(|(other, _)| is(other, name));
-        named.map(|(_, value)| value.as_slice()).collect()
-    }
-
-    /// The headers that have none of these names.
-    #[must_use]
-    pub fn others(&self, names: &[&str]) -> Vec<&Pair> {
-        self.0.iter().filter(|(name, _)| !names.iter().any(|other| is(name, other))).collect()
-    }
+/// Lines of pairs of bytes.
+pub fn lines<N: Into<Vec<u8>>, V: Into<Vec<u8>>>(pairs: impl IntoIterator<Item = (N, V)>) -> Lines {
+    pairs.into_iter().map(|(name, value)| (ByteBuf::from(name), ByteBuf::from(value))).collect()
 }
 
-fn is(name: &[u8], other: &str) -> bool {
-    name.eq_ignore_ascii_case(other.as_bytes())
+/// How many bytes they have.
+pub fn size(lines: &Lines) -> usize {
+    lines.iter().map(|(name, value)| name.len() + value.len() + 16).sum()
+}
+
+/// The lines in the core's form.
+pub fn of_core(lines: &Lines) -> Headers {
+    lines.iter().map(|(name, value)| (name, value)).collect()
+}
+
+/// The lines as the proxy keeps them.
+pub fn map(lines: &Lines) -> HeaderMap {
+    lines.iter().map(|(name, value)| (name, value)).collect()
+}
+
+/// The lines that have none of these names.
+pub fn others<'a>(headers: &'a HeaderMap, names: &[&str]) -> Vec<(&'a [u8], &'a [u8])> {
+    let is_other = |name: &[u8]| !names.iter().any(|other| name.eq_ignore_ascii_case(other.as_bytes()));
+    headers.iter().filter(|(name, _)| is_other(name)).collect()
 }
 
 impl Known {
-    /// A host whose generator, if it has one, always begins alike.
-    #[must_use]
-    pub fn new(direction: Direction, has_seed: bool) -> Self {
-        let rng = has_seed.then(|| ChaCha12Rng::from_seed([7; 32]));
-        Self {
-            direction,
-            rng,
-            peer_san: None,
-            peer_address: None,
-            now: Some(1_800_000_000_000_000_000),
-            memory: Vec::new(),
-            garbage: None,
-            response: Headers::default(),
-            left: Vec::new(),
-            is_cut_off: false,
-            properties: Vec::new(),
-            is_silent: false,
-            asked: 0,
-        }
+    /// What a host of an inbound listener knows that has a clock and a seed.
+    pub fn inbound() -> Self {
+        let now = Some(1_800_000_000_000_000_000);
+        Self { direction: "inbound".to_owned(), has_seed: true, now, ended: now, ..Self::default() }
+    }
+
+    /// The direction of the listener.
+    pub fn direction(&self) -> Direction {
+        Direction::of_label(&self.direction).unwrap_or(Direction::Unspecified)
     }
 }
 
-impl Known {
-    /// The name under which a property is kept.
-    fn name(property: Property<'_>) -> String {
-        match property {
-            Property::Custom(path) => path.join("."),
-            other => format!("{other:?}"),
+impl Host {
+    /// A host whose ids always begin alike.
+    pub fn new(known: Known) -> Self {
+        let rng = known.has_seed.then(|| ChaCha12Rng::from_seed([7; 32]));
+        Self { known, rng, ..Self::default() }
+    }
+
+    /// A callback begins, about a message with these headers.
+    pub fn begin(&mut self, lines: &Lines) {
+        self.came = of_core(lines);
+        self.headers = map(lines);
+        self.calls = Calls::default();
+    }
+
+    /// The headers of the message as they are now.
+    pub fn lines(&self) -> Lines {
+        lines(self.headers.iter())
+    }
+
+    fn change(&mut self, verb: Verb, name: &str, change: impl FnOnce(&mut HeaderMap)) -> Result<(), Refused> {
+        let refused = self.known.refusals.get(self.calls.changes.len()).copied().unwrap_or_default();
+        self.calls.changes.push(Change { verb, name: name.to_owned(), refused });
+        if refused {
+            return Err(Refused);
         }
+        change(&mut self.headers);
+        Ok(())
     }
 }
 
-impl Clock for Host<'_> {
+impl Calls {
+    /// The changes of one header.
+    pub fn changes_of(&self, name: &str) -> impl Iterator<Item = &Change> {
+        self.changes.iter().filter(move |change| change.name == name)
+    }
+
+    /// Whether a line of the header was written.
+    pub fn wrote(&self, name: &str) -> bool {
+        self.changes_of(name).any(|change| change.verb == Verb::Set && !change.refused)
+    }
+
+    /// Whether the host refused anything.
+    pub fn refused_any(&self) -> bool {
+        self.changes.iter().any(|change| change.refused)
+    }
+
+    /// Whether the host refused to do this to the header.
+    pub fn refused(&self, verb: Verb, name: &str) -> bool {
+        self.changes_of(name).any(|change| change.verb == verb && change.refused)
+    }
+
+    /// How often such a thing was counted.
+    pub fn counted(&self, test: impl Fn(&Counter) -> bool) -> usize {
+        self.counted.iter().filter(|one| test(one)).count()
+    }
+
+    /// Whether nothing was done, counted or told.
+    pub fn is_empty(&self) -> bool {
+        let Self { changes, counted, published, remembered, lines, .. } = self;
+        changes.is_empty()
+            && counted.is_empty()
+            && published.is_empty()
+            && remembered.is_empty()
+            && lines.is_empty()
+    }
+}
+
+impl Clock for Host {
     fn now(&mut self) -> Option<u64> {
         self.known.now
     }
 }
 
-impl Random for Host<'_> {
+impl Random for Host {
     type Rng = ChaCha12Rng;
 
     fn rng(&mut self) -> Option<&mut ChaCha12Rng> {
-        self.known.asked += 1;
-        self.known.rng.as_mut()
+        self.calls.asked += 1;
+        self.rng.as_mut()
     }
 }
 
-impl Properties for Host<'_> {
+impl Properties for Host {
     fn direction(&mut self) -> Direction {
-        self.known.asked += 1;
-        self.known.direction
+        self.calls.asked += 1;
+        self.known.direction()
     }
 
     fn property(&mut self, property: Property<'_>) -> Option<PropertyValue> {
-        match property {
-            Property::PeerUri => self.known.peer_san.clone().map(PropertyValue::Text),
-            Property::PeerAddress => self.known.peer_address.clone().map(PropertyValue::Text),
-            other => {
-                let name = Known::name(other);
-                let found = self.known.properties.iter().find(|(known, _)| *known == name);
-                // A host has no empty properties.
-                found
-                    .map(|(_, value)| value.clone())
-                    .filter(|value| *value != PropertyValue::Text(Vec::new()))
-            }
-        }
+        let name = match property {
+            Property::Custom(path) => path.join("."),
+            other => format!("{other:?}"),
+        };
+        let number = self.known.numbers.get(&name).map(|number| PropertyValue::Number(*number));
+        // A host has no empty properties.
+        let text = self.known.texts.get(&name).filter(|text| !text.is_empty());
+        text.map(|text| PropertyValue::Text(text.to_vec())).or(number)
     }
 }
 
-impl SharedMemory for Host<'_> {
+impl SharedMemory for Host {
     fn recall(&mut self, key: &str) -> Option<Vec<u8>> {
-        let found = self.known.memory.iter().rev().find(|(other, _)| other == key);
-        found.map(|(_, value)| value.clone()).or(self.known.garbage.clone())
+        let found = self.memory.iter().rev().find(|(other, _)| other == key);
+        found.map(|(_, value)| value.clone()).or(self.known.garbage.clone().map(ByteBuf::into_vec))
     }
 
     fn remember(&mut self, key: &str, value: &[u8]) {
-        self.wire.remembered.push((key.to_owned(), value.to_vec()));
+        self.calls.remembered.push((key.to_owned(), value.to_vec()));
     }
 }
 
-impl Metrics for Host<'_> {
+impl Metrics for Host {
     fn count(&mut self, counter: Counter, number: u64) {
-        assert_eq!(number, 1, "{counter}");
-        self.wire.counted.push(counter);
+        let of_spans = matches!(counter, Counter::SpanExported | Counter::SpanDropped { .. });
+        assert!(number == 1 || of_spans, "{counter}");
+        self.calls.counted.extend((0..number).map(|_| counter));
+    }
+
+    fn adjust(&mut self, gauge: Measure, difference: i64) {
+        assert_eq!(gauge, Measure::QueuedSpans);
+        self.calls.queued += difference;
     }
 }
 
-impl AccessLog for Host<'_> {
+impl AccessLog for Host {
     fn publish(&mut self, key: &'static str, value: &[u8]) {
-        self.wire.published.push((key, value.to_vec()));
+        self.calls.published.push((key, value.to_vec()));
     }
 }
 
-impl Log for Host<'_> {
+impl Log for Host {
     fn warn(&mut self, line: &str) {
-        self.wire.lines.push(line.to_owned());
+        self.calls.lines.push(line.to_owned());
     }
 }
 
-impl HeaderReader for Host<'_> {
+impl HeaderReader for Host {
     fn first(&mut self, name: &str) -> Result<Option<Vec<u8>>, Refused> {
-        let headers = HeaderReader::headers(self)?;
-        Ok(headers.first(name).map(<[u8]>::to_vec))
+        Ok(HeaderReader::headers(self)?.first(name).map(<[u8]>::to_vec))
     }
 
-    fn headers(&mut self) -> Result<headers::Headers, Refused> {
-        self.known.asked += 1;
-        if self.known.is_silent { Err(Refused) } else { Ok(self.known.response.of_core()) }
+    fn headers(&mut self) -> Result<Headers, Refused> {
+        self.calls.asked += 1;
+        if self.known.is_silent { Err(Refused) } else { Ok(self.came.clone()) }
     }
 }
 
-impl EndedStream for Host<'_> {
-    fn headers(&mut self, map: HeaderMap) -> Result<headers::Headers, Refused> {
-        if self.known.is_silent {
-            return Err(Refused);
-        }
-        let found = self.known.left.iter().find(|(other, _)| *other == map);
-        Ok(found.map(|(_, headers)| headers.of_core()).unwrap_or_default())
+impl EndedStream for Host {
+    fn headers(&mut self, map: host::HeaderMap) -> Result<Headers, Refused> {
+        if self.known.is_silent { Err(Refused) } else { Ok(of_core(&self.left[map as usize])) }
     }
 
     fn is_cut_off(&mut self) -> bool {
@@ -277,67 +306,31 @@ impl EndedStream for Host<'_> {
     }
 }
 
-impl Wire {
-    /// These headers, and a host that refuses so.
-    #[must_use]
-    pub fn new(headers: Headers, refusals: Vec<bool>) -> Self {
-        Self { headers, refusals, ..Self::default() }
-    }
-
-    /// The changes of one header.
-    pub fn changes_of(&self, name: &str) -> impl Iterator<Item = &Change> {
-        self.changes.iter().filter(move |change| change.name == name)
-    }
-
-    /// Whether the host refused anything.
-    #[must_use]
-    pub fn refused_any(&self) -> bool {
-        self.changes.iter().any(|change| change.refused)
-    }
-
-    /// Whether the host refused to do this to the header.
-    #[must_use]
-    pub fn refused(&self, verb: Verb, name: &str) -> bool {
-        self.changes_of(name).any(|change| change.verb == verb && change.refused)
-    }
-
-    /// Whether nothing was done, counted or told.
-    #[must_use]
-    pub fn is_untouched(&self) -> bool {
-        self.changes.is_empty()
-            && self.counted.is_empty()
-            && self.published.is_empty()
-            && self.remembered.is_empty()
-            && self.lines.is_empty()
-    }
-
-    fn change(&mut self, verb: Verb, name: &str, value: &[u8]) -> Result<(), Refused> {
-        let refused = self.refusals.get(self.changes.len()).copied().unwrap_or_default();
-        self.changes.push(Change { verb, name: name.to_owned(), refused });
-        if refused {
-            return Err(Refused);
-        }
-        let lines = &mut self.headers.0;
-        if verb != Verb::Add {
-            lines.retain(|(other, _)| !is(other, name));
-        }
-        if verb != Verb::Remove {
-            lines.push((name.as_bytes().to_vec(), value.to_vec()));
-        }
-        Ok(())
-    }
-}
-
-impl HeaderWriter for Host<'_> {
+impl HeaderWriter for Host {
     fn set(&mut self, name: &str, value: &[u8]) -> Result<(), Refused> {
-        self.wire.change(Verb::Set, name, value)
+        self.change(Verb::Set, name, |headers| headers.replace(name, value))
     }
 
     fn add(&mut self, name: &str, value: &[u8]) -> Result<(), Refused> {
-        self.wire.change(Verb::Add, name, value)
+        self.change(Verb::Add, name, |headers| headers.add(name, value))
     }
 
     fn remove(&mut self, name: &str) -> Result<(), Refused> {
-        self.wire.change(Verb::Remove, name, b"")
+        self.change(Verb::Remove, name, |headers| headers.remove(name))
+    }
+}
+
+impl Uploads for Host {
+    fn send(&mut self, upload: &Upload<'_>) -> Result<u32, UploadError> {
+        let fits = |value: &str| value.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic());
+        assert!(upload.headers.iter().all(|(name, value)| fits(name) && fits(value)), "{:?}", upload.headers);
+        self.calls.uploads.push_back(upload.body.clone());
+        match self.refusal.take() {
+            Some(error) => Err(error),
+            None => {
+                self.token += 1;
+                Ok(self.token)
+            }
+        }
     }
 }

@@ -1,13 +1,16 @@
 //! What the fuzz targets compare Tracewarden with: slow readings of the specifications that share no code with it.
 //!
 //! - [`reading`] reads each format again, straight from its rules.
+//! - [`scenario`] is a whole stream: the input of the targets `request` and `spans`.
 //! - [`host`] is a host that records every call, and refuses those that it is told to refuse.
 //! - [`request`] and [`response`] run a pass, and hold what it did against what the rules say.
-//! - [`formats`] has what holds of a request where other formats and distrust come into play.
+//! - [`formats`] has what holds of a request under any configuration.
 //! - [`spans`] and [`uploads`] end a stream, and take its spans to a collector.
 //! - [`setup`] is a configuration with its JSON.
-//! - [`scenario`] is the text that a request's input is written in, so that a reproducer can be read.
-//! - [`generate`] makes and mutates such texts; [`work`] counts what a pass allocates.
+//! - [`generate`] makes and mutates configurations and scenarios; [`work`] counts what a pass allocates.
+//!
+//! In `corpus`, inputs named `v…` are the W3C vectors of the tests, `hand-…` and `drawn-…` what the vectors do not reach,
+//! and `found-…` what once failed.
 
 pub mod formats;
 pub mod generate;

@@ -1,102 +1,77 @@
-//! The text that a request's input is written in.
+//! A stream from its request to the answers that its spans get, in Rust's object notation, so that a reproducer can be
+//! read and written by hand. Every field may be left out.
 //!
 //! ```text
-//! {"mode":"enforce"}                       the configuration, one line of JSON
-//! inbound no-seed no-clock silent cut-off san:a address:10.0.0.1 recall:x refuse:0110
-//!                                          the host: words in any order, all of them optional
-//! :path: /cart                             the request's headers
-//! traceparent: 00-…
-//!                                          an empty line; without it the response has no headers
-//! server-timing: total;dur=3               the response's headers
+//! (
+//!     config: "{\"parent_id\": \"new\"}",
+//!     known: (direction: "inbound", has_seed: true, now: Some(1), refusals: [false, true]),
+//!     request: [(b":path", b"/cart"), (b"traceparent", b"00-…")],
+//!     response: [(b":status", b"503")],
+//!     steps: [Take(1), Clock(6000000000), Tick, NoAnswer],
+//! )
 //! ```
-//!
-//! Every text means something, and so does every text that a mutation makes of it.
 
-use crate::host::{Headers, Known, Wire};
-use tracewarden::words::Direction;
+use ron::ser::PrettyConfig;
+use serde::{Deserialize, Serialize};
 
-/// A request, its response, and the host.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+use crate::host::{Host, Known, Lines};
+use crate::setup::Setup;
+use crate::uploads::{self, Step};
+use crate::{request, response, spans};
+
+/// A stream, its host, and the collector of its spans.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Scenario {
     /// The plugin's configuration.
-    pub config: Vec<u8>,
-    /// What the host is like.
-    pub host: Vec<u8>,
+    pub config: String,
+    /// What the host knows.
+    pub known: Known,
     /// The request's headers.
-    pub request: Headers,
+    pub request: Lines,
     /// The response's headers.
-    pub response: Headers,
+    pub response: Lines,
+    /// The response's trailers.
+    pub trailers: Lines,
+    /// What is left of the request's headers at the end, if others changed them.
+    pub request_left: Option<Lines>,
+    /// What is left of the response's headers at the end, if others changed them.
+    pub response_left: Option<Lines>,
+    /// What happens to its spans.
+    pub steps: Vec<Step>,
 }
 
 impl Scenario {
-    /// Reads a text.
-    #[must_use]
-    pub fn parse(text: &[u8]) -> Self {
-        let mut lines = text.split(|octet| *octet == b'\n').map(<[u8]>::to_vec);
-        let config = lines.next().unwrap_or_default();
-        let host = lines.next().unwrap_or_default();
-        let request = lines.by_ref().take_while(|line| !line.is_empty()).map(header).collect();
-        let response = lines.filter(|line| !line.is_empty()).map(header).collect();
-        Self { config, host, request: Headers(request), response: Headers(response) }
+    /// Reads a text; `None` if it is no scenario.
+    pub fn parse(text: &[u8]) -> Option<Self> {
+        ron::de::from_bytes(text).ok()
     }
 
     /// Writes it.
-    #[must_use]
-    pub fn print(&self) -> Vec<u8> {
-        let mut lines = vec![self.config.clone(), self.host.clone()];
-        lines.extend(self.request.0.iter().map(line));
-        if !self.response.0.is_empty() {
-            lines.push(Vec::new());
-            lines.extend(self.response.0.iter().map(line));
-        }
-        lines.join(&b"\n"[..])
+    pub fn print(&self) -> String {
+        ron::ser::to_string_pretty(self, PrettyConfig::new().depth_limit(1)).expect("it can be written")
     }
 
-    /// The host, before the response comes.
-    #[must_use]
-    pub fn known(&self) -> Known {
-        let direction = match (self.says(b"inbound"), self.says(b"outbound")) {
-            (true, _) => Direction::Inbound,
-            (false, true) => Direction::Outbound,
-            (false, false) => Direction::Unspecified,
-        };
-        let known = Known::new(direction, !self.says(b"no-seed"));
-        let word =
-            |prefix: &[u8]| self.words().find_map(|word| word.strip_prefix(prefix)).map(<[u8]>::to_vec);
-        Known {
-            peer_san: word(b"san:"),
-            peer_address: word(b"address:"),
-            garbage: word(b"recall:"),
-            now: if self.says(b"no-clock") { None } else { known.now },
-            is_cut_off: self.says(b"cut-off"),
-            is_silent: self.says(b"silent"),
-            ..known
+    /// Takes it through all passes and to the collector, unless its configuration is refused.
+    pub fn check(&self) {
+        let Some(setup) = Setup::load(self.config.as_bytes()) else { return };
+        let mut host = Host::new(self.known.clone());
+        if setup.policy().correlation.is_some() {
+            // The same request came in before, so that there is something to recall.
+            let mut earlier = Host::new(Known::inbound());
+            request::check(&setup, &self.request, &mut earlier);
+            host.memory = earlier.calls.remembered;
+        }
+        let mut stream = request::check(&setup, &self.request, &mut host);
+        let request_left = self.request_left.clone().unwrap_or_else(|| host.lines());
+        response::check(&setup.config, &mut stream, &self.response, &mut host);
+        let response_left = self.response_left.clone().unwrap_or_else(|| host.lines());
+        host.left = [request_left, response_left, self.trailers.clone()];
+        host.known.now = self.known.ended;
+        let spans = spans::check(&setup, stream, &mut host);
+        if let Some(export) = &setup.config.export {
+            let resource = setup.config.service.resource(&mut host);
+            uploads::check(export, &resource, &spans, &self.steps);
         }
     }
-
-    /// These headers on the wire.
-    #[must_use]
-    pub fn wire(&self, headers: Headers) -> Wire {
-        let bits = self.words().find_map(|word| word.strip_prefix(b"refuse:")).unwrap_or_default();
-        Wire::new(headers, bits.iter().map(|bit| *bit == b'1').collect())
-    }
-
-    fn says(&self, wanted: &[u8]) -> bool {
-        self.words().any(|word| word == wanted)
-    }
-
-    fn words(&self) -> impl Iterator<Item = &[u8]> {
-        self.host.split(|octet| *octet == b' ')
-    }
-}
-
-fn header(line: Vec<u8>) -> (Vec<u8>, Vec<u8>) {
-    match line.windows(2).position(|pair| pair == b": ") {
-        Some(at) => (line[..at].to_vec(), line[at + 2..].to_vec()),
-        None => (line, Vec::new()),
-    }
-}
-
-fn line((name, value): &(Vec<u8>, Vec<u8>)) -> Vec<u8> {
-    [name, &b": "[..], value].concat()
 }

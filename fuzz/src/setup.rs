@@ -1,102 +1,81 @@
 //! A configuration as both sides read it.
 
+use proxy_wasm_test_framework::HeaderMap;
 use serde_json::Value;
 use tracewarden::config::Config;
 use tracewarden::request::Policy;
 
-use crate::host::Headers;
 use crate::work;
 
 /// A configuration that Tracewarden accepts, and its JSON.
 pub struct Setup {
     /// What was made of it.
     pub config: Config,
-    json: Value,
+    /// Its JSON.
+    pub json: Value,
 }
 
 impl Setup {
-    /// What it says about requests.
-    #[must_use]
-    pub const fn policy(&self) -> &Policy {
-        &self.config.request
-    }
-
-    /// How its log lines begin.
-    #[must_use]
-    pub fn log_format(&self) -> &str {
-        self.json("/log/format").and_then(Value::as_str).unwrap_or("[%(trace_id)s] [%(span_id)s]")
-    }
-
-    /// A place of the JSON.
-    #[must_use]
-    pub fn json(&self, pointer: &str) -> Option<&Value> {
-        self.json.pointer(pointer)
-    }
-
-    /// The texts of a list in the JSON.
-    #[must_use]
-    pub fn texts(&self, pointer: &str) -> Vec<&str> {
-        self.json(pointer).and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).collect()
-    }
-
-    /// Whether the configuration says only what the whole of [`crate::request`] can judge: W3C's format, senders that
-    /// are all trusted, one probability.
-    #[must_use]
-    pub fn is_plain(&self) -> bool {
-        const FIELDS: &[&str] = &[
-            "enabled",
-            "mode",
-            "role",
-            "direction",
-            "start",
-            "parent_id",
-            "header",
-            "sampling",
-            "exclude",
-            "response",
-            "access_log",
-            "log",
-        ];
-        let is_made_of = |value: Option<&Value>, known: &[&str]| {
-            let mut fields = value.and_then(Value::as_object).into_iter().flat_map(|object| object.keys());
-            fields.all(|field| known.contains(&field.as_str()))
-        };
-        let conditions = ["path", "path_prefix", "user_agent_prefix", "method"];
-        let mut rules = self.json("/exclude").and_then(Value::as_array).into_iter().flatten();
-        is_made_of(Some(&self.json), FIELDS)
-            && is_made_of(self.json("/sampling"), &["probability", "parent"])
-            && rules.all(|rule| is_made_of(Some(rule), &conditions))
-    }
-
-    /// What its regular expressions count for among the octets of an input.
-    #[must_use]
-    pub fn work(&self) -> usize {
-        work::OF_PATTERN * patterns(&self.json)
-    }
-
-    /// Whether no sender is trusted at all.
-    #[must_use]
-    pub fn trusts_nobody(&self) -> bool {
-        let peers = self.json("/trust/trusted").and_then(Value::as_array).map_or(0, Vec::len);
-        self.json("/trust/default").and_then(Value::as_str) == Some("untrusted") && peers == 0
-    }
-
     /// Reads the JSON; `None` if it is refused, or the filter is disabled, in which case no pass is ever made.
-    #[must_use]
     pub fn load(json: &[u8]) -> Option<Self> {
         let config = Config::load(json, |_| None).ok()?.config;
         let json = serde_json::from_slice(json.trim_ascii()).unwrap_or_default();
         config.enabled.then_some(Self { config, json })
     }
 
+    /// Reads JSON that is known to be accepted.
+    pub fn of(json: &str) -> Self {
+        Self::load(json.as_bytes()).unwrap_or_else(|| panic!("refused: {json}"))
+    }
+
+    /// What it says about requests.
+    pub const fn policy(&self) -> &Policy {
+        &self.config.request
+    }
+
+    /// A text of the JSON.
+    pub fn text(&self, pointer: &str) -> Option<&str> {
+        self.json.pointer(pointer).and_then(Value::as_str)
+    }
+
+    /// A list of the JSON; empty if there is none.
+    pub fn list(&self, pointer: &str) -> &[Value] {
+        self.json.pointer(pointer).and_then(Value::as_array).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether the configuration says only what the whole of [`crate::request`] can judge: W3C's format, senders that
+    /// are all trusted, one probability.
+    pub fn is_plain(&self) -> bool {
+        const FIELDS: &str =
+            "enabled mode role direction start parent_id header sampling exclude response access_log log";
+        let is_made_of = |value: Option<&Value>, known: &str| {
+            let mut fields = value.and_then(Value::as_object).into_iter().flat_map(|object| object.keys());
+            fields.all(|field| known.split(' ').any(|name| name == field))
+        };
+        is_made_of(Some(&self.json), FIELDS)
+            && is_made_of(self.json.pointer("/sampling"), "probability parent")
+            && self
+                .list("/exclude")
+                .iter()
+                .all(|rule| is_made_of(Some(rule), "path path_prefix user_agent_prefix method"))
+    }
+
+    /// What its regular expressions count for among the bytes of an input.
+    pub fn work(&self) -> usize {
+        work::OF_PATTERN * patterns(&self.json)
+    }
+
+    /// Whether no sender is trusted at all.
+    pub fn trusts_nobody(&self) -> bool {
+        self.text("/trust/default") == Some("untrusted") && self.list("/trust/trusted").is_empty()
+    }
+
     /// Whether a rule excludes a request with these headers.
-    #[must_use]
-    pub fn excludes(&self, headers: &Headers) -> bool {
-        let first = |name: &str| headers.lines(name).first().copied().unwrap_or_default().to_vec();
-        let (path, user_agent, method) = (first(":path"), first("user-agent"), first(":method"));
-        let without_query = path.split(|octet| *octet == b'?').next().unwrap_or_default().to_vec();
-        let rules = self.json.get("exclude").and_then(Value::as_array);
-        rules.into_iter().flatten().any(|rule| {
+    pub fn excludes(&self, headers: &HeaderMap) -> bool {
+        let [path, user_agent, method] =
+            [":path", "user-agent", ":method"].map(|name| headers.get(name).unwrap_or_default());
+        let without_query = path.split(|byte| *byte == b'?').next().unwrap_or_default();
+        self.list("/exclude").iter().any(|rule| {
             let says = |name: &str, test: &dyn Fn(&[u8]) -> bool| {
                 rule.get(name).and_then(Value::as_str).is_none_or(|text| test(text.as_bytes()))
             };
@@ -109,7 +88,6 @@ impl Setup {
 }
 
 /// How many regular expressions there are in a configuration.
-#[must_use]
 pub fn patterns(value: &Value) -> usize {
     let of_field = |(name, value): (&String, &Value)| match (name.as_str(), value) {
         ("path_regex", Value::String(_)) => 1,

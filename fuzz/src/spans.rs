@@ -1,13 +1,13 @@
 //! The end of a stream, and what its spans say, held against the rules.
 
+use proxy_wasm_test_framework::HeaderMap;
 use tracewarden::filter::{Filter, StreamContext};
-use tracewarden::host::{HeaderMap, PropertyValue};
 use tracewarden::metrics::Counter;
 use tracewarden::otlp::{KeyValue, Span, SpanKind, Value};
 use tracewarden::span::{Kind, Source};
 use tracewarden::w3c::TraceParent;
 
-use crate::host::{Headers, Host, Known, Wire};
+use crate::host::{Host, Lines, map, size};
 use crate::setup::Setup;
 use crate::work;
 
@@ -15,88 +15,70 @@ use crate::work;
 pub const ANYTHING: &str = "(?s).*";
 const REDACTED: &str = "REDACTED";
 
-/// The octets of a text that came.
+/// The bytes of a text that came.
 const MAX_TEXT: usize = 1024;
 const MAX_URL: usize = MAX_TEXT + "://".len() + MAX_TEXT + MAX_TEXT;
-/// The octets that a method is told in.
-const MAX_METHOD: usize = 7;
+/// The bytes of a name: a method of at most seven, and a text.
+const MAX_NAME: usize = 7 + 1 + MAX_TEXT;
 const MAX_OWN_ATTRIBUTES: usize = 20;
 
 /// A hop that is recorded, and the context that it sent upstream.
 struct Hop<'a> {
     setup: &'a Setup,
-    request: Headers,
+    request: HeaderMap,
     sent: TraceParent,
     is_late: bool,
 }
 
 /// Ends a stream, and checks all that its spans say.
-///
-/// # Panics
-/// A rule does not hold.
-pub fn check(setup: &Setup, stream: StreamContext, known: &mut Known) -> Vec<Span> {
-    let mut wire = Wire::default();
+pub fn check(setup: &Setup, stream: StreamContext, host: &mut Host) -> Vec<Span> {
+    host.begin(&Lines::new());
     let (sent, begins_span) = (stream.sent(), matches!(stream, StreamContext::Spanned(..)));
     let was_left_out = is_left_out(&stream);
-    let values = known.properties.iter().map(|(_, value)| match value {
-        PropertyValue::Text(text) => text.len(),
-        PropertyValue::Number(_) => 8,
-    });
-    let size: usize = known.left.iter().map(|(_, map)| map.size()).chain(values).sum();
+    let texts: usize = host.known.texts.values().map(|text| text.len()).sum();
+    let size = texts + 8 * host.known.numbers.len() + host.left.iter().map(size).sum::<usize>();
     let filter = Filter::new(setup.config.clone());
-    let host = &mut Host { known, wire: &mut wire };
     let spans = work::bounded(16 * size + setup.work(), || filter.finish(stream, host));
-    let is_late = is_recorded_late(setup, was_left_out, known, &wire);
-    let Some(sent) = sent.filter(|sent| begins_span && (sent.flags.is_sampled() || is_late)) else {
+    let is_late = is_recorded_late(setup, was_left_out, host);
+    let recorded = sent.filter(|sent| begins_span && (sent.flags.is_sampled() || is_late));
+    // A span has an end, and shows a request.
+    let Some(sent) = recorded.filter(|_| host.known.now.is_some() && !host.known.is_silent) else {
         assert!(spans.is_empty(), "what is not recorded has no spans");
         return spans;
     };
-    if known.now.is_none() || known.is_silent {
-        assert!(spans.is_empty(), "a span has an end, and shows a request");
-        return spans;
-    }
-    let hop = Hop { setup, request: left(known, HeaderMap::Request), sent, is_late };
+    let hop = Hop { setup, request: map(&host.left[0]), sent, is_late };
     hop.is_made_of(&spans);
     spans.iter().for_each(|span| hop.is_told(span));
     spans
 }
 
 /// Whether the stream has a span that is recorded only if it fails.
-#[must_use]
 pub fn is_left_out(stream: &StreamContext) -> bool {
     matches!(stream, StreamContext::Spanned(sent, _) if !sent.flags.is_sampled())
 }
 
 /// Whether headers, or trailers after them, say that the one who serves has failed.
-#[must_use]
-pub fn fails(headers: &Headers, trailers: &Headers) -> bool {
+pub fn fails(headers: &HeaderMap, trailers: &HeaderMap) -> bool {
     const OF_SERVER: &[u16] = &[2, 4, 12, 13, 14, 15];
+    let number = |headers: &HeaderMap, name: &str| {
+        let digits = headers.get(name).filter(|value| value.iter().all(u8::is_ascii_digit))?;
+        core::str::from_utf8(digits).ok()?.parse::<u16>().ok()
+    };
     let status = number(headers, ":status").filter(|status| (100..600).contains(status));
     let mut codes = [headers, trailers].into_iter().filter_map(|map| number(map, "grpc-status"));
     status.is_some_and(|status| status >= 500 || codes.any(|code| OF_SERVER.contains(&code)))
 }
 
-fn number(headers: &Headers, name: &str) -> Option<u16> {
-    let digits = headers.lines(name).first().copied().filter(|value| value.iter().all(u8::is_ascii_digit))?;
-    core::str::from_utf8(digits).ok()?.parse().ok()
-}
-
-/// What is left of a stream, if the host tells.
-fn left(known: &Known, map: HeaderMap) -> Headers {
-    let found = known.left.iter().find(|(other, _)| *other == map).filter(|_| !known.is_silent);
-    found.map(|(_, headers)| headers.clone()).unwrap_or_default()
-}
-
 /// Whether the end of the stream had it recorded, which is all that can be counted there.
-fn is_recorded_late(setup: &Setup, was_left_out: bool, known: &Known, wire: &Wire) -> bool {
-    assert!(wire.changes.is_empty() && wire.published.is_empty(), "it is too late to change anything");
-    let is_late = matches!(wire.counted[..], [Counter::Sampled { decision, .. }] if decision.is_record());
-    assert!(is_late || wire.counted.is_empty(), "{:?}", wire.counted);
+fn is_recorded_late(setup: &Setup, was_left_out: bool, host: &Host) -> bool {
+    let calls = &host.calls;
+    assert!(calls.changes.is_empty() && calls.published.is_empty(), "it is too late to change anything");
+    let is_late = matches!(calls.counted[..], [Counter::Sampled { decision, .. }] if decision.is_record());
+    assert!(is_late || calls.counted.is_empty(), "{:?}", calls.counted);
     if is_late {
-        assert!(was_left_out && known.now.is_some() && setup.policy().sampling.errors.is_some());
-        let [headers, trailers] =
-            [HeaderMap::Response, HeaderMap::ResponseTrailers].map(|map| left(known, map));
-        assert!(fails(&headers, &trailers), "only what failed is recorded late");
+        assert!(was_left_out && host.known.now.is_some() && setup.policy().sampling.errors.is_some());
+        let has_failed = !host.known.is_silent && fails(&map(&host.left[1]), &map(&host.left[2]));
+        assert!(has_failed, "only what failed is recorded late");
     }
     is_late
 }
@@ -106,82 +88,77 @@ impl Hop<'_> {
     fn is_made_of(&self, spans: &[Span]) {
         let kinds: Vec<i32> = spans.iter().map(|span| span.kind).collect();
         let (server, client) = (SpanKind::Server.into(), SpanKind::Client.into());
-        match self.setup.config.spans.kind {
-            Kind::Auto => assert!([&[server][..], &[client], &[server, client]].contains(&&kinds[..])),
-            Kind::Server => assert_eq!(kinds, [server]),
-            Kind::Client => assert_eq!(kinds, [client]),
-            Kind::ServerAndClient => assert_eq!(kinds, [server, client]),
-        }
+        let allowed: &[&[i32]] = match self.setup.config.spans.kind {
+            Kind::Auto => &[&[server], &[client], &[server, client]],
+            Kind::Server => &[&[server]],
+            Kind::Client => &[&[client]],
+            Kind::ServerAndClient => &[&[server, client]],
+        };
+        assert!(allowed.contains(&&kinds[..]), "{kinds:?}");
         let (first, last) = (&spans[0], &spans[spans.len() - 1]);
-        assert_eq!(hex(&last.span_id), self.sent.parent_id.to_hex(), "the upstream's parent");
+        assert_eq!(hex(&last.span_id).as_bytes(), self.sent.parent_id.to_hex(), "the upstream's parent");
         if spans.len() == 2 {
             assert_eq!(last.parent_span_id, first.span_id);
             assert!(last.span_id != first.span_id && last.links.is_empty());
         }
         assert!([0, 8].contains(&first.parent_span_id.len()) && first.links.len() <= 1);
-        let of_others = |link: &tracewarden::otlp::Link| link.trace_id != first.trace_id;
-        assert!(first.links.iter().all(of_others), "a span of its own trace needs no link");
+        let is_of_others = first.links.iter().all(|link| link.trace_id != first.trace_id);
+        assert!(is_of_others, "a span of its own trace needs no link");
     }
 
     /// What one span says.
     fn is_told(&self, span: &Span) {
-        assert_eq!(hex(&span.trace_id), self.sent.trace_id.to_hex());
+        assert_eq!(hex(&span.trace_id).as_bytes(), self.sent.trace_id.to_hex());
         assert!(span.span_id.len() == 8 && span.span_id != span.parent_span_id);
         assert!(span.start_time_unix_nano <= span.end_time_unix_nano);
         let flags = u32::from(self.sent.flags.is_random()) << 1 | 1;
         assert!([0x100 | flags, 0x300 | flags].contains(&span.flags), "{:x}", span.flags);
         assert!(span.trace_state.is_empty() || !self.is_late, "no threshold kept it");
-        assert!(span.trace_state.len() <= MAX_TEXT && span.name.len() <= self.max_name(), "{}", span.name);
+        assert!(span.trace_state.len() <= MAX_TEXT && span.name.len() <= MAX_NAME, "{}", span.name);
         let has_error = span.attributes.iter().any(|attribute| attribute.key == "error.type");
         assert_eq!(has_error, span.status.is_some(), "{:?}", span.status);
         self.is_described(&span.attributes);
-        if self.setup.texts("/span/redact").contains(&ANYTHING) {
+        if self.setup.list("/span/redact").iter().any(|pattern| pattern == ANYTHING) {
             self.is_redacted(span);
         }
-    }
-
-    fn max_name(&self) -> usize {
-        MAX_METHOD + 1 + MAX_TEXT
-    }
-
-    fn is_grpc(&self) -> bool {
-        let lines = self.request.lines("content-type");
-        lines.first().is_some_and(|value| value.starts_with(b"application/grpc"))
     }
 
     fn is_described(&self, attributes: &[KeyValue]) {
         let added = &self.setup.config.spans.attributes;
         assert!(attributes.len() <= MAX_OWN_ATTRIBUTES + added.len());
         for attribute in attributes {
-            let stands = attributes.iter().filter(|other| other.key == attribute.key).count();
-            assert!(stands == 1, "{} stands there twice", attribute.key);
-            assert!(!attribute.key.is_empty());
+            let key = attribute.key.as_str();
+            let times = attributes.iter().filter(|other| other.key == key).count();
+            assert!(times == 1 && !key.is_empty(), "{key:?} is there {times} times");
             let Some(text) = text_of(attribute) else { continue };
-            let literal = added.iter().filter(|one| *one.name == *attribute.key).map(|one| &one.source);
-            let stated = literal.filter_map(|source| match source {
-                Source::Literal(value) => Some(value.len()),
+            let stated = added.iter().filter_map(|one| match &one.source {
+                Source::Literal(value) if *one.name == *key => Some(value.len()),
                 _ => None,
             });
-            let most = match attribute.key.as_str() {
-                "url.full" => MAX_URL,
-                _ => stated.max().unwrap_or(MAX_TEXT),
-            };
-            assert!((1..=most).contains(&text.len()), "{} octets in {}", text.len(), attribute.key);
+            let most = if key == "url.full" { MAX_URL } else { stated.max().unwrap_or(MAX_TEXT) };
+            assert!((1..=most).contains(&text.len()), "{} bytes in {key}", text.len());
         }
+    }
+
+    /// The first line of a header of the request.
+    fn first(&self, name: &str) -> &[u8] {
+        self.request.get(name).unwrap_or_default()
     }
 
     /// Of a path only how many segments it has is seen, and of a header nothing.
     fn is_redacted(&self, span: &Span) {
         // What is too long is cut off, perhaps within the word.
         let is_hidden = |text: &str| text.split('/').all(|segment| REDACTED.starts_with(segment));
-        let path = self.first(":path");
+        let path = shown(self.first(":path"));
         let is_named = path.split('?').next().is_some_and(|path| path.contains(|sign| sign != '/'));
-        assert!(!self.is_grpc() || !is_named || is_hidden(&span.name), "{}", span.name);
+        let is_grpc = self.first("content-type").starts_with(b"application/grpc");
+        assert!(!is_grpc || !is_named || is_hidden(&span.name), "{}", span.name);
         let value = |name: &str| span.attributes.iter().find(|one| one.key == name).and_then(text_of);
         assert!(value("url.path").is_none_or(is_hidden), "{:?}", value("url.path"));
         if let Some(url) = value("url.full") {
-            let authority = self.shown(":authority", |octets| octets.rsplit(|octet| *octet == b'@').next());
-            let origin = [self.first(":scheme"), "://".to_owned(), authority].concat();
+            let authority = self.first(":authority").rsplit(|byte| *byte == b'@').next();
+            let scheme = shown(self.first(":scheme"));
+            let origin = [&scheme, "://", &shown(authority.unwrap_or_default())].concat();
             let path = url.strip_prefix(&origin).expect("a URL begins with its origin");
             assert!(is_hidden(path), "{url}");
         }
@@ -190,25 +167,18 @@ impl Hop<'_> {
             assert!(is_stated || value(&added.name).is_none_or(|text| text == REDACTED), "{:?}", added.name);
         }
     }
+}
 
-    /// The beginning of a header, as a span shows it.
-    fn first(&self, name: &str) -> String {
-        self.shown(name, |octets| Some(octets))
+/// The beginning of a text that came, as a span shows it.
+fn shown(bytes: &[u8]) -> String {
+    let mut text = String::from_utf8_lossy(&bytes[..bytes.len().min(MAX_TEXT)]).into_owned();
+    if bytes.len() > MAX_TEXT && text.ends_with(char::REPLACEMENT_CHARACTER) {
+        text.pop();
     }
-
-    /// The beginning of a part of it.
-    fn shown(&self, name: &str, part: impl for<'a> Fn(&'a [u8]) -> Option<&'a [u8]>) -> String {
-        let lines = self.request.lines(name);
-        let octets = lines.first().copied().and_then(part).unwrap_or_default();
-        let mut text = String::from_utf8_lossy(&octets[..octets.len().min(MAX_TEXT)]).into_owned();
-        if octets.len() > MAX_TEXT && text.ends_with(char::REPLACEMENT_CHARACTER) {
-            text.pop();
-        }
-        while text.len() > MAX_TEXT {
-            text.pop();
-        }
-        text
+    while text.len() > MAX_TEXT {
+        text.pop();
     }
+    text
 }
 
 fn text_of(attribute: &KeyValue) -> Option<&str> {
@@ -218,6 +188,7 @@ fn text_of(attribute: &KeyValue) -> Option<&str> {
     }
 }
 
-fn hex(octets: &[u8]) -> Vec<u8> {
-    octets.iter().flat_map(|octet| format!("{octet:02x}").into_bytes()).collect()
+/// The bytes in hexadecimal digits.
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

@@ -1,21 +1,22 @@
 //! The way of spans to a collector, step by step next to a count of what became of each.
 
 use std::collections::VecDeque;
+use std::mem;
 
 use prost::Message;
-use rand::SeedableRng;
-use rand::rngs::ChaCha12Rng;
+use serde::{Deserialize, Serialize};
+use serde_bytes::ByteBuf;
 use serde_json::Value;
-use tracewarden::export::{Answer, Export, Exporter, Upload, UploadError, Uploads};
-use tracewarden::host::{Clock, Metrics, Random};
-use tracewarden::metrics::{Counter, Measure};
+use tracewarden::export::{Answer, Export, Exporter, UploadError};
+use tracewarden::metrics::Counter;
 use tracewarden::otlp::{ExportTraceServiceRequest, Resource, Span};
 use tracewarden::words::{BatchResult, DropCause, Protocol};
 
-use crate::host::Headers;
+use crate::host::{Host, Known, Lines, of_core};
+use crate::spans::hex;
 
 /// What happens at an exporter.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub enum Step {
     /// It is given all spans, so many times.
     Take(u8),
@@ -23,26 +24,28 @@ pub enum Step {
     Tick,
     /// The collector answers.
     Answer(Reply),
+    /// It does not answer in time.
+    NoAnswer,
+    /// The host has no collector for the next upload.
+    NoHost,
     /// The host does not send the next upload.
-    Refuse(UploadError),
+    NotSent,
     /// The clock shows this time from now on.
     Clock(u64),
     /// It gives up on everything.
     Abandon,
 }
 
-/// What a collector answers; `None` is nothing.
-pub type Reply = Option<Box<Response>>;
-
-/// An answer.
-#[derive(Clone, Debug, Default)]
-pub struct Response {
+/// What a collector answers.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Reply {
     /// Its headers.
-    pub headers: Headers,
+    pub headers: Lines,
     /// Its body.
-    pub body: Vec<u8>,
+    pub body: ByteBuf,
     /// Its trailers.
-    pub trailers: Headers,
+    pub trailers: Lines,
 }
 
 /// An exporter, and what must be in it.
@@ -55,6 +58,13 @@ struct Model<'a> {
     waiting: VecDeque<(Span, u64)>,
     flight: Option<Flight>,
     accepted: u64,
+    /// Spans that were not taken.
+    rejected: u64,
+    exported: u64,
+    /// Spans that were taken and lost.
+    lost: u64,
+    /// What became of batches since the last step.
+    results: VecDeque<BatchResult>,
 }
 
 /// A batch that was sent.
@@ -66,24 +76,6 @@ struct Flight {
     failed: Option<u64>,
 }
 
-/// What the exporter does to its host.
-struct Host {
-    now: u64,
-    rng: ChaCha12Rng,
-    refusal: Option<UploadError>,
-    token: u32,
-    /// The bodies of the uploads since the last step.
-    sent: VecDeque<Vec<u8>>,
-    /// What became of batches since the last step.
-    results: VecDeque<BatchResult>,
-    exported: u64,
-    /// Spans that were taken and lost.
-    lost: u64,
-    /// Spans that were not taken.
-    rejected: u64,
-    queued: i64,
-}
-
 const MAX_ATTEMPTS: u32 = 5;
 /// The bytes of a batch, and what a resource may add to them.
 const MAX_BODY: usize = (1 << 20) + (64 << 10);
@@ -93,18 +85,19 @@ const MAX_WAIT_NS: u64 = 60_000_000_000;
 const MS: u64 = 1_000_000;
 
 /// Takes spans through an exporter, and checks after each step that all of them are where they must be.
-///
-/// # Panics
-/// A rule does not hold.
 pub fn check(export: &Export, resource: &Resource, spans: &[Span], steps: &[Step]) {
     let mut model = Model {
         export,
         resource,
         exporter: Exporter::default(),
-        host: Host::new(),
+        host: Host::new(Known { now: Some(0), ..Known::inbound() }),
         waiting: VecDeque::new(),
         flight: None,
         accepted: 0,
+        rejected: 0,
+        exported: 0,
+        lost: 0,
+        results: VecDeque::new(),
     };
     for step in steps {
         model.step(spans, step);
@@ -119,24 +112,44 @@ impl Model<'_> {
             Step::Tick => {
                 let is_due = self.is_due();
                 self.exporter.tick(self.export, self.resource, &mut self.host);
-                assert!(!is_due || !self.host.sent.is_empty(), "nothing waits for longer than it should");
+                assert!(
+                    !is_due || !self.host.calls.uploads.is_empty(),
+                    "nothing waits for longer than it should"
+                );
                 self.follow_send();
-                assert_eq!(self.host.queued, self.left().cast_signed(), "the gauge shows what waits");
+                assert_eq!(self.host.calls.queued, self.left().cast_signed(), "the gauge shows what waits");
             }
-            Step::Answer(reply) => self.answer(reply),
-            Step::Refuse(error) => self.host.refusal = Some(*error),
-            Step::Clock(now) => self.host.now = *now,
+            Step::Answer(reply) => self.answer(Some(reply)),
+            Step::NoAnswer => self.answer(None),
+            Step::NoHost => self.host.refusal = Some(UploadError::NoHost),
+            Step::NotSent => self.host.refusal = Some(UploadError::NotSent),
+            Step::Clock(now) => self.host.known.now = Some(*now),
             Step::Abandon => {
                 self.exporter.abandon(&mut self.host);
                 (self.waiting, self.flight) = (VecDeque::new(), None);
             }
         }
-        assert!(self.host.sent.is_empty() && self.host.results.is_empty(), "nothing else happens");
+        self.count();
+        assert!(self.host.calls.uploads.is_empty() && self.results.is_empty(), "nothing else happens");
+    }
+
+    /// Adds what was counted since it was added the last time.
+    fn count(&mut self) {
+        for counter in mem::take(&mut self.host.calls.counted) {
+            match counter {
+                Counter::SpanRecorded => {}
+                Counter::SpanExported => self.exported += 1,
+                Counter::SpanDropped { cause: DropCause::QueueFull } => self.rejected += 1,
+                Counter::SpanDropped { .. } => self.lost += 1,
+                Counter::Batch { result } => self.results.push_back(result),
+                other => panic!("{other} is not about spans"),
+            }
+        }
     }
 
     /// Every span that was taken has arrived, is lost, or waits.
     fn add_up(&self) {
-        assert_eq!(self.accepted, self.host.exported + self.host.lost + self.left());
+        assert_eq!(self.accepted, self.exported + self.lost + self.left());
         assert!(self.waiting.len() <= self.export.queue.get() as usize, "the queue is bounded");
     }
 
@@ -144,27 +157,32 @@ impl Model<'_> {
         self.waiting.len() as u64 + self.flight.as_ref().map_or(0, |flight| flight.spans)
     }
 
+    fn now(&self) -> u64 {
+        self.host.known.now.unwrap_or_default()
+    }
+
     fn take(&mut self, span: &Span) {
-        let before = self.host.rejected;
+        let before = self.rejected;
         self.exporter.take(vec![span.clone()], self.export, &mut self.host);
-        if self.host.rejected == before {
-            self.waiting.push_back((span.clone(), self.host.now));
+        self.count();
+        if self.rejected == before {
+            self.waiting.push_back((span.clone(), self.now()));
             self.accepted += 1;
         } else {
             assert!(!self.waiting.is_empty(), "an empty queue takes any span");
         }
     }
 
-    fn answer(&mut self, reply: &Reply) {
-        let token = self.host.token;
-        let answer = reply.as_ref().map(|reply| (reply.headers.of_core(), reply.trailers.of_core()));
-        let answer = answer.as_ref().zip(reply.as_ref()).map(|((headers, trailers), reply)| Answer {
+    fn answer(&mut self, reply: Option<&Reply>) {
+        let maps = reply.map(|reply| (of_core(&reply.headers), of_core(&reply.trailers)));
+        let answer = maps.as_ref().zip(reply).map(|((headers, trailers), reply)| Answer {
             headers,
             body: &reply.body,
             trailers,
         });
-        self.exporter.answered(token, answer, self.export, self.resource, &mut self.host);
+        self.exporter.answered(self.host.token, answer, self.export, self.resource, &mut self.host);
         if self.flight.as_ref().is_some_and(|flight| flight.failed.is_none()) {
+            self.count();
             self.conclude();
             self.follow_send();
         }
@@ -172,7 +190,8 @@ impl Model<'_> {
 
     /// Notes that a batch was sent, if one was, and that the host refused, if it did.
     fn follow_send(&mut self) {
-        let Some(body) = self.host.sent.pop_front() else { return };
+        self.count();
+        let Some(body) = self.host.calls.uploads.pop_front() else { return };
         match &mut self.flight {
             Some(flight) => {
                 assert!(flight.failed.take().is_some(), "one batch is on its way at a time");
@@ -182,18 +201,18 @@ impl Model<'_> {
             }
             None => self.form(body),
         }
-        if !self.host.results.is_empty() {
+        if !self.results.is_empty() {
             self.conclude();
         }
     }
 
     /// Notes what became of the batch on its way.
     fn conclude(&mut self) {
-        let result = self.host.results.pop_front().expect("an answer means something");
+        let (now, result) = (self.now(), self.results.pop_front().expect("an answer means something"));
         match (&mut self.flight, result) {
             (Some(flight), BatchResult::Retried) => {
                 assert!(flight.attempts < MAX_ATTEMPTS);
-                flight.failed = Some(self.host.now);
+                flight.failed = Some(now);
             }
             (flight, _) => *flight = None,
         }
@@ -201,7 +220,7 @@ impl Model<'_> {
 
     /// Whether something must be sent now, also if the clock was set back.
     fn is_due(&self) -> bool {
-        let now = self.host.now;
+        let now = self.now();
         if let Some(flight) = &self.flight {
             return flight.failed.is_some_and(|failed| {
                 now < failed.saturating_sub(MAX_WAIT_NS) || now >= failed.saturating_add(MAX_WAIT_NS)
@@ -236,88 +255,20 @@ impl Model<'_> {
         let [of_resource] = &request.resource_spans[..] else { panic!("one resource") };
         assert_eq!(of_resource.resource.as_ref(), Some(self.resource));
         let [of_scope] = &of_resource.scope_spans[..] else { panic!("one library") };
-        assert!(
-            of_scope.spans.iter().eq(self.waiting.iter().map(|(span, _)| span).take(of_scope.spans.len()))
-        );
+        let oldest = self.waiting.iter().map(|(span, _)| span).take(of_scope.spans.len());
+        assert!(of_scope.spans.iter().eq(oldest));
         of_scope.spans.len()
     }
 
     fn form_zipkin(&self, body: &[u8]) -> usize {
         let spans: Vec<Value> = serde_json::from_slice(body).expect("the batch is JSON");
-        for (shown, (span, _)) in spans.iter().zip(&self.waiting) {
-            is_zipkin(shown, span);
-        }
+        spans.iter().zip(&self.waiting).for_each(|(shown, (span, _))| is_zipkin(shown, span));
         spans.len()
-    }
-}
-
-impl Host {
-    fn new() -> Self {
-        Self {
-            now: 0,
-            rng: ChaCha12Rng::from_seed([7; 32]),
-            refusal: None,
-            token: 0,
-            sent: VecDeque::new(),
-            results: VecDeque::new(),
-            exported: 0,
-            lost: 0,
-            rejected: 0,
-            queued: 0,
-        }
-    }
-}
-
-impl Clock for Host {
-    fn now(&mut self) -> Option<u64> {
-        Some(self.now)
-    }
-}
-
-impl Random for Host {
-    type Rng = ChaCha12Rng;
-
-    fn rng(&mut self) -> Option<&mut ChaCha12Rng> {
-        Some(&mut self.rng)
-    }
-}
-
-impl Metrics for Host {
-    fn count(&mut self, counter: Counter, number: u64) {
-        match counter {
-            Counter::SpanRecorded => {}
-            Counter::SpanExported => self.exported += number,
-            Counter::SpanDropped { cause: DropCause::QueueFull } => self.rejected += number,
-            Counter::SpanDropped { .. } => self.lost += number,
-            Counter::Batch { result } => self.results.push_back(result),
-            other => panic!("{other} is not about spans"),
-        }
-    }
-
-    fn adjust(&mut self, gauge: Measure, difference: i64) {
-        assert_eq!(gauge, Measure::QueuedSpans);
-        self.queued += difference;
-    }
-}
-
-impl Uploads for Host {
-    fn send(&mut self, upload: &Upload<'_>) -> Result<u32, UploadError> {
-        let fits = |value: &str| value.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic());
-        assert!(upload.headers.iter().all(|(name, value)| fits(name) && fits(value)), "{:?}", upload.headers);
-        self.sent.push_back(upload.body.clone());
-        match self.refusal.take() {
-            Some(error) => Err(error),
-            None => {
-                self.token += 1;
-                Ok(self.token)
-            }
-        }
     }
 }
 
 /// One span as Zipkin takes it.
 fn is_zipkin(shown: &Value, span: &Span) {
-    let hex = |bytes: &[u8]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
     assert_eq!(shown["traceId"], hex(&span.trace_id));
     assert_eq!(shown["id"], hex(&span.span_id));
     assert_eq!(shown["parentId"].as_str().unwrap_or_default(), hex(&span.parent_span_id));
