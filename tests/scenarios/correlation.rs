@@ -3,11 +3,8 @@
 use proxy_wasm_test_framework::{Call, Fault, HeaderMap, Host};
 
 use crate::edge::{RootId, Vm, start};
-use crate::scenarios::support::{Line, counters};
+use crate::scenarios::support::{Line, OTHER, SAMPLED, UPPER, counters};
 
-const SAMPLED: &[u8] = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
-const OTHER: &[u8] = b"00-11111111111111111111111111111111-2222222222222222-01";
-const UPPER: &[u8] = b"00-0AF7651916CD43DD8448EB211C80319C-B7AD6B7169203331-01";
 const REQUEST: &[u8] = b"bae65882-2bcd-43db-89d1-7fbd1d746a13";
 /// The same request, with Envoy's note that it samples it.
 const NOTED: &[u8] = b"bae65882-2bcd-93db-89d1-7fbd1d746a13";

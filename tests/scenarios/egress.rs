@@ -1,9 +1,7 @@
 //! What leaves the mesh, and baggage within its bounds.
 
-use crate::scenarios::support::{Line, Outcome, Scenario};
+use crate::scenarios::support::{B3, Line, Outcome, SAMPLED, Scenario};
 
-const SAMPLED: &[u8] = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
-const B3: &[u8] = b"4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-1";
 const EVERYTHING: &[Line<'_>] = &[
     (":authority", b"api.partner.example.org:443"),
     ("traceparent", SAMPLED),

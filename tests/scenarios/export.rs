@@ -8,9 +8,8 @@ use tracewarden::w3c::TraceParent;
 
 use crate::edge::{RootId, Vm, start};
 use crate::scenarios::otlp::spans_of;
-use crate::scenarios::support::{counters, with_bystanders};
+use crate::scenarios::support::{SAMPLED, counters, with_bystanders};
 
-const SAMPLED: &[u8] = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 const PROTOBUF: (&str, &[u8]) = ("content-type", b"application/x-protobuf");
 const MS: u64 = 1_000_000;
 

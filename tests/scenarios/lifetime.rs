@@ -3,20 +3,14 @@
 use proxy_wasm_test_framework::{Host, LogLevel};
 
 use crate::edge::start;
-use crate::scenarios::support::{Line, counters, request, respond, started, with_bystanders};
-
-const SAMPLED: &[u8] = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
-const UPPER: &[u8] = b"00-0AF7651916CD43DD8448EB211C80319C-B7AD6B7169203331-01";
-const OTHER: &[u8] = b"00-11111111111111111111111111111111-2222222222222222-01";
-
-const INBOUND: &[u8] = br#"{"direction": "inbound"}"#;
-const NEW: &[u8] = br#"{"direction": "inbound", "parent_id": "new"}"#;
-const OBSERVE: &[u8] = br#"{"direction": "inbound", "mode": "observe"}"#;
-const BAD: &[u8] = br#"{"mode": "perhaps"}"#;
+use crate::scenarios::support::{
+    BAD_CONFIG, INBOUND, Line, NEW, OBSERVE, OTHER, SAMPLED, UPPER, counters, request, respond, started,
+    with_bystanders,
+};
 
 #[test]
 fn a_response_without_a_request_is_left_alone() {
-    for config in [INBOUND, OBSERVE, br#"{"response": {"inject": ["server-timing", "traceresponse"]}}"#] {
+    for config in [INBOUND, OBSERVE, r#"{"response": {"inject": ["server-timing", "traceresponse"]}}"#] {
         let (mut vm, root) = started(config);
         let stream = vm.stream(root).unwrap();
         assert_eq!(respond(&mut vm, stream, &[("traceparent", OTHER)]).lines("traceparent"), [OTHER]);
@@ -69,7 +63,7 @@ fn a_stream_keeps_the_configuration_that_it_began_with() {
     let (mut vm, root) = started(NEW);
     let before = vm.stream(root).unwrap();
     let sent = request(&mut vm, before, &[("traceparent", SAMPLED)]);
-    assert!(vm.reconfigure(root, OBSERVE).unwrap());
+    assert!(vm.reconfigure(root, OBSERVE.as_bytes()).unwrap());
     let after = vm.stream(root).unwrap();
     assert_eq!(request(&mut vm, after, &[("traceparent", SAMPLED)]).lines("traceparent"), [SAMPLED]);
     let told = respond(&mut vm, before, &[]);
@@ -84,7 +78,7 @@ fn a_configuration_that_is_refused_changes_nothing() {
     let (mut vm, root) = started(NEW);
     let open = vm.stream(root).unwrap();
     let sent = request(&mut vm, open, &[("traceparent", SAMPLED)]);
-    assert!(!vm.reconfigure(root, BAD).unwrap());
+    assert!(!vm.reconfigure(root, BAD_CONFIG.as_bytes()).unwrap());
     assert_eq!(vm.host().logged(LogLevel::Error).len(), 1);
     assert_eq!(respond(&mut vm, open, &[]).lines("traceparent"), sent.lines("traceparent"));
     let later = vm.stream(root).unwrap();
@@ -104,7 +98,7 @@ fn two_plugins_keep_apart_what_passes_at_the_same_time() {
     let streams: Vec<_> = [inbound, outbound, outbound, inbound].repeat(5);
     let streams: Vec<_> = streams.into_iter().map(|root| (root, vm.stream(root).unwrap())).collect();
     let received: Vec<_> = streams.iter().map(|(_, stream)| request(&mut vm, *stream, sent)).collect();
-    assert!(vm.reconfigure(outbound, OBSERVE).unwrap());
+    assert!(vm.reconfigure(outbound, OBSERVE.as_bytes()).unwrap());
     // The responses come in another order.
     for ((root, stream), received) in streams.iter().zip(&received).rev() {
         let told = respond(&mut vm, *stream, &[]);

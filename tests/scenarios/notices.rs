@@ -3,12 +3,9 @@
 use proxy_wasm_test_framework::{Call, Host, LogLevel, Status};
 
 use crate::edge::{Vm, start};
-use crate::scenarios::support::{Line, with_bystanders};
+use crate::scenarios::support::{INBOUND, Line, OUTBOUND, SAMPLED, with_bystanders};
 
 const SECOND: u64 = 1_000_000_000;
-const SAMPLED: &[u8] = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
-const INBOUND: &str = r#"{"direction": "inbound"}"#;
-const OUTBOUND: &str = r#"{"direction": "outbound"}"#;
 
 #[test]
 fn one_line_in_ten_seconds_tells_how_many_were_held_back() {

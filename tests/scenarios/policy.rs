@@ -3,10 +3,7 @@
 use proxy_wasm_test_framework::Host;
 
 use crate::edge::start;
-use crate::scenarios::support::{Line, Outcome, Scenario, counters};
-
-const SAMPLED: &[u8] = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
-const UNSAMPLED: &[u8] = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00";
+use crate::scenarios::support::{Line, Outcome, SAMPLED, Scenario, UNSAMPLED, counters};
 
 #[test]
 fn the_first_rule_that_matches_decides() {

@@ -1,17 +1,15 @@
 //! What happens to a request and its response, each scenario run natively and in the built module.
 
-use crate::scenarios::support::{Line, Outcome, Scenario, bystanders, with_bystanders};
+use crate::scenarios::support::{
+    INBOUND, Line, NEW, OBSERVE, OTHER, Outcome, SAMPLED, Scenario, TRACE_ID, UNSAMPLED, UPPER, bystanders,
+    with_bystanders,
+};
 use proxy_wasm_test_framework::HeaderMap;
 use tracewarden::w3c::TraceParent;
 
-const T: &str = "0af7651916cd43dd8448eb211c80319c";
-const SAMPLED: &[u8] = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
-const UNSAMPLED: &[u8] = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00";
 const RANDOM: &[u8] = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-03";
 const RESERVED: &[u8] = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-ff";
 const FUTURE: &[u8] = b"cc-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01-more";
-const UPPER: &[u8] = b"00-0AF7651916CD43DD8448EB211C80319C-B7AD6B7169203331-01";
-const OTHER: &[u8] = b"00-11111111111111111111111111111111-2222222222222222-01";
 
 /// What the upstream must receive as `traceparent`.
 enum Sent {
@@ -34,9 +32,7 @@ struct Row {
     counters: &'static [&'static str],
 }
 
-const INBOUND: &str = r#"{"direction": "inbound"}"#;
 const EDGE: &str = r#"{"direction": "inbound", "role": "edge"}"#;
-const NEW: &str = r#"{"direction": "inbound", "parent_id": "new"}"#;
 const NEVER: &str = r#"{"direction": "inbound", "start": "never"}"#;
 const RENAMED: &str = r#"{"direction": "inbound", "parent_id": "new", "header": "X-Trace"}"#;
 const IGNORE_ALL: &str = r#"{"direction": "inbound", "sampling": {"parent": "ignore", "probability": 1}}"#;
@@ -44,7 +40,6 @@ const IGNORE_NONE: &str = r#"{"direction": "inbound", "sampling": {"parent": "ig
 const RAISE_ALL: &str = r#"{"direction": "inbound", "sampling": {"parent": "raise", "probability": 1}}"#;
 const RAISE_NONE: &str = r#"{"direction": "inbound", "sampling": {"parent": "raise", "probability": 0}}"#;
 const EXCLUDE: &str = r#"{"direction": "inbound", "exclude": [{"path": "/other"}, {"path_prefix": "/ca"}]}"#;
-const OBSERVE: &str = r#"{"direction": "inbound", "mode": "observe"}"#;
 
 const CONTINUED: &str = "requests inbound internal enforce continued";
 const LOST: &str = "requests inbound internal enforce lost";
@@ -232,7 +227,7 @@ fn a_renamed_header_is_read_and_written_under_its_name() {
     let request: &[Line<'_>] = &[("X-Trace", SAMPLED)];
     let outcome = runs(RENAMED, request, Some(&[]));
     let sent = only_context("what goes on", &outcome.request.lines("x-trace"));
-    assert_eq!(sent.trace_id.to_string(), T);
+    assert_eq!(sent.trace_id.to_string(), TRACE_ID);
     assert_ne!(sent.to_bytes(), SAMPLED);
     assert_eq!(outcome.request.get("traceparent"), None);
     let response = outcome.response.expect("a response came");
@@ -261,7 +256,7 @@ fn a_trace_can_take_its_id_from_the_request_id() {
         ),
         (&[("x-request-id", b"req-1")], None, &["repairs inbound new", "corrupt inbound x-request-id uuid"]),
         (&[], None, &["repairs inbound new", "corrupt inbound x-request-id uuid"]),
-        (&[("x-request-id", UUID), ("traceparent", SAMPLED)], Some((T, "01")), &[]),
+        (&[("x-request-id", UUID), ("traceparent", SAMPLED)], Some((TRACE_ID, "01")), &[]),
     ];
     for (request, sent, counters) in rows {
         let outcome = runs(FROM_REQUEST, request, None);
@@ -321,7 +316,7 @@ fn the_filter_state_tells_what_came_and_what_goes_on() {
         ("sampled", "true"),
         ("span_id", &span_id),
         ("trace_context", "continued"),
-        ("trace_id", T),
+        ("trace_id", TRACE_ID),
     ];
     assert_eq!(published, expected);
     let never = state(r#""start": "never""#);
@@ -467,13 +462,13 @@ fn check_sent(name: &str, row: &Row, request: &HeaderMap) {
         AsItCame => assert_eq!(lines, came, "{name}"),
         NewParent(flags) => {
             let sent = only_context(name, &lines);
-            assert_eq!(sent.trace_id.to_string(), T, "{name}");
+            assert_eq!(sent.trace_id.to_string(), TRACE_ID, "{name}");
             assert_ne!(sent.parent_id.to_string(), "b7ad6b7169203331", "{name}");
             assert!(sent.to_string().ends_with(flags), "{name}: {sent}");
         }
         NewTrace(flags) => {
             let sent = only_context(name, &lines);
-            assert_ne!(sent.trace_id.to_string(), T, "{name}");
+            assert_ne!(sent.trace_id.to_string(), TRACE_ID, "{name}");
             assert_ne!(sent.parent_id.to_string(), "b7ad6b7169203331", "{name}");
             assert!(sent.to_string().ends_with(flags), "{name}: {sent}");
         }

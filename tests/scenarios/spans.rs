@@ -8,13 +8,7 @@ use tracewarden::otlp::{ExportTraceServiceRequest, KeyValue, Span, Value};
 
 use crate::edge::{RootId, StreamId, Vm, start};
 use crate::scenarios::otlp::{hex, spans_of};
-use crate::scenarios::support::{Line, counters};
-
-const TRACE_ID: &str = "0af7651916cd43dd8448eb211c80319c";
-const PARENT_ID: &str = "b7ad6b7169203331";
-const SAMPLED: &[u8] = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
-const NOT_SAMPLED: &[u8] = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00";
-const UPPER: &[u8] = b"00-0AF7651916CD43DD8448EB211C80319C-B7AD6B7169203331-01";
+use crate::scenarios::support::{Line, PARENT_ID, SAMPLED, TRACE_ID, UNSAMPLED, UPPER, counters};
 
 const SERVER: i32 = 2;
 const CLIENT: i32 = 3;
@@ -279,8 +273,8 @@ fn a_context_that_was_replaced_is_linked() {
 #[test]
 fn only_a_recorded_request_gets_a_parent_id_of_this_hop() {
     let mut hop = Hop::new(r#""direction": "inbound""#);
-    let done = hop.exchange(&[("traceparent", NOT_SAMPLED)], OK, &[]);
-    assert_eq!(done.sent.as_bytes(), NOT_SAMPLED);
+    let done = hop.exchange(&[("traceparent", UNSAMPLED)], OK, &[]);
+    assert_eq!(done.sent.as_bytes(), UNSAMPLED);
     assert!(done.spans.is_empty());
     for config in [r#""mode": "observe""#, r#""exclude": [{"path_prefix": "/"}]"#, r#""enabled": false"#] {
         let done = Hop::new(config).exchange(&[("traceparent", SAMPLED)], OK, &[]);
@@ -312,7 +306,7 @@ fn a_rejoined_trace_has_its_span_below_what_the_pod_received() {
 #[test]
 fn an_outsiders_ids_stay_its_parent_where_its_decision_does_not_count() {
     let trust = r#""direction": "inbound", "trust": {"default": "untrusted", "untrusted": "ignore_sampled"}"#;
-    let (span, _) = Hop::new(trust).one(&[("traceparent", NOT_SAMPLED)], OK);
+    let (span, _) = Hop::new(trust).one(&[("traceparent", UNSAMPLED)], OK);
     assert_eq!((hex(&span.trace_id), hex(&span.parent_span_id)), (TRACE_ID.into(), PARENT_ID.into()));
 }
 
@@ -320,25 +314,24 @@ fn an_outsiders_ids_stay_its_parent_where_its_decision_does_not_count() {
 fn failures_are_recorded_late_within_their_rate() {
     let config = r#""direction": "inbound", "sampling": {"probability": 0, "errors_per_second": 2}"#;
     let mut hop = Hop::new(config);
-    let fine = hop.exchange(&[("traceparent", NOT_SAMPLED)], OK, &[]);
+    let fine = hop.exchange(&[("traceparent", UNSAMPLED)], OK, &[]);
     assert!(fine.spans.is_empty());
-    assert!(fine.sent.ends_with("-00") && fine.sent.as_bytes() != NOT_SAMPLED, "{}", fine.sent);
+    assert!(fine.sent.ends_with("-00") && fine.sent.as_bytes() != UNSAMPLED, "{}", fine.sent);
 
-    let state: &[Line<'_>] =
-        &[("traceparent", NOT_SAMPLED), ("tracestate", b"ot=th:8;rv:11111111111111,a=1")];
+    let state: &[Line<'_>] = &[("traceparent", UNSAMPLED), ("tracestate", b"ot=th:8;rv:11111111111111,a=1")];
     let (span, failed) = hop.one(state, &[(":status", b"500")]);
     assert_eq!(failed.sent, format!("00-{TRACE_ID}-{}-00", hex(&span.span_id)), "decided too late for it");
     assert_eq!(failed.told, format!("00-{TRACE_ID}-{}-01", hex(&span.span_id)), "but not for the caller");
     assert_eq!((span.trace_state.as_str(), span.flags), ("", REMOTE_PARENT | 1), "no th");
 
-    let broken_off = hop.exchange(&[("traceparent", NOT_SAMPLED)], &[], &[]);
+    let broken_off = hop.exchange(&[("traceparent", UNSAMPLED)], &[], &[]);
     assert!(broken_off.spans.is_empty(), "no response, so none that failed");
 
-    let in_trailers = hop.exchange(&[("traceparent", NOT_SAMPLED)], GRPC_OK, &[("grpc-status", b"13")]);
+    let in_trailers = hop.exchange(&[("traceparent", UNSAMPLED)], GRPC_OK, &[("grpc-status", b"13")]);
     assert_eq!(in_trailers.spans.len(), 1);
     assert!(in_trailers.told.ends_with("-00"), "the response was told before");
 
-    let beyond = hop.exchange(&[("traceparent", NOT_SAMPLED)], &[(":status", b"503")], &[]);
+    let beyond = hop.exchange(&[("traceparent", UNSAMPLED)], &[(":status", b"503")], &[]);
     assert!(beyond.spans.is_empty() && beyond.told.ends_with("-00"), "the rate is used up");
     let counted = counters(&hop.vm);
     assert!(counted.contains(&"sampled record error 2".to_owned()), "{counted:?}");

@@ -9,6 +9,26 @@ use crate::edge::{RootId, StreamId, Vm, start};
 /// A header line: a name, and a value of any octets.
 pub(crate) type Line<'a> = (&'a str, &'a [u8]);
 
+pub(crate) const TRACE_ID: &str = "0af7651916cd43dd8448eb211c80319c";
+pub(crate) const PARENT_ID: &str = "b7ad6b7169203331";
+/// A `traceparent` of these two ids, sampled or not.
+pub(crate) const SAMPLED: &[u8] = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+pub(crate) const UNSAMPLED: &[u8] = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00";
+/// The same in upper case, which is corrupt.
+pub(crate) const UPPER: &[u8] = b"00-0AF7651916CD43DD8448EB211C80319C-B7AD6B7169203331-01";
+/// A `traceparent` of another trace.
+pub(crate) const OTHER: &[u8] = b"00-11111111111111111111111111111111-2222222222222222-01";
+/// A context in B3's one header.
+pub(crate) const B3: &[u8] = b"4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-1";
+
+pub(crate) const INBOUND: &str = r#"{"direction": "inbound"}"#;
+pub(crate) const OUTBOUND: &str = r#"{"direction": "outbound"}"#;
+/// A configuration that gives every request a parent-id of this hop.
+pub(crate) const NEW: &str = r#"{"direction": "inbound", "parent_id": "new"}"#;
+pub(crate) const OBSERVE: &str = r#"{"direction": "inbound", "mode": "observe"}"#;
+/// A configuration that is refused.
+pub(crate) const BAD_CONFIG: &str = r#"{"mode": "perhaps"}"#;
+
 /// One request and its response.
 #[derive(Clone, Copy)]
 pub(crate) struct Scenario<'a> {
@@ -136,9 +156,9 @@ pub(crate) fn bystanders(headers: &HeaderMap) -> Vec<(Vec<u8>, Vec<u8>)> {
 }
 
 /// A VM with a plugin of this configuration.
-pub(crate) fn started(config: &[u8]) -> (Vm, RootId) {
+pub(crate) fn started(config: &str) -> (Vm, RootId) {
     let mut vm = start(Host::new());
-    let root = vm.root(config).expect("no trap").expect("a good configuration");
+    let root = vm.root(config.as_bytes()).expect("no trap").expect(config);
     (vm, root)
 }
 

@@ -3,12 +3,9 @@
 use proxy_wasm_test_framework::Host;
 
 use crate::edge::start;
-use crate::scenarios::support::{Line, Outcome, Scenario, bystanders, with_bystanders};
-
-const T: &str = "0af7651916cd43dd8448eb211c80319c";
-const SAMPLED: &[u8] = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
-const UNSAMPLED: &[u8] = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00";
-const B3: &[u8] = b"4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-1";
+use crate::scenarios::support::{
+    B3, Line, Outcome, SAMPLED, Scenario, TRACE_ID, UNSAMPLED, bystanders, with_bystanders,
+};
 
 #[derive(Clone, Copy, Default)]
 struct Sender {
@@ -68,7 +65,7 @@ fn an_outsiders_trace_is_replaced_and_reported_as_a_link() {
     let config = r#""trust": {"default": "untrusted"}, "access_log": {"filter_state": true}"#;
     let outcome = run(config, NOBODY, request);
     let sent = text(&outcome, "traceparent");
-    assert!(!sent.contains(T) && sent.ends_with("-03"), "TP-50: {sent}");
+    assert!(!sent.contains(TRACE_ID) && sent.ends_with("-03"), "TP-50: {sent}");
     assert_eq!(text(&outcome, "tracestate"), "ot=th:0");
     for header in ["baggage", "b3"] {
         assert_eq!(outcome.request.get(header), None, "{header}, configured or not");
@@ -76,7 +73,7 @@ fn an_outsiders_trace_is_replaced_and_reported_as_a_link() {
     let kept = bystanders(&with_bystanders(&[]));
     assert_eq!(bystanders(&outcome.request), kept);
     let linked = (outcome.published.get("linked_trace_id"), outcome.published.get("linked_span_id"));
-    assert_eq!(linked, (Some(&T.to_owned()), Some(&"b7ad6b7169203331".to_owned())));
+    assert_eq!(linked, (Some(&TRACE_ID.to_owned()), Some(&"b7ad6b7169203331".to_owned())));
     assert_eq!(outcome.published.get("trace_context").map(String::as_str), Some("untrusted"));
     assert!(!outcome.counters.iter().any(|counter| counter.starts_with("repairs")), "nothing was broken");
 }
@@ -126,7 +123,7 @@ fn an_outsider_can_not_switch_sampling_on_or_off() {
         }
     }
     let outcome = run(&policy(1), NOBODY, requests[0]);
-    assert!(text(&outcome, "traceparent").contains(T), "the trace goes on");
+    assert!(text(&outcome, "traceparent").contains(TRACE_ID), "the trace goes on");
     assert!(!text(&outcome, "traceparent").contains("b7ad6b7169203331"), "with a parent-id of this hop");
     assert_eq!(text(&outcome, "tracestate"), "a=1");
     assert_eq!(verdicts(&outcome), ["requests inbound edge enforce continued"]);

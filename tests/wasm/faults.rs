@@ -10,9 +10,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use proxy_wasm_test_framework::{Call, Fault, LogLevel, Status, Vm};
 
 use crate::edge::MODULE;
-use crate::scenarios::support::counters;
+use crate::scenarios::support::{SAMPLED, UPPER, counters};
 use bench::{Bench, Exchange, Outcome};
-use cases::{CASES, Case, NEW, SAMPLED, UPPER};
+use cases::{CASES, Case, NEW};
 use check::{Problems, configured, request_struck, response_struck};
 use plan::{ELSEWHERE, Strike, USED, answers, label};
 

@@ -5,23 +5,17 @@ use std::time::Instant;
 use proxy_wasm_test_framework::{HeaderMap, Host, LogLevel};
 
 use crate::edge::{StreamId, Vm, start};
-use crate::scenarios::support::{Line, request, respond, started, with_bystanders};
-
-const SAMPLED: &[u8] = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
-const UPPER: &[u8] = b"00-0AF7651916CD43DD8448EB211C80319C-B7AD6B7169203331-01";
-const OTHER: &[u8] = b"00-11111111111111111111111111111111-2222222222222222-01";
-
-const INBOUND: &[u8] = br#"{"direction": "inbound"}"#;
-const NEW: &[u8] = br#"{"direction": "inbound", "parent_id": "new"}"#;
-const OBSERVE: &[u8] = br#"{"direction": "inbound", "mode": "observe"}"#;
-const BAD: &[u8] = br#"{"mode": "perhaps"}"#;
+use crate::scenarios::support::{
+    BAD_CONFIG, INBOUND, Line, NEW, OBSERVE, OTHER, SAMPLED, UPPER, request, respond, started,
+    with_bystanders,
+};
 
 #[test]
 fn requests_before_any_configuration_pass_untouched() {
     // The id of a VM's first plugin, which in this VM has refused its configuration.
     let (_, root) = started(INBOUND);
     let mut vm = start(Host::new());
-    assert!(vm.root(BAD).unwrap().is_none());
+    assert!(vm.root(BAD_CONFIG.as_bytes()).unwrap().is_none());
     let sent: &[Line<'_>] = &[("traceparent", UPPER), ("tracestate", b"=")];
     let stream = vm.stream(root).unwrap();
     vm.host_mut().reset_calls();
@@ -29,7 +23,7 @@ fn requests_before_any_configuration_pass_untouched() {
     assert_eq!(respond(&mut vm, stream, sent), with_bystanders(sent));
     assert_eq!(vm.host().total_calls(), 0);
     vm.finish(stream).unwrap();
-    assert!(vm.reconfigure(root, INBOUND).unwrap());
+    assert!(vm.reconfigure(root, INBOUND.as_bytes()).unwrap());
     let stream = vm.stream(root).unwrap();
     assert_ne!(request(&mut vm, stream, sent), with_bystanders(sent));
 }
@@ -53,7 +47,7 @@ fn one_pass_in_63_is_timed_whichever_it_is() {
 #[test]
 fn a_bad_configuration_can_be_bypassed() {
     let mut vm = start(bypassing());
-    let root = vm.root(BAD).unwrap().expect("taken, to be bypassed");
+    let root = vm.root(BAD_CONFIG.as_bytes()).unwrap().expect("taken, to be bypassed");
     let errors = vm.host().logged(LogLevel::Error);
     assert_eq!(errors.len(), 1, "{errors:?}");
     assert!(errors[0].contains("mode") && errors[0].contains("perhaps"), "{errors:?}");
@@ -71,11 +65,11 @@ fn a_bad_configuration_can_be_bypassed() {
         assert_eq!(vm.host().metric(name), Some(streams));
     }
     // A good configuration ends it, and a bad one begins it again.
-    for (config, bypassed) in [(INBOUND, 3), (BAD, 4)] {
-        assert!(vm.reconfigure(root, config).unwrap());
+    for (config, bypassed) in [(INBOUND, 3), (BAD_CONFIG, 4)] {
+        assert!(vm.reconfigure(root, config.as_bytes()).unwrap());
         let stream = vm.stream(root).unwrap();
         let untouched = request(&mut vm, stream, sent) == with_bystanders(sent);
-        assert_eq!(untouched, config == BAD);
+        assert_eq!(untouched, config == BAD_CONFIG);
         assert_eq!(vm.host().metric(name), Some(bypassed));
     }
 }
@@ -87,11 +81,11 @@ fn memory_is_flat_over_a_hundred_thousand_streams() {
     let begin = Instant::now();
     let mut vm = start(Host::new());
     let configs = [
-        &br#"{"parent_id": "new", "access_log": {"filter_state": true}, "exclude": [{"path": "/healthz"}]}"#[..],
-        br#"{"direction": "outbound", "response": {"inject": ["traceparent", "traceresponse", "server-timing"]}}"#,
+        r#"{"parent_id": "new", "access_log": {"filter_state": true}, "exclude": [{"path": "/healthz"}]}"#,
+        r#"{"direction": "outbound", "response": {"inject": ["traceparent", "traceresponse", "server-timing"]}}"#,
         OBSERVE,
     ];
-    let roots = configs.map(|config| vm.root(config).unwrap().unwrap());
+    let roots = configs.map(|config| vm.root(config.as_bytes()).unwrap().unwrap());
     let long = format!("a={},b={}", "x".repeat(200), "y".repeat(250));
     let requests: [HeaderMap; 7] = [
         with_bystanders(&[("traceparent", SAMPLED)]),
@@ -128,7 +122,7 @@ fn memory_is_flat_over_a_hundred_thousand_streams() {
             vm.finish(stream).unwrap();
         }
         if number % 10_000 == 0 {
-            assert!(vm.reconfigure(roots[root], configs[root]).unwrap());
+            assert!(vm.reconfigure(roots[root], configs[root].as_bytes()).unwrap());
         }
         vm.host_mut().logs.clear();
     }

@@ -1,10 +1,8 @@
 //! The built module itself: what it exports and needs, and how it stands in its host.
 
 use crate::edge::{MODULE, module_path};
-use crate::scenarios::support::counters;
+use crate::scenarios::support::{SAMPLED, counters};
 use proxy_wasm_test_framework::{Call, Host, LogLevel, Status, Vm};
-
-const SAMPLED: &[u8] = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
 #[test]
 fn exports_and_imports_exactly_what_the_list_says() {

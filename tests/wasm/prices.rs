@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use proxy_wasm_test_framework::{HeaderMap, Host, Vm};
 
 use crate::edge::MODULE;
-use crate::scenarios::support::Line;
+use crate::scenarios::support::{INBOUND, Line, NEW, OBSERVE, OTHER, SAMPLED, UNSAMPLED, UPPER};
 
 /// A configuration, and a request and its response under it.
 struct Scenario {
@@ -29,10 +29,6 @@ const WARM_UP: u32 = 16;
 /// Streams that are measured; the generator of ids computes a block for every ten or so.
 const MEASURED: u32 = 64;
 
-const SAMPLED: &[u8] = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
-const UNSAMPLED: &[u8] = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00";
-const UPPER: &[u8] = b"00-0AF7651916CD43DD8448EB211C80319C-B7AD6B7169203331-01";
-const OTHER: &[u8] = b"00-11111111111111111111111111111111-2222222222222222-01";
 const STATE: &[u8] = b"congo=t61rcWkgMzE,rojo=00f067aa0ba902b7";
 const MATCHES: &[Line<'_>] = &[("traceparent", SAMPLED)];
 const TRACED: &[Line<'_>] = &[("traceparent", SAMPLED), ("tracestate", STATE)];
@@ -56,11 +52,8 @@ const MANY: &[Line<'_>] = &[
     ("traceparent", SAMPLED),
 ];
 
-const FORWARD: &str = r#"{"direction": "inbound"}"#;
-const NEW: &str = r#"{"direction": "inbound", "parent_id": "new"}"#;
 const EDGE: &str = r#"{"direction": "inbound", "role": "edge"}"#;
 const NEVER: &str = r#"{"direction": "inbound", "start": "never"}"#;
-const OBSERVE: &str = r#"{"direction": "inbound", "mode": "observe"}"#;
 const AUTO: &str = r#"{"direction": "auto"}"#;
 const IGNORE: &str = r#"{"direction": "inbound", "sampling": {"parent": "ignore"}}"#;
 const EXCLUDE: &str =
@@ -77,19 +70,19 @@ const SILENT: &str = r#"{"direction": "inbound", "response": {"validate": false,
 
 #[rustfmt::skip]
 const SCENARIOS: &[Scenario] = &[
-    Scenario { name: "forwarded", config: FORWARD, request: MATCHES, response: MATCHES },
-    Scenario { name: "forwarded, with tracestate", config: FORWARD, request: TRACED, response: MATCHES },
-    Scenario { name: "forwarded, among 26 headers", config: FORWARD, request: MANY, response: &[] },
+    Scenario { name: "forwarded", config: INBOUND, request: MATCHES, response: MATCHES },
+    Scenario { name: "forwarded, with tracestate", config: INBOUND, request: TRACED, response: MATCHES },
+    Scenario { name: "forwarded, among 26 headers", config: INBOUND, request: MANY, response: &[] },
     Scenario { name: "new parent-id", config: NEW, request: MATCHES, response: &[] },
     Scenario { name: "new parent-id, tracestate verbatim", config: NEW, request: TRACED, response: &[] },
     Scenario { name: "new parent-id, tracestate rewritten", config: NEW,
         request: &[("traceparent", SAMPLED), ("tracestate", STATE), ("tracestate", b"ot=th:8;x:1")], response: &[] },
     Scenario { name: "flag set by this hop", config: IGNORE, request: &[("traceparent", UNSAMPLED)], response: &[] },
-    Scenario { name: "bad tracestate removed", config: FORWARD,
+    Scenario { name: "bad tracestate removed", config: INBOUND,
         request: &[("traceparent", SAMPLED), ("tracestate", b"=")], response: MATCHES },
     Scenario { name: "started at the edge", config: EDGE, request: &[], response: &[] },
-    Scenario { name: "lost, repaired", config: FORWARD, request: &[], response: &[] },
-    Scenario { name: "corrupt, repaired", config: FORWARD,
+    Scenario { name: "lost, repaired", config: INBOUND, request: &[], response: &[] },
+    Scenario { name: "corrupt, repaired", config: INBOUND,
         request: &[("traceparent", UPPER), ("tracestate", STATE)], response: &[] },
     Scenario { name: "corrupt, removed", config: NEVER,
         request: &[("traceparent", UPPER), ("tracestate", STATE)], response: &[] },
@@ -99,7 +92,7 @@ const SCENARIOS: &[Scenario] = &[
     Scenario { name: "excluded", config: EXCLUDE, request: MATCHES, response: MATCHES },
     Scenario { name: "not excluded", config: EXCLUDE_OTHERS, request: MATCHES, response: MATCHES },
     Scenario { name: "filter state", config: FILTER_STATE, request: MATCHES, response: MATCHES },
-    Scenario { name: "response of another trace", config: FORWARD, request: MATCHES, response: &[("traceparent", OTHER)] },
+    Scenario { name: "response of another trace", config: INBOUND, request: MATCHES, response: &[("traceparent", OTHER)] },
     Scenario { name: "response in every form", config: EVERY_FORM, request: MATCHES, response: &[] },
     Scenario { name: "response left alone", config: SILENT, request: MATCHES, response: MATCHES },
     Scenario { name: "span recorded", config: EXPORT, request: TRACED, response: &[] },

@@ -2,10 +2,7 @@
 
 use proxy_wasm_test_framework::Call;
 
-use crate::scenarios::support::{Line, started, with_bystanders};
-
-const SAMPLED: &[u8] = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
-const UPPER: &[u8] = b"00-0AF7651916CD43DD8448EB211C80319C-B7AD6B7169203331-01";
+use crate::scenarios::support::{Line, SAMPLED, UPPER, started, with_bystanders};
 
 const ALL: &str =
     r#"["tracecontext", "b3", "b3multi", "jaeger", "datadog", "xray", "gcp", "ottrace", "grpc_trace_bin"]"#;
@@ -60,7 +57,7 @@ fn a_request_pass_scans_the_headers_once() {
     let requests: [&[Line<'_>]; 4] =
         [&[], &[("traceparent", SAMPLED)], &[("traceparent", UPPER), ("tracestate", b"=")], everything];
     for config in configurations() {
-        let (mut vm, root) = started(config.as_bytes());
+        let (mut vm, root) = started(&config);
         for request in requests {
             let stream = vm.stream(root).unwrap();
             vm.host_mut().reset_calls();

@@ -1,6 +1,6 @@
 //! What passes while the host fails.
 
-use crate::scenarios::support::Line;
+use crate::scenarios::support::{Line, OTHER, SAMPLED, UNSAMPLED, UPPER};
 
 /// A configuration, and a request and its response under it.
 pub(super) struct Case {
@@ -11,11 +11,6 @@ pub(super) struct Case {
     pub(super) response: &'static [Line<'static>],
 }
 
-pub(super) const T: &str = "0af7651916cd43dd8448eb211c80319c";
-pub(super) const SAMPLED: &[u8] = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
-const UNSAMPLED: &[u8] = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00";
-pub(super) const UPPER: &[u8] = b"00-0AF7651916CD43DD8448EB211C80319C-B7AD6B7169203331-01";
-const OTHER: &[u8] = b"00-11111111111111111111111111111111-2222222222222222-01";
 const TIMING: &[u8] = b"db;dur=5, trace;desc=00-11111111111111111111111111111111-2222222222222222-01";
 
 const INBOUND: &str = r#""direction": "inbound""#;

@@ -7,9 +7,9 @@ use tracewarden::w3c::{TraceParent, TraceState};
 
 use super::Phase;
 use super::bench::{Bench, Exchange, Outcome};
-use super::cases::{Case, T};
+use super::cases::Case;
 use super::plan::{Counts, Strike, USED, label};
-use crate::scenarios::support::{bystanders, with_bystanders};
+use crate::scenarios::support::{TRACE_ID, bystanders, with_bystanders};
 
 /// What became of the trace headers of a request: in a word the context, and every line of the `tracestate`.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -305,7 +305,9 @@ pub(super) fn shape(case: &Case, request: &HeaderMap) -> Shape {
         [] => NONE.to_owned(),
         [line] => match TraceParent::parse(line) {
             Ok(context) if context.to_bytes() != *line => "broken".to_owned(),
-            Ok(context) if context.trace_id.to_string() == T => format!("new parent, {:?}", context.flags),
+            Ok(context) if context.trace_id.to_string() == TRACE_ID => {
+                format!("new parent, {:?}", context.flags)
+            }
             Ok(context) => format!("new trace, {:?}", context.flags),
             Err(_) => "broken".to_owned(),
         },
