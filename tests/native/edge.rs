@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::rc::Rc;
 
-use proxy_wasm_test_framework::{Action, HeaderMap, Host, LogLevel};
+use proxy_wasm_test_framework::{Action, HeaderMap, Host, HttpAnswer, LogLevel};
 use tracewarden::config::{Config, Loaded};
 use tracewarden::export::{Answer, Export, Exporter};
 use tracewarden::filter::{Filter, StreamContext};
@@ -102,30 +102,12 @@ impl Vm {
         self.plugins.get(&root).and_then(Plugin::export).map_or(0, |_| Exporter::TICK_MS)
     }
 
-    /// Answers an HTTP call of the plugin; without headers no answer came.
-    pub(crate) fn answer_http(
-        &mut self,
-        root: RootId,
-        token: u32,
-        headers: impl Into<HeaderMap>,
-        body: &[u8],
-    ) -> Called<()> {
-        self.answer_http_with_trailers(root, token, headers, body, HeaderMap::new())
-    }
-
-    /// The same, with trailers behind the body.
-    pub(crate) fn answer_http_with_trailers(
-        &mut self,
-        root: RootId,
-        token: u32,
-        headers: impl Into<HeaderMap>,
-        body: &[u8],
-        trailers: impl Into<HeaderMap>,
-    ) -> Called<()> {
+    /// Answers an HTTP call of the plugin.
+    pub(crate) fn answer_http(&mut self, root: RootId, token: u32, answer: HttpAnswer) -> Called<()> {
         let [headers, trailers] =
-            [headers.into(), trailers.into()].map(|map| map.iter().collect::<Headers>());
-        let came = headers.iter().next().is_some();
-        let answer = came.then_some(Answer { headers: &headers, body, trailers: &trailers });
+            [&answer.headers, &answer.trailers].map(|map| map.iter().collect::<Headers>());
+        let came = !answer.headers.is_empty();
+        let answer = came.then_some(Answer { headers: &headers, body: &answer.body, trailers: &trailers });
         let plugin = self.plugins.get_mut(&root).expect("a plugin");
         if let Some(export) = plugin.export() {
             let mut callback = Callback { worker: &mut self.worker, messages: &mut Messages::default() };

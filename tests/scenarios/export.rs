@@ -1,14 +1,14 @@
 //! The way of spans to a collector that works, fails, and lies; every span is accounted for.
 
 use prost::Message;
-use proxy_wasm_test_framework::{Call, HeaderMap, Host, Status};
+use proxy_wasm_test_framework::{Call, Host, HttpAnswer, Status};
 use serde_json::Value;
 use tracewarden::otlp::{ExportTracePartialSuccess, ExportTraceServiceResponse};
 use tracewarden::w3c::TraceParent;
 
 use crate::edge::{RootId, Vm, start};
 use crate::scenarios::otlp::spans_of;
-use crate::scenarios::support::{SAMPLED, counters, with_bystanders};
+use crate::scenarios::support::{Line, SAMPLED, counters, with_bystanders};
 
 const PROTOBUF: (&str, &[u8]) = ("content-type", b"application/x-protobuf");
 const MS: u64 = 1_000_000;
@@ -45,19 +45,15 @@ impl Bench {
         self.vm.tick(self.root).expect("no trap");
     }
 
-    /// Answers the last call.
-    pub(crate) fn answer(&mut self, lines: &[(&str, &[u8])], body: &[u8]) {
-        let token = self.vm.host().http_calls.last().expect("a call").token;
-        let headers: HeaderMap = lines.iter().copied().collect();
-        self.vm.answer_http(self.root, token, headers, body).expect("no trap");
+    /// Answers the last call, without trailers.
+    pub(crate) fn answer(&mut self, headers: &[Line<'_>], body: &[u8]) {
+        self.answer_with(HttpAnswer::new(headers, body));
     }
 
-    /// Answers the last call over gRPC.
-    fn answer_grpc(&mut self, headers: &[(&str, &[u8])], body: &[u8], trailers: &[(&str, &[u8])]) {
+    /// Answers the last call.
+    pub(crate) fn answer_with(&mut self, answer: HttpAnswer) {
         let token = self.vm.host().http_calls.last().expect("a call").token;
-        let [headers, trailers] =
-            [headers, trailers].map(|lines| lines.iter().copied().collect::<HeaderMap>());
-        self.vm.answer_http_with_trailers(self.root, token, headers, body, trailers).expect("no trap");
+        self.vm.answer_http(self.root, token, answer).expect("no trap");
     }
 
     pub(crate) fn calls(&self) -> usize {
@@ -360,7 +356,7 @@ fn what_a_collector_answers_over_grpc_is_what_becomes_of_its_batch() {
             Bench::new(r#"{"otlp": {"cluster": "c", "protocol": "grpc"}, "batch": 2, "delay_ms": 1000}"#);
         bench.spans(2);
         bench.tick_after(0);
-        bench.answer_grpc(headers, body, trailers);
+        bench.answer_with(HttpAnswer::new(*headers, body).with_trailers(*trailers));
         bench.assert_accounted(&format!("{headers:?} {trailers:?}"));
         let mut expected = counted.to_vec();
         expected.push("spans_recorded 2");
@@ -404,7 +400,7 @@ fn what_cannot_be_sent_any_more_is_counted() {
     assert!(bench.vm.reconfigure(bench.root, br#"{"direction": "inbound"}"#).unwrap());
     assert_eq!(bench.counted(), ["spans_dropped shutdown 3", "spans_recorded 3"]);
     // The answer to a batch that was given up.
-    bench.vm.answer_http(bench.root, token, [(":status", "200")], b"").unwrap();
+    bench.vm.answer_http(bench.root, token, HttpAnswer::new([(":status", "200")], b"")).unwrap();
     bench.vm.finish(open).unwrap();
     bench.vm.delete_root(bench.root).unwrap();
     bench.assert_accounted("deleted");
@@ -435,7 +431,7 @@ fn the_answer_to_a_batch_that_was_given_up_is_not_that_to_a_later_one() {
     assert!(bench.vm.reconfigure(bench.root, again.as_bytes()).unwrap());
     bench.spans(2);
     bench.tick_after(0);
-    bench.vm.answer_http(bench.root, token, [(":status", "200")], b"").unwrap();
+    bench.vm.answer_http(bench.root, token, HttpAnswer::new([(":status", "200")], b"")).unwrap();
     let waiting = ["export_queue_spans 2", "spans_dropped shutdown 2", "spans_recorded 4"];
     assert_eq!(bench.counted(), waiting);
     bench.answer(&[(":status", b"200")], b"");

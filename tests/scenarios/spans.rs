@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use prost::Message;
-use proxy_wasm_test_framework::{Call, Host, Status};
+use proxy_wasm_test_framework::{Call, Host, HttpAnswer, Status};
 use tracewarden::otlp::{ExportTraceServiceRequest, KeyValue, Span, Value};
 
 use crate::edge::{RootId, StreamId, Vm, start};
@@ -92,7 +92,9 @@ impl Hop {
         self.vm.host_mut().now_ns += 1_000_000;
         self.vm.tick(self.root).expect("no trap");
         let Some(call) = self.vm.host().http_calls.get(before).cloned() else { return Vec::new() };
-        self.vm.answer_http(self.root, call.token, [(":status", "200")], b"").expect("no trap");
+        self.vm
+            .answer_http(self.root, call.token, HttpAnswer::new([(":status", "200")], b""))
+            .expect("no trap");
         spans_of(&call.body)
     }
 

@@ -1,6 +1,6 @@
 //! Uploads in a host that fails, and their memory.
 
-use proxy_wasm_test_framework::{Call, Fault, LogLevel, Status};
+use proxy_wasm_test_framework::{Call, Fault, HttpAnswer, LogLevel, Status};
 
 use crate::scenarios::export::{Bench, TWO};
 
@@ -12,7 +12,8 @@ fn an_answer_to_no_call_ends_the_vm() {
         bench.spans(2);
         bench.tick_after(0);
         bench.answer(&[(":status", b"200")], b"");
-        let trap = bench.vm.answer_http(bench.root, token, [(":status", "200")], b"x").unwrap_err();
+        let trap =
+            bench.vm.answer_http(bench.root, token, HttpAnswer::new([(":status", "200")], b"x")).unwrap_err();
         assert_eq!(trap.export, "proxy_on_http_call_response", "{token}");
         assert_eq!(bench.counted(), ["export_batches exported", "spans_exported 2", "spans_recorded 2"]);
     }
@@ -110,10 +111,9 @@ fn a_host_that_fails_loses_no_span_uncounted_and_hurts_nothing() {
                         let content_type = if protocol == "grpc" { "grpc" } else { "x-protobuf" };
                         let headers =
                             [(":status", "200"), ("content-type", &format!("application/{content_type}"))];
-                        let (root, trailers) = (bench.root, [("grpc-status", "0")]);
                         let answer =
-                            bench.vm.answer_http_with_trailers(root, token, headers, b"\x0a\0", trailers);
-                        answer.expect(&place);
+                            HttpAnswer::new(headers, b"\x0a\0").with_trailers([("grpc-status", "0")]);
+                        bench.vm.answer_http(bench.root, token, answer).expect(&place);
                         answered += 1;
                     }
                     bench.tick_after(0);

@@ -63,6 +63,30 @@ pub struct HttpCall {
     pub timeout_ms: u32,
 }
 
+/// What an upstream answers to an [`HttpCall`]. Without headers no answer came.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct HttpAnswer {
+    /// The answer's headers.
+    pub headers: HeaderMap,
+    /// The answer's body.
+    pub body: Vec<u8>,
+    /// The answer's trailers.
+    pub trailers: HeaderMap,
+}
+
+impl HttpAnswer {
+    /// An answer without trailers.
+    pub fn new(headers: impl Into<HeaderMap>, body: &[u8]) -> Self {
+        Self { headers: headers.into(), body: body.to_vec(), trailers: HeaderMap::new() }
+    }
+
+    /// The same answer with these trailers.
+    #[must_use]
+    pub fn with_trailers(self, trailers: impl Into<HeaderMap>) -> Self {
+        Self { trailers: trailers.into(), ..self }
+    }
+}
+
 /// A gRPC request the filter sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GrpcCall {

@@ -68,7 +68,7 @@ pub use abi::{Action, LogLevel, Status};
 pub use calls::Call;
 pub use faults::Fault;
 pub use headers::HeaderMap;
-pub use host::{GrpcCall, Host, HttpCall};
+pub use host::{GrpcCall, Host, HttpAnswer, HttpCall};
 pub use metrics::Metrics;
 #[cfg(feature = "module")]
 pub use module::{Error, Module};

@@ -5,7 +5,7 @@ use std::fmt;
 use wasmtime::{Instance, Memory, Store, WasmParams, WasmResults};
 
 use crate::context::{Context, Pass};
-use crate::{Action, HeaderMap, Host, Module};
+use crate::{Action, HeaderMap, Host, HttpAnswer, Module};
 
 static NO_HEADERS: HeaderMap = HeaderMap::new();
 
@@ -93,33 +93,15 @@ impl Vm {
         self.host().contexts.get(&root.0).map_or(0, |context| context.tick_period_ms)
     }
 
-    /// Answers an HTTP call of the plugin, without trailers; without headers no answer came.
-    pub fn answer_http(
-        &mut self,
-        root: RootId,
-        token: u32,
-        headers: impl Into<HeaderMap>,
-        body: &[u8],
-    ) -> Result<(), Trap> {
-        self.answer_http_with_trailers(root, token, headers, body, HeaderMap::new())
-    }
-
     /// Answers an HTTP call of the plugin.
-    pub fn answer_http_with_trailers(
-        &mut self,
-        root: RootId,
-        token: u32,
-        headers: impl Into<HeaderMap>,
-        body: &[u8],
-        trailers: impl Into<HeaderMap>,
-    ) -> Result<(), Trap> {
-        let (headers, trailers) = (headers.into(), trailers.into());
+    pub fn answer_http(&mut self, root: RootId, token: u32, answer: HttpAnswer) -> Result<(), Trap> {
+        let HttpAnswer { headers, body, trailers } = answer;
         let lines = |map: &HeaderMap| u32::try_from(map.len()).unwrap_or(u32::MAX);
-        let parameters = (root.0, token, lines(&headers), size(body), lines(&trailers));
+        let parameters = (root.0, token, lines(&headers), size(&body), lines(&trailers));
         let context = self.context(root.0, "proxy_on_http_call_response")?;
         context.answer = Some(headers);
         context.answer_trailers = Some(trailers);
-        context.answer_body = body.to_vec();
+        context.answer_body = body;
         self.call::<_, ()>(root.0, "proxy_on_http_call_response", parameters)?;
         self.close_answer(root)
     }
