@@ -11,8 +11,7 @@ fn answers_that_nobody_asked_for_are_passed_over() {
         bench.vm.answer_http(bench.root, token, HttpAnswer::new([(":status", "200")], b"x")).unwrap();
     }
     assert_eq!(bench.counted(), [""; 0]);
-    bench.spans(2);
-    bench.tick_after(0);
+    bench.send_two();
     bench.answer(&[(":status", b"200")], b"");
     for token in [0, 1, 2, u32::MAX] {
         bench.vm.answer_http(bench.root, token, HttpAnswer::new([(":status", "200")], b"x")).unwrap();

@@ -40,6 +40,19 @@ impl Bench {
         }
     }
 
+    /// A plugin whose first batch, of two spans, is on its way.
+    pub(crate) fn sending(export: &str) -> Self {
+        let mut bench = Self::new(export);
+        bench.send_two();
+        bench
+    }
+
+    /// Records two spans, and has them sent.
+    pub(crate) fn send_two(&mut self) {
+        self.spans(2);
+        self.tick_after(0);
+    }
+
     pub(crate) fn tick_after(&mut self, milliseconds: u64) {
         self.vm.host_mut().now_ns += milliseconds * MS;
         self.vm.tick(self.root).expect("no trap");
@@ -67,6 +80,14 @@ impl Bench {
         counted.retain(|name| ours.iter().any(|begin| name.starts_with(begin)));
         counted.sort_unstable();
         counted
+    }
+
+    /// Checks what has been counted of the only two spans that there were.
+    fn assert_came_to(&self, counted: &[&str], place: &str) {
+        self.assert_accounted(place);
+        let mut expected = [counted, &["spans_recorded 2"]].concat();
+        expected.sort_unstable();
+        assert_eq!(self.counted(), expected, "{place}");
     }
 
     pub(crate) fn assert_accounted(&self, place: &str) {
@@ -145,7 +166,7 @@ fn what_a_collector_answers_is_what_becomes_of_its_batch() {
         let partial_success = Some(ExportTracePartialSuccess { rejected_spans });
         ExportTraceServiceResponse { partial_success }.encode_to_vec()
     };
-    type Headers<'a> = &'a [(&'a str, &'a [u8])];
+    type Headers<'a> = &'a [Line<'a>];
     // The answer's headers and body; what is counted of two spans.
     let rows: &[(Headers<'_>, Vec<u8>, &[&str])] = &[
         (&[(":status", b"200"), PROTOBUF], vec![], &["export_batches exported", "spans_exported 2"]),
@@ -178,23 +199,15 @@ fn what_a_collector_answers_is_what_becomes_of_its_batch() {
         (&[], vec![], &["export_batches retried", "export_queue_spans 2"]),
     ];
     for (headers, body, counted) in rows {
-        let mut bench = Bench::new(TWO);
-        bench.spans(2);
-        bench.tick_after(0);
+        let mut bench = Bench::sending(TWO);
         bench.answer(headers, body);
-        bench.assert_accounted(&format!("{headers:?}"));
-        let mut expected = counted.to_vec();
-        expected.push("spans_recorded 2");
-        expected.sort_unstable();
-        assert_eq!(bench.counted(), expected, "{headers:?} {body:?}");
+        bench.assert_came_to(counted, &format!("{headers:?} {body:?}"));
     }
 }
 
 #[test]
 fn a_busy_collector_is_asked_again_later_and_not_for_ever() {
-    let mut bench = Bench::new(TWO);
-    bench.spans(2);
-    bench.tick_after(0);
+    let mut bench = Bench::sending(TWO);
     for (attempt, wait) in [1_000, 2_000, 4_000, 8_000].into_iter().enumerate() {
         bench.answer(&[(":status", b"503")], b"");
         bench.tick_after(wait / 2 - 1);
@@ -213,9 +226,7 @@ fn a_busy_collector_is_asked_again_later_and_not_for_ever() {
 #[test]
 fn a_collector_that_says_when_to_come_back_is_heard_up_to_a_minute() {
     for (said, waited) in [("7", 7_000), ("999999", 60_000), (" 3 ", 3_000)] {
-        let mut bench = Bench::new(TWO);
-        bench.spans(2);
-        bench.tick_after(0);
+        let mut bench = Bench::sending(TWO);
         bench.answer(&[(":status", b"429"), ("retry-after", said.as_bytes())], b"");
         bench.tick_after(waited - 1);
         assert_eq!(bench.calls(), 1, "{said}");
@@ -226,9 +237,7 @@ fn a_collector_that_says_when_to_come_back_is_heard_up_to_a_minute() {
 
 #[test]
 fn a_collector_that_wants_no_wait_is_given_one() {
-    let mut bench = Bench::new(TWO);
-    bench.spans(2);
-    bench.tick_after(0);
+    let mut bench = Bench::sending(TWO);
     bench.answer(&[(":status", b"503"), ("retry-after", b"0")], b"");
     bench.tick_after(499);
     assert_eq!(bench.calls(), 1);
@@ -244,8 +253,7 @@ fn a_cluster_without_a_healthy_host_is_tried_again() {
         );
         let mut bench = Bench::new(&export);
         bench.vm.host_mut().fault(Call::HttpCall, Status::InternalFailure);
-        bench.spans(2);
-        bench.tick_after(0);
+        bench.send_two();
         let waiting = ["export_batches retried", "export_queue_spans 2", "spans_recorded 2"];
         assert_eq!(bench.counted(), waiting, "{protocol}: no error of the host");
         bench.vm.host_mut().clear_faults();
@@ -258,14 +266,12 @@ fn a_cluster_without_a_healthy_host_is_tried_again() {
 fn a_call_that_the_host_refuses_drops_its_batch() {
     let mut bench = Bench::new(TWO);
     bench.vm.host_mut().fault(Call::HttpCall, Status::BadArgument);
-    bench.spans(2);
-    bench.tick_after(0);
+    bench.send_two();
     let counted =
         ["export_batches not_sent", "host_errors http_call", "spans_dropped not_sent 2", "spans_recorded 2"];
     assert_eq!(bench.counted(), counted);
     bench.vm.host_mut().clear_faults();
-    bench.spans(2);
-    bench.tick_after(0);
+    bench.send_two();
     assert_eq!(bench.calls(), 1, "the next one is tried again");
 }
 
@@ -294,9 +300,7 @@ fn a_full_queue_takes_no_more_and_the_clock_may_go_back() {
 #[test]
 fn grpc_is_spoken_over_http() {
     let export = r#"{"otlp": {"cluster": "collector", "protocol": "grpc", "timeout_ms": 1500}, "batch": 2}"#;
-    let mut bench = Bench::new(export);
-    bench.spans(2);
-    bench.tick_after(0);
+    let bench = Bench::sending(export);
     let [call] = bench.vm.host().http_calls.as_slice() else { panic!("one call") };
     assert_eq!((call.upstream.as_str(), call.timeout_ms), ("collector", 1_500));
     let expected: [(&str, &[u8]); 7] = [
@@ -328,7 +332,7 @@ fn what_a_collector_answers_over_grpc_is_what_becomes_of_its_batch() {
     const PARTIAL: &[&str] = &["export_batches partial", "spans_dropped rejected", "spans_exported"];
     const REFUSED: &[&str] = &["export_batches refused", "spans_dropped refused 2"];
     const BUSY: &[&str] = &["export_batches retried", "export_queue_spans 2"];
-    type Lines<'a> = &'a [(&'a str, &'a [u8])];
+    type Lines<'a> = &'a [Line<'a>];
     let ok: Lines<'_> = &[(":status", b"200")];
     // The answer's headers, body and trailers; what is counted of two spans.
     let rows: &[(Lines<'_>, &[u8], Lines<'_>, &[&str])] = &[
@@ -353,15 +357,9 @@ fn what_a_collector_answers_over_grpc_is_what_becomes_of_its_batch() {
     ];
     for (headers, body, trailers, counted) in rows {
         let mut bench =
-            Bench::new(r#"{"otlp": {"cluster": "c", "protocol": "grpc"}, "batch": 2, "delay_ms": 1000}"#);
-        bench.spans(2);
-        bench.tick_after(0);
+            Bench::sending(r#"{"otlp": {"cluster": "c", "protocol": "grpc"}, "batch": 2, "delay_ms": 1000}"#);
         bench.answer_with(HttpAnswer::new(*headers, body).with_trailers(*trailers));
-        bench.assert_accounted(&format!("{headers:?} {trailers:?}"));
-        let mut expected = counted.to_vec();
-        expected.push("spans_recorded 2");
-        expected.sort_unstable();
-        assert_eq!(bench.counted(), expected, "{headers:?} {body:?} {trailers:?}");
+        bench.assert_came_to(counted, &format!("{headers:?} {body:?} {trailers:?}"));
     }
 }
 
@@ -369,8 +367,7 @@ fn what_a_collector_answers_over_grpc_is_what_becomes_of_its_batch() {
 fn zipkin_gets_its_json() {
     let config = r#"{"direction": "inbound", "service": {"name": "a \"b\"\n"}, "export": {"zipkin": {"cluster": "z"}, "batch": 2}}"#;
     let mut bench = Bench::with(config, Host::new());
-    bench.spans(2);
-    bench.tick_after(0);
+    bench.send_two();
     let call = bench.vm.host().http_calls[0].clone();
     assert_eq!(call.headers.get(":path"), Some(&b"/api/v2/spans"[..]));
     assert_eq!(call.headers.get("content-type"), Some(&b"application/json"[..]));
@@ -422,15 +419,12 @@ fn a_new_configuration_goes_on_with_the_queue() {
 
 #[test]
 fn the_answer_to_a_batch_that_was_given_up_is_not_that_to_a_later_one() {
-    let mut bench = Bench::new(TWO);
-    bench.spans(2);
-    bench.tick_after(0);
+    let mut bench = Bench::sending(TWO);
     let token = bench.vm.host().http_calls[0].token;
     assert!(bench.vm.reconfigure(bench.root, br#"{"direction": "inbound"}"#).unwrap());
     let again = format!(r#"{{"direction": "inbound", "export": {TWO}}}"#);
     assert!(bench.vm.reconfigure(bench.root, again.as_bytes()).unwrap());
-    bench.spans(2);
-    bench.tick_after(0);
+    bench.send_two();
     bench.vm.answer_http(bench.root, token, HttpAnswer::new([(":status", "200")], b"")).unwrap();
     let waiting = ["export_queue_spans 2", "spans_dropped shutdown 2", "spans_recorded 4"];
     assert_eq!(bench.counted(), waiting);

@@ -8,9 +8,7 @@ use crate::scenarios::export::{Bench, TWO};
 #[test]
 fn an_answer_to_no_call_ends_the_vm() {
     for token in [0, 1, 2, u32::MAX] {
-        let mut bench = Bench::new(TWO);
-        bench.spans(2);
-        bench.tick_after(0);
+        let mut bench = Bench::sending(TWO);
         bench.answer(&[(":status", b"200")], b"");
         let trap =
             bench.vm.answer_http(bench.root, token, HttpAnswer::new([(":status", "200")], b"x")).unwrap_err();
@@ -24,8 +22,7 @@ fn a_callout_that_the_host_refuses_is_an_error_of_the_host_unless_it_may_come_to
     for status in (0..=13).chain([u32::MAX]) {
         let mut bench = Bench::new(TWO);
         bench.vm.host_mut().fault(Call::HttpCall, Fault::Status(status));
-        bench.spans(2);
-        bench.tick_after(0);
+        bench.send_two();
         let expected: &[&str] = if status == 10 {
             &["export_batches retried", "export_queue_spans 2", "spans_recorded 2"]
         } else {
@@ -55,9 +52,7 @@ fn a_callout_that_the_host_refuses_is_an_error_of_the_host_unless_it_may_come_to
 #[test]
 fn an_answer_is_heard_though_its_context_cannot_be_entered() {
     for status in (1..=13).chain([u32::MAX]) {
-        let mut bench = Bench::new(TWO);
-        bench.spans(2);
-        bench.tick_after(0);
+        let mut bench = Bench::sending(TWO);
         bench.vm.host_mut().fault(Call::SetEffectiveContext, Fault::Status(status));
         bench.answer(&[(":status", b"200")], b"");
         let expected = [
