@@ -3,6 +3,7 @@
 
 mod config;
 mod documents;
+mod environment;
 mod imports;
 mod metrics;
 mod rules;

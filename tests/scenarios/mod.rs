@@ -1,16 +1,22 @@
 //! The scenario tables. Both edges run them: the core in a native host, and the built module in a host of proxy-wasm.
 //! `crate::edge` is the one that runs them here.
 
+mod access_log;
+mod attributes;
+mod collector;
 mod correlation;
 mod egress;
 pub(crate) mod export;
 mod formats;
+mod hop;
 mod lifetime;
 mod notices;
 #[path = "../data/otlp.rs"]
 mod otlp;
 mod policy;
+mod propagation;
 mod requests;
+mod responses;
 mod spans;
 pub(crate) mod support;
 mod trust;

@@ -3,7 +3,8 @@
 use proxy_wasm_test_framework::{Call, Host, LogLevel, Status};
 
 use crate::edge::{Vm, start};
-use crate::scenarios::support::{INBOUND, Line, OUTBOUND, SAMPLED, with_bystanders};
+use crate::scenarios::requests::{EDGE, NEVER, runs};
+use crate::scenarios::support::{INBOUND, Line, OBSERVE, OUTBOUND, SAMPLED, UPPER, with_bystanders};
 
 const SECOND: u64 = 1_000_000_000;
 
@@ -134,6 +135,23 @@ fn without_a_clock_nothing_is_said_of_requests() {
     let logged = said(&vm);
     assert_eq!(logged.len(), 1, "{logged:?}");
     assert!(logged[0].contains("get_current_time_nanoseconds"), "{logged:?}");
+}
+
+#[test]
+fn a_loss_and_a_corruption_are_offered_to_the_log() {
+    let rows: &[(&str, &[Line<'_>], usize)] = &[
+        (INBOUND, &[], 1),
+        (INBOUND, &[("traceparent", UPPER)], 1),
+        (INBOUND, &[("traceparent", SAMPLED), ("tracestate", b"a")], 1),
+        (OBSERVE, &[], 1),
+        (NEVER, &[], 1),
+        (EDGE, &[], 0),
+        (INBOUND, &[("traceparent", SAMPLED)], 0),
+    ];
+    for (config, request, lines) in rows {
+        let outcome = runs(config, request, None);
+        assert_eq!(outcome.logged, *lines, "{config}, {} headers", request.len());
+    }
 }
 
 fn host(properties: &[(&[&str], &[u8])]) -> Host {
