@@ -15,6 +15,7 @@ XTASK := $(CARGO) run --locked --quiet -p xtask --
 include make/borrowed.mk
 include make/measure.mk
 include tests/mutants.mk
+include tests/second-host.mk
 .PHONY: help build wasm-target $(LINKED) tool reference test alerts manifests page page-screenshot interop test-matrix lint
 .PHONY: envoy-up envoy-down envoy-status envoy-traces image release clean
 
