@@ -3,17 +3,24 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 
-import { bootstrap, complaint, listener } from './envoy.js';
+import { bootstrap, complaint, listener, running } from './envoy.js';
 import { PLUGINS, inRepository } from './support.js';
 
-const FILTERS = PLUGINS.filter(({ filter }) => filter).map(({ filter }) => filter);
+const PATCHES = PLUGINS.filter(({ filter }) => filter);
+const FILTERS = PATCHES.map(({ filter }) => filter);
 
-/** What Envoy says against the filter, with the module where it is here. */
-function complaintAbout(filter, mistake = () => {}, module = inRepository('target/tracewarden.wasm')) {
-  const here = structuredClone(filter);
-  here.typed_config.config.vm_config.code.local.filename = module;
-  mistake(here.typed_config.config, here);
-  return complaint(bootstrap([listener('sidecar', 'sidecar', [here])]));
+/** The filter, with the module where it is here. */
+function here(filter, module = inRepository('target/tracewarden.wasm')) {
+  const copy = structuredClone(filter);
+  copy.typed_config.config.vm_config.code.local.filename = module;
+  return copy;
+}
+
+/** What Envoy says against the filter. */
+function complaintAbout(filter, mistake = () => {}, module) {
+  const mistaken = here(filter, module);
+  mistake(mistaken.typed_config.config, mistaken);
+  return complaint(bootstrap([listener('sidecar', 'sidecar', [mistaken])]));
 }
 
 test('Envoy accepts the filter of every patch', () => {
@@ -33,4 +40,15 @@ test('Envoy refuses a mistake in it', () => {
 
 test('a proxy without the file refuses the listener', () => {
   assert.match(complaintAbout(FILTERS[0], undefined, '/etc/tracewarden/tracewarden.wasm'), /tracewarden.wasm/);
+});
+
+test('a request through the filter of every patch is counted, and bypasses none', async () => {
+  const sides = PATCHES.map(({ listener: side, filter }) => listener(side, side, [here(filter)]));
+  await running(bootstrap(sides), async ({ admin, ports }) => {
+    for (const port of Object.values(ports)) assert.equal((await fetch(`http://127.0.0.1:${port}/`)).status, 200);
+    const stats = await (await fetch(`http://${admin}/stats?filter=tracewarden_(requests|bypassed)_total&usedonly`)).text();
+    const counted = (side) =>
+      `wasmcustom.direction=.=${side};.;role=.=internal;.;mode=.=enforce;.;context=.=lost;.;tracewarden_requests_total: 1\n`;
+    assert.equal(stats, counted('inbound') + counted('outbound'));
+  });
 });

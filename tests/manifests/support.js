@@ -81,7 +81,7 @@ function fromPatch({ match, patch }) {
   const { config } = patch.value.typed_config;
   return {
     filter: patch.value,
-    config: config.configuration.value,
+    config: JSON.parse(config.configuration.value),
     environment: config.vm_config.environment_variables.key_values,
     failure: config.failure_policy,
     listener: contexts[match.context],
