@@ -16,7 +16,7 @@ const PHONE = { viewport: { width: 360, height: 740 }, isMobile: true, hasTouch:
 
 const open = (options, more) => visit(chromium.browser, mesh.url, options, more);
 
-/** Tracewarden's counts by what `key` makes of a series' labels, as Envoy tells them to Prometheus. */
+/** Tracewarden's counts by what `key` makes of a series' labels, as Envoy reports them to Prometheus. */
 async function counted(metric, key) {
   const text = await (await fetch(`http://127.0.0.1:${mesh.admin}/stats/prometheus?filter=tracewarden_`)).text();
   const sums = {};
@@ -35,7 +35,7 @@ async function expectedTiles() {
   const of = (context) => sums[`internal ${context}`] ?? 0;
   const due = of('continued') + of('lost') + of('corrupt') + of('unlinked');
   const repairs = await counted('repairs', () => 'all');
-  return { Whole: percent(of('continued'), due), Lost: percent(of('lost'), due), Corrupt: percent(of('corrupt'), due),
+  return { Intact: percent(of('continued'), due), Lost: percent(of('lost'), due), Corrupt: percent(of('corrupt'), due),
     Repaired: String(repairs.all) };
 }
 
@@ -46,7 +46,7 @@ test('before any request it says which one to make', TIMEOUT, async () => {
   const { page, says, close } = await open();
   await says('#finding h2', /^No request yet$/);
   await says('#finding', new RegExp(`curl http://127\\.0\\.0\\.1:${mesh.edge}/lossy`));
-  assert.equal((await tiles(page)).Whole.figure, '–');
+  assert.equal((await tiles(page)).Intact.figure, '–');
   await says('#causes', /No header was corrupt/);
   await close();
 });
@@ -58,8 +58,8 @@ test('it shows who loses, who corrupts and why, in Envoy’s numbers, and goes o
   await says('#finding', /lossy_outbound forgets the trace context in 100\s%\sof its requests\./);
   await says('#finding', /mangler_outbound corrupts the trace context in 100\s%\sof its requests\./);
   assert.deepEqual(await figures(page), await expectedTiles());
-  assert.deepEqual(await figures(page), { Whole: '77.8 %', Lost: '11.1 %', Corrupt: '11.1 %', Repaired: '6' });
-  assert.equal((await tiles(page)).Whole.sentence, '21 of 27 requests');
+  assert.deepEqual(await figures(page), { Intact: '77.8 %', Lost: '11.1 %', Corrupt: '11.1 %', Repaired: '6' });
+  assert.equal((await tiles(page)).Intact.sentence, '21 of 27 requests');
 
   const listeners = await rows(page, '#listeners > table');
   assert.deepEqual(listeners.slice(0, 2), [
@@ -73,7 +73,7 @@ test('it shows who loses, who corrupts and why, in Envoy’s numbers, and goes o
   assert.deepEqual(await rows(page, '.edge'), [['edge inbound', '9']]);
   assert.deepEqual(await rows(page, '#causes'),
     [['traceparent: hexadecimal digits are in upper case upper_case, at mangler_outbound', '3']]);
-  await says('#causes', /Usual cause: A client that writes hexadecimal digits in upper case\.\s+Mend: \w+/);
+  await says('#causes', /Usual cause: A client that writes hexadecimal digits in upper case\.\s+Fix: \w+/);
   await says('#rest', /given back by correlation\s+6\b/);
 
   await page.evaluate(() => { window.marked = 'this document'; });
@@ -118,9 +118,9 @@ test('the chart has a table that says the same', TIMEOUT, async () => {
   await mesh.traffic(2);
   const chart = page.locator('#chart svg[role=img]');
   await chart.waitFor();
-  await page.waitForFunction(() => /whole 14\b/.test(document.querySelector('#chart svg')?.getAttribute('aria-label')));
-  assert.match(await chart.getAttribute('aria-label'), /In all: lost 2, corrupt 2, whole 14, started at the edge 6\./);
-  assert.deepEqual(await page.locator('#legend li').allInnerTexts(), ['lost', 'corrupt', 'whole', 'started at the edge']);
+  await page.waitForFunction(() => /intact 14\b/.test(document.querySelector('#chart svg')?.getAttribute('aria-label')));
+  assert.match(await chart.getAttribute('aria-label'), /In all: lost 2, corrupt 2, intact 14, started at the edge 6\./);
+  assert.deepEqual(await page.locator('#legend li').allInnerTexts(), ['lost', 'corrupt', 'intact', 'started at the edge']);
   assert.equal(await chart.locator('path.area').count(), 4);
 
   await page.getByText('Verdicts over time as a table').click();
@@ -128,7 +128,7 @@ test('the chart has a table that says the same', TIMEOUT, async () => {
   const sums = [1, 2, 3, 4].map((column) => table.reduce((sum, row) => sum + Number(row[column]), 0));
   assert.deepEqual(sums, [2, 2, 14, 6]);
   assert.deepEqual(await page.locator('#verdicts thead th').allInnerTexts(),
-    ['Time', 'lost', 'corrupt', 'whole', 'started at the edge']);
+    ['Time', 'lost', 'corrupt', 'intact', 'started at the edge']);
   await close();
 });
 
@@ -148,7 +148,7 @@ test('it says when Envoy does not answer, keeps what it has, and recovers', TIME
   await says('#watched', /Envoy restarted before \d\d:\d\d:\d\d\./);
   await mesh.traffic(1);
   await says('#finding', /lossy_outbound forgets the trace context in 100\s%/);
-  assert.deepEqual(await figures(page), { Whole: '77.8 %', Lost: '11.1 %', Corrupt: '11.1 %', Repaired: '2' });
+  assert.deepEqual(await figures(page), { Intact: '77.8 %', Lost: '11.1 %', Corrupt: '11.1 %', Repaired: '2' });
   await close();
 });
 

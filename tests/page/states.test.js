@@ -49,8 +49,8 @@ test('the policy lets the page’s own script and style run', () => {
     const wanted = `${tag}-src 'sha256-${hash}'`;
     assert.ok(yaml.includes(wanted), `the content-security-policy in envoy/envoy.yaml must have ${wanted}`);
   }
-  assert.ok(Buffer.byteLength(html) < 54_000, `${Buffer.byteLength(html)} octets`);
-  // Nothing moves, so nobody need ask for less motion.
+  assert.ok(Buffer.byteLength(html) < 54_000, `${Buffer.byteLength(html)} bytes`);
+  // Nothing moves, so no one needs to ask for less motion.
   assert.doesNotMatch(html, /\b(transition|animation|animate)\b/);
   assert.doesNotMatch(html, /innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b/);
 });
@@ -86,7 +86,7 @@ test('every word that the filter counts by has a text, and no other', TIMEOUT, a
   assert.deepEqual(sorted(known), sorted(wanted));
   assert.ok(Object.values(wanted).every((set) => set.length > 0));
 
-  // One set of advice, whoever gives it.
+  // The page and the tool give the same advice.
   const [causes, mends] = await page.evaluate(() => [
     [...Object.values(REASONS), FORMAT_REASONS].flatMap((each) => Object.values(each)).flatMap(([, advice]) => advice),
     Object.fromEntries(Object.entries(DROPS).map(([cause, [, mend]]) => [cause, mend]))]);
@@ -95,7 +95,7 @@ test('every word that the filter counts by has a text, and no other', TIMEOUT, a
   await close();
 });
 
-/** The mend of each cause that spans are dropped for, in the tool: the third text behind it. */
+/** The fix for each cause of dropped spans, from the tool: the third text of each arm. */
 function mendsOfDrops() {
   const arms = source('tool/src/report/advice/spans.rs')
     .matchAll(/DropCause::(\w+) => \(\s*"[^"]*",\s*"[^"]*",\s*"([^"]*)",?\s*\)/g);
@@ -103,7 +103,7 @@ function mendsOfDrops() {
   return Object.fromEntries([...arms].map(([, cause, mend]) => [snake(cause), mend]));
 }
 
-test('every reason of every header is shown with its cause and mend', TIMEOUT, async () => {
+test('every reason of every header is shown with its cause and fix', TIMEOUT, async () => {
   const { formats, ...own } = reasons();
   const all = words('corrupt_total', 'header').flatMap(([header]) => (own[header] ?? formats).map((reason) => [header, reason]));
   const { page, close } = await open([request(INBOUND, 'corrupt', 5), request(INBOUND, 'continued', 5),
@@ -112,13 +112,13 @@ test('every reason of every header is shown with its cause and mend', TIMEOUT, a
   assert.equal(told.length, all.length);
   for (const [at, [header, reason]] of all.entries()) {
     assert.ok(told[at].startsWith(`${header}: `) && told[at].includes(`${reason}, at inbound`), told[at]);
-    assert.match(told[at], /Usual cause: [A-Z].*\.\s+Mend: [A-Z].*\.\s*$/s);
+    assert.match(told[at], /Usual cause: [A-Z].*\.\s+Fix: [A-Z].*\.\s*$/s);
     assert.doesNotMatch(told[at], /Not known/);
   }
   await close();
 });
 
-test('roles and modes are in no ratio together, and what is not due is in none', TIMEOUT, async () => {
+test('no ratio mixes roles or modes, and requests that need no context are in none', TIMEOUT, async () => {
   const OBSERVED = { ...INBOUND, mode: 'observe' };
   const { page, close } = await open([
     request({ listener: 'edge', ...EDGE }, 'started', 1000), request({ listener: 'edge', ...EDGE }, 'corrupt', 500),
@@ -136,12 +136,12 @@ test('roles and modes are in no ratio together, and what is not due is in none',
   const modes = await page.locator('#glance .mode').evaluateAll((all) => all.map((mode) =>
     [...mode.querySelectorAll('h3, .figure')].map((one) => one.innerText.replaceAll('\u00a0', ' '))));
   assert.deepEqual(modes, [['Enforced', '75 %', '25 %', '0 %', '3'],
-    ['Observed only, nothing is mended', '12.5 %', '37.5 %', '0 %', '50 %']]);
+    ['Observed only, nothing is repaired', '12.5 %', '37.5 %', '0 %', '50 %']]);
   assert.deepEqual(await rows(page, '#listeners > table'), [
     ['a inbound, observed only', '8', '3 37.5 %', '0', '4 50 %'],
     ['a inbound', '4', '1 25 %', '0', '0'],
   ]);
-  assert.match(await shown(page, '#listeners > table'), /Not due: 400 excluded, 20 untrusted sender\./);
+  assert.match(await shown(page, '#listeners > table'), /No context expected: 400 excluded, 20 untrusted sender\./);
   assert.deepEqual(await rows(page, '.edge'), [['edge inbound', '1,000', '70', '30', '500']]);
   assert.deepEqual(await finding(page), ['bad',
     'a (observed) receives 37.5 % of its requests without a trace context: its callers lose it.',
@@ -150,7 +150,7 @@ test('roles and modes are in no ratio together, and what is not due is in none',
   await close();
 });
 
-test('repairs at the edge are told from others where listeners or directions are, and else said to be among them', TIMEOUT,
+test('repairs at the edge are left out if a label distinguishes them, and otherwise said to be included', TIMEOUT,
   async () => {
     const repair = (direction, value) => stat('repairs_total', { direction, by: 'new' }, value);
     const edge = [request(EDGE, 'corrupt', 7), repair('inbound', 7)];
@@ -161,8 +161,8 @@ test('repairs at the edge are told from others where listeners or directions are
     };
     assert.deepEqual(await repaired(), ['2', '0 kept their trace']);
     current.stats = [...edge.slice(0, 1), request(INBOUND, 'lost', 3), repair('inbound', 10)];
-    await says('#glance', /among them/);
-    assert.deepEqual(await repaired(), ['10', '0 kept their trace; the edge’s are among them']);
+    await says('#glance', /edge included/);
+    assert.deepEqual(await repaired(), ['10', '0 kept their trace (those at the edge included)']);
     await close();
   });
 
@@ -172,11 +172,11 @@ const JOBS = 'This workload’s application makes 100 % of its requests without 
   + 'They may be jobs that never had one.';
 const FORGETS = ['bad', 'This workload’s application forgets the trace context in 100 % of its requests.'];
 const FINDINGS = [
-  ['whole', [WELL], ['good', 'Every trace context that was due arrived whole']],
+  ['intact', [WELL], ['good', 'Every expected trace context arrived intact']],
   ['a little is lost', [WELL, request(INBOUND, 'lost', 1)],
-    ['good', 'Next to every trace context that was due arrived whole']],
+    ['good', 'Almost every expected trace context arrived intact']],
   ['at the threshold of loss', [request(INBOUND, 'continued', 95), request(INBOUND, 'lost', 5)],
-    ['good', 'Next to every trace context that was due arrived whole']],
+    ['good', 'Almost every expected trace context arrived intact']],
   ['over it', [request(INBOUND, 'continued', 94), request(INBOUND, 'lost', 6)],
     ['bad', 'This workload receives 6 % of its requests without a trace context: its callers lose it.']],
   ['corruption counts from less', [request(INBOUND, 'continued', 98), request(INBOUND, 'corrupt', 2)],
@@ -196,28 +196,28 @@ const FINDINGS = [
     request(OUTBOUND, 'lost', 10)], ['none', JOBS]],
   ['a hundredth of them traced proves it', [request(INBOUND, 'continued', 10), request(OUTBOUND, 'lost', 1000)], FORGETS],
   ['fewer prove nothing', [request(INBOUND, 'continued', 9), request(OUTBOUND, 'lost', 1000)], ['none', JOBS]],
-  ['jobs are told last', [request(INBOUND, 'lost', 8), request(INBOUND, 'corrupt', 2), request(OUTBOUND, 'lost', 10)],
+  ['jobs are named last', [request(INBOUND, 'lost', 8), request(INBOUND, 'corrupt', 2), request(OUTBOUND, 'lost', 10)],
     ['bad', 'This workload receives 80 % of its requests without a trace context: its callers lose it.',
       'This workload receives a corrupt trace context in 20 % of its requests: its callers corrupt it.', JOBS]],
-  ['nobody is blamed where the direction is unknown', [request({ ...INBOUND, direction: 'unspecified' }, 'lost', 1),
+  ['no one is blamed if the direction is unknown', [request({ ...INBOUND, direction: 'unspecified' }, 'lost', 1),
     request({ ...INBOUND, direction: 'unspecified' }, 'corrupt', 1)],
   ['bad', 'This workload receives 50 % of its requests without a trace context.',
     'This workload receives a corrupt trace context in 50 % of its requests.']],
   ['nearly all', [WELL, request(OUTBOUND, 'lost', 99999), request(OUTBOUND, 'continued', 1)],
     ['bad', 'This workload’s application forgets the trace context in >99.9 % of its requests.']],
   ['only the edge', [request({ ...INBOUND, role: 'edge' }, 'started', 5)],
-    ['good', 'No trace context was due, so none was lost']],
+    ['good', 'No trace context was expected, so none was lost']],
   ['not loaded', [served('ingress', 3)],
     ['bad', 'Tracewarden counts nothing here', 'Its filter is in no listener, is switched off, or was not loaded (look for '
-      + '“wasm” in Envoy’s log); or stats_matcher leaves its stats out.']],
+      + '“wasm” in Envoy’s log). Or stats_matcher leaves its stats out.']],
   ['not running', [request(INBOUND, 'continued', 9), served('ingress', 100)],
-    ['bad', 'Envoy served 100 requests, and Tracewarden saw 9. Its filter was not loaded, or it failed and Envoy goes on '
-      + 'without it: look for “wasm” in Envoy’s log.']],
+    ['bad', 'Envoy served 100 requests, and Tracewarden saw 9. Its filter was not loaded, or it failed and Envoy '
+      + 'continues without it. Look for “wasm” in Envoy’s log.']],
   ['readings are no requests', [request(INBOUND, 'continued', 9), served('admin', 1000), served('trace_health', 1000)],
-    ['good', 'Every trace context that was due arrived whole']],
+    ['good', 'Every expected trace context arrived intact']],
   ['bypassed', [WELL, stat('bypassed_total', {}, 7), served('ingress', 100000)],
-    ['bad', 'A configuration is refused: 7 requests passed the filter by, untouched. Envoy’s log has the field to mend, '
-      + 'behind “configuration refused”.']],
+    ['bad', 'A configuration is refused: 7 requests passed the filter untouched. Envoy’s log names the field to fix '
+      + 'after “configuration refused”.']],
   ['host errors', [WELL, stat('host_errors_total', { call: 'get_property' }, 1)],
     ['bad', 'Envoy refused the filter’s call get_property once. Its log has the first.']],
   ['spans', [WELL, stat('spans_recorded_total', {}, 200), stat('spans_dropped_total', { cause: 'gave_up' }, 3)],
@@ -234,16 +234,16 @@ for (const [name, stats, wanted] of FINDINGS) {
 test('a filter that has died is not hidden by what it did before', TIMEOUT, async () => {
   const before = [request(INBOUND, 'continued', 100000), served('ingress', 100000)];
   const { page, says, current, close } = await open(before);
-  await says('#finding h2', /^Every trace context that was due arrived whole$/);
+  await says('#finding h2', /^Every expected trace context arrived intact$/);
   current.stats = [request(INBOUND, 'continued', 100000), served('ingress', 100009)];
   await says('#live', /^Live/);
   const readings = current.readings;
   await until(() => current.readings > readings + 1);
-  assert.deepEqual(await finding(page), ['good', 'Every trace context that was due arrived whole']);
+  assert.deepEqual(await finding(page), ['good', 'Every expected trace context arrived intact']);
 
   current.stats = [request(INBOUND, 'continued', 100001), served('ingress', 100040)];
-  const dead = 'Envoy served 40 requests, and Tracewarden saw 1. Its filter was not loaded, or it failed and Envoy goes on '
-    + 'without it: look for “wasm” in Envoy’s log.';
+  const dead = 'Envoy served 40 requests, and Tracewarden saw 1. Its filter was not loaded, or it failed and Envoy '
+    + 'continues without it. Look for “wasm” in Envoy’s log.';
   await says('#finding h2', /Tracewarden saw 1\./);
   assert.deepEqual(await finding(page), ['bad', `In the last 5 minutes, as far as this page has watched, ${dead}`]);
   await page.getByRole('button', { name: '5 minutes' }).click();
@@ -255,14 +255,14 @@ test('a filter that has died is not hidden by what it did before', TIMEOUT, asyn
 test('words of a later filter spoil nothing', TIMEOUT, async () => {
   const { page, close } = await open([WELL, request(INBOUND, 'invented', 5), stat('repairs_total', { by: 'invented' }, 2),
     corrupt({ direction: 'inbound' }, 'traceparent', 'invented', 1)]);
-  assert.deepEqual(await finding(page), ['good', 'Every trace context that was due arrived whole']);
+  assert.deepEqual(await finding(page), ['good', 'Every expected trace context arrived intact']);
   assert.deepEqual(await rows(page, '#listeners'), [['inbound', '1,000', '0', '0', '0']]);
   assert.deepEqual(await rows(page, '#causes'), [['traceparent: invented invented, at inbound', '1']]);
   assert.match(await shown(page, '#rest'), /Repairs invented 2/);
   await close();
 });
 
-test('a screen reader is told when the state changes, not when a number does', TIMEOUT, async () => {
+test('a screen reader hears when the state changes, not when a number does', TIMEOUT, async () => {
   const loses = (lost) => [request(INBOUND, 'continued', 50), request(INBOUND, 'lost', lost)];
   const { page, says, current, close } = await open(loses(10));
   await says('#announcer', /^This workload receives 16\.7\s% of its requests without/);
@@ -288,15 +288,15 @@ test('whose fault it is, and what to do', TIMEOUT, async () => {
   ]);
   const told = await page.locator('#listeners tbody').evaluateAll((all) => all.map((body) => body.innerText));
   const of = (listener) => told.find((text) => text.startsWith(listener));
-  assert.match(of('in'), /fault: The callers’.*Mend what is lost: Instrument the callers/s);
+  assert.match(of('in'), /fault: The callers’.*Fix what is lost: Instrument the callers/s);
   assert.match(of('out'), /own application\..*forward traceparent.*unlinked: Instrument the server side/s);
-  assert.match(of('auto'), /state the filter’s direction.*By the reasons below/s);
+  assert.match(of('auto'), /state the filter’s direction.*See the reasons below/s);
   await close();
 });
 
-test('who only ever sends may be a gateway', TIMEOUT, async () => {
+test('an Envoy that receives no request may be a gateway', TIMEOUT, async () => {
   const { page, says, current, close } = await open([request(OUTBOUND, 'lost', 8), request(INBOUND, 'lost', 0)]);
-  await says('#listeners', /own application, its jobs and timers, or at a gateway who calls through it: no request came in/);
+  await says('#listeners', /own application, its jobs and timers, or the callers behind a gateway: no request came in/);
   current.stats = [request(OUTBOUND, 'lost', 8), request(INBOUND, 'lost', 1)];
   await says('#listeners', /own application, or its jobs and timers: hardly any traced request came in meanwhile\./);
   current.stats = [request(OUTBOUND, 'lost', 8), request(INBOUND, 'continued', 1)];
@@ -309,7 +309,7 @@ test('who only ever sends may be a gateway', TIMEOUT, async () => {
   await close();
 });
 
-test('what else the filter counts', TIMEOUT, async () => {
+test('the other counters of the filter', TIMEOUT, async () => {
   const quantiles = [0, 25, 50, 75, 90, 95, 99, 99.5, 99.9, 100];
   const pass = (name, median, high) => ({ name: `wasmcustom.pass=.=${name};.;tracewarden_pass_duration_ns`,
     values: quantiles.map((quantile) => ({ cumulative: quantile === 99 ? high : median, interval: null })) });

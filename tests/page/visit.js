@@ -45,7 +45,7 @@ page.viewportSize().width);
 export const rows = (page, selector) => page.locator(`${selector} tbody tr:not(.detail)`).evaluateAll((all) =>
   all.map((row) => [...row.cells].map((cell) => cell.innerText.trim().replace(/\s+/g, ' '))));
 
-/** The tiles as `{Whole: {figure, sentence, recent}}`. */
+/** The tiles as `{Intact: {figure, sentence, recent}}`. */
 export const tiles = (page) => page.locator('.tiles > div').evaluateAll((all) => Object.fromEntries(all.map((tile) => {
   const text = (selector) => tile.querySelector(selector).innerText.trim().replace(/\s+/g, ' ');
   return [text('dt'), { figure: text('.figure'), sentence: text('dd:nth-of-type(2)'), recent: text('.recent') }];
