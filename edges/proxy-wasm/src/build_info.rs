@@ -1,11 +1,11 @@
-//! Which build this is: the package's version, and the revision in git that `make build` found, with `-dirty` behind it
-//! where the tree had changes; else `unknown`.
+//! Which build this is: the package's version, and the revision in git that `make build` found. `-dirty` follows it
+//! if the tree had changes. Outside of git it is `unknown`.
 
 /// The line in the log.
 pub(crate) const LINE: &str =
     concat!("tracewarden: version ", env!("CARGO_PKG_VERSION"), ", revision ", env!("TRACEWARDEN_REVISION"));
 
-/// The gauge that is 1 where this build runs, with its labels.
+/// The gauge that is 1 while this build runs, with its labels.
 pub(crate) const GAUGE: &str = concat!(
     "version=.=",
     env!("CARGO_PKG_VERSION"),

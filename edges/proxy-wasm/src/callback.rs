@@ -186,7 +186,7 @@ impl Uploads for Callback<OnPlugin> {
         let timeout = Duration::from_millis(upload.timeout_ms.into());
         match dispatch_http_call(upload.cluster, headers, Some(&upload.body), Vec::new(), timeout) {
             Ok(token) => Ok(token),
-            // Envoy answers this if the cluster has no healthy host, which is no error of its.
+            // Envoy answers this if the cluster has no healthy host, which is no host error.
             Err(Status::InternalFailure) => Err(UploadError::NoHost),
             Err(_) => Err(UploadError::NotSent),
         }

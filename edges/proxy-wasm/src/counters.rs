@@ -1,4 +1,4 @@
-//! The ids of counters in the host, which are asked for once.
+//! The host's ids of counters, each asked for once.
 
 use core::cell::Cell;
 use core::num::NonZeroU32;
@@ -10,8 +10,8 @@ use crate::host::{self, HostError};
 
 /// The counters of a listener that the configuration names, or those that name none.
 ///
-/// They stay for as long as the VM does, because every definition takes memory of the host that it never gives back: a
-/// plugin that comes later, with another configuration for the same listener, counts with these.
+/// They live as long as the VM, because every definition takes memory that the host never frees. A later plugin with
+/// another configuration for the same listener uses the same ones.
 pub(crate) struct Counters {
     listener: Option<String>,
     ids: [Cell<Option<NonZeroU32>>; Counter::COUNT],
@@ -33,7 +33,7 @@ impl Counters {
         host::increment(self.id(counter)?, number.cast_signed())
     }
 
-    /// The counter's id; whoever asks for it makes the counter visible.
+    /// The counter's id. The first call makes the counter visible.
     #[inline(always)]
     pub(crate) fn id(&self, counter: Counter) -> Result<NonZeroU32, HostError> {
         #[expect(clippy::indexing_slicing, reason = "the index of a counter is below their number")]

@@ -4,7 +4,7 @@
 pub(crate) struct Environment(pub(crate) Vec<u8>);
 
 impl Environment {
-    /// The value of a variable; bytes that are not UTF-8 are replaced.
+    /// The value of a variable. Bytes that are not UTF-8 are replaced.
     pub(crate) fn get(&self, name: &str) -> Option<String> {
         let value = self.0.split(|byte| *byte == 0).find_map(|entry| {
             let rest = entry.strip_prefix(name.as_bytes())?;

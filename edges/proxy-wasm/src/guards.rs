@@ -1,4 +1,4 @@
-//! Two host calls that the SDK makes itself, without the answers at which it panics.
+//! Replacements of two host calls that the SDK makes itself, without the answers at which it panics.
 //!
 //! Callouts have to go through the SDK, because its dispatcher only delivers answers to calls that it made. It panics
 //! at most statuses of `proxy_http_call`. It calls `proxy_set_effective_context` before it delivers an answer, and
@@ -27,7 +27,7 @@ const INTERNAL_FAILURE: u32 = Status::InternalFailure as u32;
 /// The token before the host writes one. No host gives it out before all others are in use.
 const UNWRITTEN: u32 = u32::MAX;
 
-/// Makes a callout. A host error is reported here, with its status; the SDK gets `BadArgument`.
+/// Makes a callout. A host error is reported here with its status, and the SDK gets `BadArgument`.
 ///
 /// # Safety
 /// Each pointer and length must belong to readable memory, and the token must be writable.

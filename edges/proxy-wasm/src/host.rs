@@ -1,4 +1,4 @@
-//! The host's calls, as byte slices in and statuses out.
+//! The host's calls: byte slices in, statuses out.
 
 use core::fmt;
 use core::num::NonZeroU32;
@@ -14,7 +14,7 @@ type In = *const u8;
 type Out = *mut *mut u8;
 type Size = *mut usize;
 
-// Calls that are made without the SDK's wrapper, each with what the wrapper does that a filter must not.
+// Calls made without the SDK's wrapper, each with the reason: what the wrapper does that a filter must not do.
 #[link(wasm_import_module = "env")]
 unsafe extern "C" {
     // Panics on every status but Ok, and the SDK's logger unwraps its result.
@@ -51,7 +51,7 @@ unsafe extern "C" {
     fn proxy_set_tick_period_milliseconds(period: u32) -> u32;
 }
 
-// The SDK has none of these, and the standard library ends the VM where the host gives no environment.
+// The SDK has none of these, and the standard library ends the VM if the host gives no environment.
 #[link(wasm_import_module = "wasi_snapshot_preview1")]
 unsafe extern "C" {
     fn random_get(buffer: *mut u8, size: usize) -> u32;
@@ -59,7 +59,7 @@ unsafe extern "C" {
     fn environ_get(entries: Out, bytes: *mut u8) -> u32;
 }
 
-/// A host call that did not do what it is for.
+/// A host call that failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct HostError {
     pub(crate) call: HostCall,
@@ -71,17 +71,17 @@ pub(crate) struct HostError {
 pub(crate) enum Cause {
     /// This status, which is not Ok.
     Status(u32),
-    /// The status is Ok, and what came with it makes no sense.
+    /// The status is Ok, and the data that came with it is malformed.
     Malformed,
 }
 
 const OK: u32 = Status::Ok as u32;
 const NOT_FOUND: u32 = Status::NotFound as u32;
-/// How many variables, and how many bytes of them, a host may have; more are a mistake of its.
+/// The highest number of variables, and of their bytes, that is accepted. A host that gives more is at fault.
 const MAX_ENVIRONMENT: usize = 1 << 24;
 
 impl HostError {
-    /// What came with Ok makes no sense.
+    /// The data that came with Ok is malformed.
     pub(crate) const fn malformed(call: HostCall) -> Self {
         Self { call, cause: Cause::Malformed }
     }
@@ -101,7 +101,7 @@ impl fmt::Display for HostError {
     }
 }
 
-/// Writes a line to Envoy's log; where the host refuses it there is nowhere to say so.
+/// Writes a line to Envoy's log. A refusal is ignored, because there is no other place to report it.
 pub(crate) fn log(level: LogLevel, message: &str) {
     // SAFETY: the pointer and the length are those of a slice that outlives the call.
     unsafe { proxy_log(level, message.as_ptr(), message.len()) };
@@ -116,7 +116,7 @@ pub(crate) fn plugin_configuration(size: usize) -> Result<Vec<u8>, HostError> {
     }
 }
 
-/// All headers of a map that there must be.
+/// All headers of a map that must exist.
 pub(crate) fn headers(map: MapType) -> Result<Headers, HostError> {
     match pairs(map)? {
         Some(bytes) if !bytes.is_empty() => parsed(bytes),
@@ -189,7 +189,7 @@ pub(crate) fn set_property(name: &str, value: &[u8]) -> Result<(), HostError> {
     })
 }
 
-/// What any VM of this Envoy with our `vm_id` wrote under the key.
+/// The value that a VM of this Envoy with our `vm_id` wrote under the key.
 pub(crate) fn shared_data(key: &str) -> Result<Option<Vec<u8>>, HostError> {
     let mut cas = 0;
     returned(HostCall::GetSharedData, |data, size| {
@@ -198,7 +198,7 @@ pub(crate) fn shared_data(key: &str) -> Result<Option<Vec<u8>>, HostError> {
     })
 }
 
-/// Writes a value for every VM of this Envoy with our `vm_id`, whatever was there.
+/// Writes a value for every VM of this Envoy with our `vm_id`, and replaces an earlier one.
 pub(crate) fn set_shared_data(key: &str, value: &[u8]) -> Result<(), HostError> {
     // SAFETY: the pointers and lengths are those of slices that outlive the call.
     done(HostCall::SetSharedData, unsafe {
@@ -226,12 +226,12 @@ pub(crate) fn environment() -> Result<Vec<u8>, HostError> {
         return Err(HostError::malformed(HostCall::Environment));
     }
     let (mut entries, mut bytes) = (vec![null_mut(); count], vec![0; size]);
-    // SAFETY: the host was asked how many entries and bytes there are, and the two have that room.
+    // SAFETY: the host said how many entries and bytes there are, and both buffers have that size.
     done(HostCall::Environment, unsafe { environ_get(entries.as_mut_ptr(), bytes.as_mut_ptr()) })?;
     Ok(bytes)
 }
 
-/// Defines a metric; every call makes a new id, even for a name that has one.
+/// Defines a metric. Every call makes a new id, even for a name that has one.
 pub(crate) fn define_metric(kind: MetricType, name: &str) -> Result<NonZeroU32, HostError> {
     let mut id = 0;
     // SAFETY: the name is a slice that outlives the call, and `id` is live.
@@ -252,7 +252,7 @@ pub(crate) fn record(metric: NonZeroU32, value: u64) -> Result<(), HostError> {
     done(HostCall::RecordMetric, unsafe { proxy_record_metric(metric.get(), value) })
 }
 
-/// Asks for a tick of the plugin in every period; 0 ends them.
+/// Asks for a tick of the plugin in every period. 0 ends the ticks.
 pub(crate) fn set_tick_period(milliseconds: u32) -> Result<(), HostError> {
     // SAFETY: the call takes a number only.
     done(HostCall::SetTickPeriod, unsafe { proxy_set_tick_period_milliseconds(milliseconds) })
@@ -292,7 +292,7 @@ fn returned(
         OK if data.is_null() && size == 0 => Ok(Some(Vec::new())),
         OK if data.is_null() => Err(HostError::malformed(call)),
         // SAFETY: on Ok the host returns what it got from the SDK's `proxy_on_memory_allocate`, which makes a boxed slice
-        // of that many bytes and forgets it; nobody else has the pointer.
+        // of that many bytes and forgets it. No one else has the pointer.
         OK => Ok(Some(unsafe { Box::from_raw(slice_from_raw_parts_mut(data, size)) }.into_vec())),
         NOT_FOUND => Ok(None),
         status => Err(HostError::status(call, status)),

@@ -3,12 +3,12 @@
 //! The contexts, the dispatcher, callouts, types and the `log` crate are those of the SDK, [`proxy_wasm`]. The host calls
 //! that are made without it are in `host.rs`, each with the reason.
 //!
-//! The way of a request: the dispatcher has a `Plugin` make an `Exchange`. On each callback, `Callback` is the host as the
-//! core sees it, whose questions and edits are host calls. When the stream has ended, its spans go to the plugin's
-//! exporter, which sends them on one of the next ticks.
+//! A request takes this way: the dispatcher has a `Plugin` make an `Exchange`. On each callback, `Callback` is the host as
+//! the core sees it, and turns the core's questions and edits into host calls. When the stream has ended, its spans go to
+//! the plugin's exporter, which sends them on one of the next ticks.
 //!
-//! No header and no status of a host call ends the VM. An error of the host is counted, logged once for each call, and
-//! the request goes on.
+//! No header and no status of a host call ends the VM. A host error is counted and logged once for each call, and the
+//! request continues.
 //!
 //! # What only a host that breaks the protocol can do
 //! The dispatcher finds contexts and callouts by their numbers. It panics, which ends the VM:
@@ -18,7 +18,7 @@
 //! - at an answer to a callout that was never made, or is answered;
 //! - at a callout that is given the number of another that is not answered.
 //!
-//! It passes over the answer to a callout whose plugin is deleted.
+//! It ignores the answer to a callout whose plugin is deleted.
 
 mod build_info;
 mod callback;
@@ -42,7 +42,7 @@ mod entry {
     }}
 }
 
-/// Registers with the SDK how a plugin is made, and sends what is logged to the host. The host calls it before anything else.
+/// Registers the plugin's constructor with the SDK, and sends log lines to the host. The host calls this first.
 pub fn start() {
     logger::start();
     proxy_wasm::set_root_context(|_| Box::new(plugin::Plugin::new(vm::Vm::current())));

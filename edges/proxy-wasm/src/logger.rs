@@ -1,4 +1,4 @@
-//! The log crate's output; the SDK's own logger panics when the host refuses a line.
+//! The log crate's output. The SDK's own logger panics if the host refuses a line.
 
 use log::{Level, LevelFilter, Log, Metadata, Record};
 use proxy_wasm::types::LogLevel;
@@ -9,7 +9,7 @@ struct Logger;
 
 static LOGGER: Logger = Logger;
 
-/// Sends what is logged from here on to Envoy's log, which filters by its own level.
+/// Sends log lines from here on to Envoy's log, which filters by its own level.
 pub(crate) fn start() {
     if log::set_logger(&LOGGER).is_ok() {
         log::set_max_level(LevelFilter::Info);

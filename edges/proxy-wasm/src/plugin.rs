@@ -19,14 +19,14 @@ use crate::host;
 use crate::vm::Vm;
 use crate::work::{Spans, Work, Working};
 
-/// A plugin, with the spans that wait whatever its configuration becomes.
+/// A plugin, with its waiting spans, which outlive a change of its configuration.
 pub(crate) struct Plugin {
     vm: &'static Vm,
     work: Work,
     spans: Rc<Spans>,
 }
 
-/// How much of an answer is read; a collector has no more to say than how many spans it refused, and why.
+/// The highest number of bytes read of an answer. A collector only says how many spans it refused, and why.
 const MAX_ANSWER: usize = 64 << 10;
 
 impl Plugin {
@@ -37,7 +37,7 @@ impl Plugin {
     /// Reads the plugin's configuration, which has `size` bytes, and the VM's environment.
     ///
     /// # Errors
-    /// Everything that is wrong, each in a line.
+    /// Every fault, one in a line.
     fn load(&self, size: usize) -> Result<Work, Vec<String>> {
         let environment = Environment(self.vm.checked(host::environment()).unwrap_or_default());
         let variable = |name: &str| environment.get(name);
@@ -77,7 +77,7 @@ impl Plugin {
         Work::Filter(Rc::new(Working { filter: Filter::new(config), counters, spans, resource }))
     }
 
-    /// Asks for ticks if there is something to export, and otherwise gives up what waits.
+    /// Asks for ticks if there is something to export, and otherwise drops the waiting spans.
     fn begin_export(&self) {
         if self.export().is_some() {
             self.vm.checked(host::set_tick_period(Exporter::TICK_MS));
@@ -86,7 +86,7 @@ impl Plugin {
         }
     }
 
-    /// Where spans go, and what they are of.
+    /// The destination of spans, and the resource that they belong to.
     fn export(&self) -> Option<(&Export, &Resource)> {
         match &self.work {
             Work::Filter(working) => Some((working.filter.config().export.as_ref()?, &working.resource)),

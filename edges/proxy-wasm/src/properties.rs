@@ -30,7 +30,7 @@ pub(crate) const fn path(property: Property<'_>) -> &'static str {
     }
 }
 
-/// Reads the value of a property, unless it is a number that makes no sense.
+/// Reads the value of a property, unless it is a malformed number.
 pub(crate) fn value(property: Property<'_>, value: Vec<u8>) -> Option<PropertyValue> {
     let is_number = match property {
         Property::UpstreamAttempts | Property::RequestSize | Property::ResponseSize => true,
@@ -46,7 +46,7 @@ fn number(value: &[u8]) -> Option<i64> {
     value.try_into().ok().map(i64::from_le_bytes)
 }
 
-/// Reads Envoy's `TrafficDirection`, a number; a host that has none answers nothing.
+/// Reads Envoy's `TrafficDirection`, a number. A host without one answers nothing.
 pub(crate) fn direction(value: Option<&[u8]>) -> Option<Direction> {
     match value.map(number) {
         None | Some(Some(0)) => Some(Direction::Unspecified),
@@ -56,7 +56,7 @@ pub(crate) fn direction(value: Option<&[u8]>) -> Option<Direction> {
     }
 }
 
-/// How Envoy begins its details of a response that does not come to its end.
+/// The beginnings of Envoy's details of an incomplete response.
 const CUT_OFF: &[&[u8]] = &[
     b"upstream_reset_after_response_started",
     b"downstream_remote_disconnect",
@@ -67,7 +67,7 @@ const CUT_OFF: &[&[u8]] = &[
     b"response_timeout",
 ];
 
-/// Whether the details are those of a response that did not come to its end.
+/// Whether the details are those of an incomplete response.
 pub(crate) fn is_cut_off(details: &[u8]) -> bool {
     CUT_OFF.iter().any(|begin| details.starts_with(begin))
 }

@@ -1,4 +1,4 @@
-//! What all plugins of a VM share: the ids of its metrics, the generator of ids, and what was already said.
+//! What all plugins of a VM share: the ids of its metrics, the generator of ids, and which log lines were written.
 
 use core::cell::{Cell, RefCell, RefMut};
 use core::num::NonZeroU32;
@@ -45,12 +45,12 @@ impl Vm {
         }
     }
 
-    /// The VM that this is, for the SDK's constructors and the guards. Everything that they make is given it.
+    /// This VM, for the SDK's constructors and the guards. Both pass it on to whatever they make.
     pub(crate) fn current() -> &'static Self {
         VM.with(|vm| *vm)
     }
 
-    /// Says which build this is: in a gauge, and in the log once, by whichever of Envoy's VMs is the first.
+    /// Reports the build: in a gauge, and once in the log, by the first of Envoy's VMs.
     pub(crate) fn introduce(&self) {
         if self.is_introduced.replace(true) {
             return;
@@ -108,7 +108,7 @@ impl Vm {
         Ok(id)
     }
 
-    /// Makes a pass, and notes how long one in many takes.
+    /// Runs a pass, and records the time of one in many.
     pub(crate) fn timed<T>(&self, histogram: Measure, pass: impl FnOnce() -> T) -> T {
         let passes = self.passes.replace(self.passes.get().wrapping_add(1));
         let began = if passes % TIMED_PASSES == TIMED_PASSES - 1 { self.now() } else { None };
@@ -140,7 +140,7 @@ impl Vm {
     /// Counts an error of the host, and logs the first of each call.
     #[cold]
     pub(crate) fn report(&self, error: HostError) {
-        // If even this counter fails, the log line is all that is left to do.
+        // If this counter fails too, only the log line remains.
         let _ = self.counters.count(Counter::HostError { call: error.call }, 1);
         #[expect(clippy::indexing_slicing, reason = "the index of a call is below their number")]
         let said = self.said[error.call as usize].replace(true);

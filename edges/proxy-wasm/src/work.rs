@@ -14,10 +14,10 @@ use crate::vm::Vm;
 /// What a plugin does with its streams.
 #[derive(Clone, Default)]
 pub(crate) enum Work {
-    /// Nothing: it has no configuration yet, or is switched off.
+    /// Nothing, because it has no configuration yet or is switched off.
     #[default]
     Nothing,
-    /// Nothing but count, because its configuration is bad.
+    /// It only counts, because its configuration is bad.
     Bypass,
     /// What the configuration says.
     Filter(Rc<Working>),
@@ -48,7 +48,7 @@ impl Spans {
         self.with_exporter(|exporter, host| exporter.take(spans, export, host));
     }
 
-    /// Does something with the exporter, which is out of its place meanwhile.
+    /// Runs a function on the exporter, which is taken out meanwhile.
     pub(crate) fn with_exporter(&self, work: impl FnOnce(&mut Exporter, &mut Callback<OnPlugin>)) {
         let mut exporter = self.exporter.take();
         work(&mut exporter, &mut Callback::of_plugin(self.vm));
