@@ -50,7 +50,7 @@ fn the_commands_of_the_readme_can_be_pasted_whole() {
     let readme = &documents()[Path::new("README.md")];
     let blocks: Vec<&str> =
         readme.split("```sh\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
-    // zsh takes a comment behind a command for arguments, unless it is told otherwise.
+    // By default, zsh takes a comment behind a command for arguments.
     assert!(blocks.len() > 2 && blocks.iter().all(|block| !block.contains('#')), "{blocks:?}");
     assert!(blocks[0].starts_with("make envoy-up\n") && !blocks[0].contains("envoy-down"), "{}", blocks[0]);
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// Of each top-level module, those that it names.
 type Graph = BTreeMap<String, BTreeSet<String>>;
 
-/// What stands in the crate's root file itself, which every module of it is below.
+/// The items of the crate's root file, which is above all its modules.
 const ROOT: &str = "lib";
 
 #[test]

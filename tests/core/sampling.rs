@@ -137,7 +137,7 @@ fn decide(sampler: &Sampler, trace_id: TraceId, flag: Option<bool>, ot: Option<O
     sampler.decide(&question, |_| panic!("no rate is set"))
 }
 
-/// The value that `ot` has beside a parent-id of this hop.
+/// The value of `ot` next to a parent-id of this hop.
 fn retold(ot: &str, sampled: Sampled) -> String {
     let mut out = Vec::new();
     OtState::parse(ot.as_bytes()).unwrap().write_with(sampled.threshold, &mut out);
@@ -146,7 +146,7 @@ fn retold(ot: &str, sampled: Sampled) -> String {
 
 #[test]
 fn traces_that_start_here_are_decided_as_in_the_worked_examples() {
-    // example, trace-id, probability, what `th` tells
+    // example, trace-id, probability, the value of `th`
     let rows = [
         ("OT-05 E1", HIGH, "0.25", Some("c")),
         ("OT-02 E2", HIGH, "0.2", Some("cccd")),

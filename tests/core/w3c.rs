@@ -1,4 +1,4 @@
-//! The wire formats of W3C Trace Context: each row names the rule that it stands for.
+//! The wire formats of W3C Trace Context: each row names the rule that it tests.
 
 use rand::SeedableRng;
 use rand::rngs::ChaCha12Rng;

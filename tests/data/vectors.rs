@@ -55,7 +55,7 @@ impl Vector {
         }
     }
 
-    /// The verdict, where a context was due.
+    /// The verdict, if a context was expected.
     pub(crate) fn verdict(&self) -> &'static str {
         match (self.continues_with(), self.traceparent.as_slice()) {
             (Some(_), _) => "continued",

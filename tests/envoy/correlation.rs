@@ -9,7 +9,7 @@ use crate::support::upstream::Upstream;
 
 const PODS_REQUESTS: usize = 200;
 
-/// A plugin with no `vm_id`, in VMs that it does not share: their own configuration tells them apart.
+/// A plugin with no `vm_id`, in VMs that it does not share: their configurations differ.
 fn side(direction: &str) -> Value {
     let configuration = format!(r#"{{"direction": "{direction}", "start": "never", "correlation": {{}}}}"#);
     let mut plugin = tracewarden_in("", &configuration);

@@ -154,7 +154,7 @@ fn a_cluster_that_is_not_there_is_counted_at_once() {
 
 #[test]
 fn grpc_is_spoken_and_its_answers_are_understood() {
-    // It echoes the message, which is no answer that tells of a loss.
+    // It echoes the message, which is no answer that reports a loss.
     let collector = GrpcUpstream::start();
     let (envoy, _upstream) = start("export-grpc", "grpc", http2_cluster("collector", collector.port));
     send(&envoy, 1);

@@ -27,7 +27,7 @@ use Sent::{AsItCame, NewTrace};
 
 struct Row {
     why: &'static str,
-    /// The octets between the `host` line and the empty line.
+    /// The bytes between the `host` line and the empty line.
     octets: Vec<u8>,
     verdict: &'static str,
     reason: Option<&'static str>,
@@ -48,7 +48,7 @@ fn valid_and(more: &[u8]) -> Vec<u8> {
     [b"traceparent: ", SAMPLED, b"\r\n", more].concat()
 }
 
-/// Thirty-two members of 514 octets each, the longest list that is valid.
+/// Thirty-two members of 514 bytes each, the longest list that is valid.
 fn longest_list() -> Vec<u8> {
     let member = |number| format!("{number:0>256}={}", "v".repeat(256));
     (10..42).map(member).collect::<Vec<_>>().join(",").into_bytes()
@@ -165,7 +165,7 @@ fn mutated_contexts_are_judged_as_the_parser_judges_them() {
     assert!(valid > MUTATIONS / 20 && valid < MUTATIONS / 2, "{valid} of {MUTATIONS} are valid");
 }
 
-/// Overwrites, inserts, removes or repeats a few octets, none of which Envoy refuses by itself.
+/// Overwrites, inserts, removes or repeats a few bytes, none of which Envoy refuses by itself.
 fn mutate(value: &[u8], rng: &mut ChaCha12Rng) -> Vec<u8> {
     const LIKELY: &[u8] = b"0123456789abcdefABCDEF-- \t,.";
     let mut value = value.to_vec();

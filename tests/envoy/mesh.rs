@@ -12,9 +12,9 @@ use crate::support::{Scratch, envoy_binary, in_repository, module, wait_for};
 
 /// What one request to each of the mesh's paths is counted as.
 const STORY: &[(&str, u64)] = &[
-    // Nothing due comes in at the edge.
+    // No context is expected at the edge.
     ("requests context=started direction=inbound listener=edge mode=enforce role=edge", 3),
-    // Every inbound listener is reached through another listener, which has mended what was to be mended.
+    // Every inbound listener is reached through another listener, which has already made the repairs.
     ("requests context=continued direction=inbound listener=checkout_inbound mode=enforce role=internal", 3),
     ("requests context=continued direction=inbound listener=lossy_inbound mode=enforce role=internal", 2),
     ("requests context=continued direction=inbound listener=mangler_inbound mode=enforce role=internal", 1),
@@ -29,7 +29,7 @@ const STORY: &[(&str, u64)] = &[
     // What the pod received with the same request is what it sends on.
     ("repairs by=correlation direction=outbound listener=lossy_outbound", 1),
     ("repairs by=correlation direction=outbound listener=mangler_outbound", 1),
-    // The inbound listeners write Zipkin's format beside W3C's, so they tell which one they read.
+    // The inbound listeners write Zipkin's format next to W3C's, so they count which one they read.
     ("formats format=tracecontext", 6),
     ("sampled by=probability decision=record", 3),
     ("sampled by=parent decision=record", 9),
@@ -109,7 +109,7 @@ impl Mesh {
         assert!(said.contains("ready after"), "{said}");
     }
 
-    /// Makes one request to each path, and checks what both of the mesh's pages tell of them.
+    /// Makes one request to each path, and checks what both of the mesh's pages show of them.
     fn tell_the_story(&self) {
         for path in ["/checkout", "/lossy", "/mangler"] {
             let answer = get(self.port, path, &[]);
@@ -196,7 +196,7 @@ fn named(name: &str, labels: BTreeSet<String>, count: u64) -> Option<(String, u6
     // When spans are sent, and in how many batches, is a matter of time.
     let of_time = metric.starts_with("export_") || metric == "spans_exported";
     let of_build = metric == "build_info";
-    // Whose loss it is stands in the story; which listener decided or answered does not.
+    // The story says whose loss it is. It does not say which listener decided or answered.
     let is_told = |label: &String| {
         !label.starts_with("listener=") || ["requests", "corrupt", "repairs"].contains(&metric.as_str())
     };

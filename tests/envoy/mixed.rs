@@ -19,7 +19,7 @@ const CONNECTIONS: usize = 5;
 const SEED: [u8; 32] = [7; 32];
 
 const UNSAMPLED: &[u8] = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00";
-/// Members whose key, and whose value, is one octet too long.
+/// Members whose key, and whose value, is one byte too long.
 const LONG_KEY: &[u8] = &{
     let mut member = [b'k'; 259];
     member[257] = b'=';

@@ -62,7 +62,7 @@ fn spans_that_wait_when_their_plugin_is_replaced_are_counted() {
         assert_eq!(Client::connect(envoy.port("mesh")).send(&request("/", &[])).status(), 200);
     }
     wait_for("the spans to wait", || counted(&envoy, "export_queue_spans", 20));
-    // Envoy forgets the counters of a plugin that no other has, so the next one exports as well.
+    // Envoy forgets the counters of a plugin that no other has, so the next one exports too.
     configure(envoy.scratch(), tracewarden_in("another that exports", EXPORT));
     wait_for("the spans to be given up", || counted(&envoy, "spans_dropped shutdown", 20));
     assert_eq!((count(&envoy, "spans_recorded"), count(&envoy, "export_queue_spans")), (20, 0));

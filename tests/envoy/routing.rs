@@ -46,8 +46,8 @@ fn a_retry_carries_the_same_context_and_is_counted_once() {
     assert_eq!(envoy.counters(), expected);
 }
 
-/// An internal redirect is a new stream: all filters run again, on headers that ours has mended already. So one
-/// request has two verdicts, and the second tells what the first has done.
+/// An internal redirect is a new stream: all filters run again, on headers that ours has already repaired. So one
+/// request has two verdicts, and the second shows what the first has done.
 #[test]
 fn an_internal_redirect_runs_the_filter_twice_and_the_second_time_continues_the_first() {
     let upstream = Upstream::answering(|message| match message.second_word() {
@@ -126,7 +126,7 @@ fn by_traceparent() -> Value {
     ])
 }
 
-/// Refuses nobody, but where the route says so.
+/// Refuses a request only if its route says so.
 fn authorization() -> Value {
     filter("envoy.filters.http.rbac", "rbac.v3.RBAC", json!({}))
 }

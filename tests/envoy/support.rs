@@ -106,7 +106,7 @@ pub(crate) fn only_context(name: &str, lines: &[&[u8]]) -> TraceParent {
     context
 }
 
-/// What a trace that starts at probability 1 tells in its `tracestate` (rule OT-08).
+/// The `tracestate` of a trace that starts at probability 1 (rule OT-08).
 pub(crate) const ROOT_STATE: &[&[u8]] = &[b"ot=th:0"];
 
 /// Checks that a request carries a trace of its own, recorded and random, and nothing of a `tracestate` that came.

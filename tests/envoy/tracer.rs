@@ -13,7 +13,7 @@ use crate::support::{P, SAMPLED, T, envoy_binary, only_context};
 
 const UPPER: &[u8] = b"00-0AF7651916CD43DD8448EB211C80319C-B7AD6B7169203331-01";
 
-/// An Envoy with the filter and the OpenTelemetry tracer, whose collector is nobody.
+/// An Envoy with the filter and the OpenTelemetry tracer, which has no collector.
 fn traced(name: &str, upstream: &Upstream, filter: &str, more: Value) -> Envoy {
     Envoy::start(name, &tracing_bootstrap(upstream, filter, more))
 }
@@ -33,7 +33,7 @@ fn tracing_bootstrap(upstream: &Upstream, filter: &str, more: Value) -> Value {
     bootstrap(&[listener], &[cluster("upstream", upstream.port), cluster("nobody", 1)])
 }
 
-/// What the upstream gets and what the caller is told, of a request that brings this.
+/// The contexts that the upstream and the caller receive, for a request that brings this.
 fn contexts(
     envoy: &Envoy,
     upstream: &Upstream,
@@ -82,7 +82,7 @@ fn a_filter_that_observes_counts_what_came_and_leaves_the_tracer_its_way() {
     assert!(!counted.keys().any(|name| name.starts_with("repairs")), "{counted:?}");
 }
 
-/// From 1.38 on the tracer can be told to keep its context to itself; an older Envoy refuses to be.
+/// From 1.38 on, an option keeps the tracer's context out of the request. An older Envoy refuses the option.
 #[test]
 fn where_the_tracer_propagates_nothing_the_filters_context_goes_on() {
     let more = json!({"no_context_propagation": true});

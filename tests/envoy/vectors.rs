@@ -11,8 +11,8 @@ use crate::support::{P, T, assert_new_trace, only_context};
 use crate::vector_data::{Vector, vectors};
 
 /// What Envoy's codec makes of a request before the filter sees it changes the outcome of no vector: the white space
-/// around values, which it trims, would not have counted, and it refuses none of their octets. Where a new trace
-/// starts, the vectors have no `tracestate`, and the filter tells the trace's probability in one (rule OT-08).
+/// around values, which it trims, would not have counted, and it refuses none of their bytes. Where a new trace
+/// starts, the vectors have no `tracestate`, and the filter writes the trace's probability in one (rule OT-08).
 #[test]
 fn every_w3c_vector_leaves_envoy_as_the_rules_say() {
     let upstream = Upstream::start();
@@ -38,7 +38,7 @@ fn check(name: &str, vector: &Vector, received: &Message) {
     assert_eq!(received.all("tracestate"), vector.sent_tracestate(), "{name}");
 }
 
-/// The verdicts since the last time that somebody asked, each of them once.
+/// The verdicts since the last call, each of them once.
 fn verdicts(envoy: &mut Envoy) -> Vec<String> {
     let news: BTreeMap<String, u64> = envoy.news();
     news.into_iter().filter(|(name, _)| name.starts_with("requests ")).flat_map(repeated).collect()

@@ -33,7 +33,7 @@ class Context:
 
 WORDS = {True: "sampled", False: "unsampled", None: "deferred"}
 
-# The fields that both sides always tell.
+# The fields that both sides always report.
 IDS = frozenset({"trace_id", "span_id"})
 
 # Ids that bugs like: all ones, one, a half of zeros, the top bit of a half, leading zeros.

@@ -92,7 +92,7 @@ def run(command: list[str], cases: list[Case]) -> Iterator[Seen]:
     done = subprocess.run(command, input="".join(requests), stdout=subprocess.PIPE, text=True)
     if done.returncode != 0:
         sys.exit(f"{command[0]} ended with status {done.returncode}")
-    # A header may have octets that `splitlines` splits at as well.
+    # A header may contain bytes at which `splitlines` would split too.
     for line in done.stdout.removesuffix("\n").split("\n"):
         outcome = json.loads(line)
         headers = [(name, value) for name, value in outcome["headers"]]

@@ -45,7 +45,7 @@ class Library(ABC):
     name: str
     # What it can write, by format: an empty tuple where it only reads, or where we do.
     decisions: dict[str, tuple[str, ...]]
-    # What it tells of a context beside the ids.
+    # What it reports of a context in addition to the ids.
     told: dict[str, frozenset[str]]
     # Whether it looks at what it reads closely enough to judge malformed headers.
     validates = True

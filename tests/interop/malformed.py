@@ -33,7 +33,7 @@ DECISION = {
     "ottrace": ["sampled", "", "maybe", "2"],
     "sw8": ["sampled", "2", "", "true"],
 }
-# The octets between the pieces.
+# The bytes between the pieces.
 DELIMITERS = {"tracecontext": "-", "b3": "-", "jaeger": ":", "xray": ";", "sw8": "-"}
 
 

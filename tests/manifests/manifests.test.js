@@ -26,7 +26,7 @@ function ofKind(kind) {
   return documents;
 }
 
-test('every case is told of in the document', () => {
+test('the document names every case', () => {
   const told = readFileSync(inRepository('docs/istio.md'), 'utf8');
   for (const name of CASES) {
     const place = name.startsWith('trafficextension/') ? `\`${name}\`` : `\n| \`${name}\` |`;
@@ -124,7 +124,7 @@ test('what has no span to show starts no trace, but for the edge', () => {
   }
 });
 
-test('a filter that fails, or is told nonsense, stops no request', () => {
+test('a filter that fails, or has a bad configuration, stops no request', () => {
   for (const { title, failure, environment, filter } of PLUGINS) {
     assert.equal(failure, filter ? 'FAIL_RELOAD' : 'FAIL_OPEN', title);
     assert.equal(environment.TRACEWARDEN_ON_BAD_CONFIG, 'bypass', title);

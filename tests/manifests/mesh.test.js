@@ -1,4 +1,4 @@
-// What Istio's proxies are told at their start, tried in the real Envoy: with it the stats have labels, and the log has ids.
+// The configuration that Istio's proxies read at their start, tried in the real Envoy: stats have labels, the log has ids.
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
@@ -30,7 +30,7 @@ const EVERYTHING = {
 
 /**
  * `stats_config` as Istio's template of the bootstrap makes it (tools/packaging/common/envoy_bootstrap.json of 1.23 and
- * later), with those tags of its own that could get in the way, and with no inclusions but those that the proxies are told.
+ * later), with those tags of its own that could get in the way, and with the proxies' own inclusions only.
  */
 function statsConfig() {
   const { inclusionPrefixes = [], inclusionRegexps = [] } = proxyStatsMatcher;
@@ -87,7 +87,7 @@ test('the labels are those that the stats have', () => {
   assert.deepEqual([...extraStatTags].sort(), [...LABELS].sort());
 });
 
-test('a pod is told what the mesh is told', () => {
+test('a pod has the same settings as the mesh', () => {
   for (const { kind, spec } of render(inRepository('tests/manifests/workloads'))) {
     const { annotations, labels } = spec.template.metadata;
     assert.deepEqual(parse(annotations['proxy.istio.io/config']), meshConfig.defaultConfig, kind);
@@ -148,7 +148,7 @@ test('in a proxy of Istio the stats have their labels, and the log the ids', asy
       'envoy_http_downstream_rq_total{http_conn_manager_prefix="inbound_0.0.0.0_8080"} 1',
       `envoy_http_downstream_rq_total{http_conn_manager_prefix="outbound_10.0.0.1_80"} ${3 + TIMED}`,
     ]);
-    assert.equal(series.length, ours.length + requests.length, 'nothing else is told');
+    assert.equal(series.length, ours.length + requests.length, 'no other series is reported');
 
     const logged = await eventually('a line in the log', () => JSON.parse(accessLog()));
     assert.equal(logged.trace_id, TRACE_ID);

@@ -25,7 +25,7 @@ test('promtool accepts the rest, and finds a mistake in it', () => {
 });
 
 test('the port of a proxy is scraped, with the names of its namespace and its workload', async () => {
-  // What Kubernetes tells of a port; the name of the workload, or none if it is not scraped.
+  // What Kubernetes reports of a port, and the name of the workload, or none if it is not scraped.
   const rows = [
     [{ [CANONICAL]: 'cart', [APP]: 'old-cart' }, 'http-envoy-prom', 'cart'],
     [{ [APP]: 'cart' }, 'http-envoy-prom', 'cart'],
@@ -49,7 +49,7 @@ test('the port of a proxy is scraped, with the names of its namespace and its wo
   });
 });
 
-/** The scrape, of targets that stand in for what it would find in Kubernetes, which a Prometheus may be built without. */
+/** The scrape with static targets instead of Kubernetes' own, which a Prometheus may be built without. */
 function standingIn(targets) {
   const { kubernetes_sd_configs: _, ...job } = structuredClone(JOB);
   return { global: { scrape_interval: '1h' }, scrape_configs: [{ ...job, static_configs: targets }] };

@@ -13,7 +13,7 @@ after(() => mesh?.stop(), { timeout: 60_000 });
 
 const TIMEOUT = { timeout: 60_000 };
 
-/** What Envoy says to these octets, until it closes or says nothing more. */
+/** What Envoy answers to these bytes, until it closes or is silent. */
 function say(octets) {
   return new Promise((resolve, reject) => {
     const socket = connect({ port: mesh.port, host: '127.0.0.1' });
@@ -46,7 +46,7 @@ function bodyOf(said) {
   return body;
 }
 
-/** The names of the stats in an answer; it fails where the answer is anything else. */
+/** The names of the stats in an answer; it fails if the answer is anything other than stats. */
 function statNames(said) {
   return JSON.parse(bodyOf(said)).stats.flatMap((stat) =>
     (stat.name ? [stat.name] : stat.histograms.computed_quantiles.map(({ name }) => name)));

@@ -9,7 +9,7 @@ pub(crate) fn address(port: u16) -> Value {
     json!({"socket_address": {"address": "127.0.0.1", "port_value": port}})
 }
 
-/// The whole configuration.
+/// The complete configuration.
 pub(crate) fn bootstrap(listeners: &[Value], clusters: &[Value]) -> Value {
     json!({
         "admin": {"address": address(0)},

@@ -22,7 +22,7 @@ impl Client {
         Ok(Self(BufReader::new(stream)))
     }
 
-    /// Sends octets that are a whole message, and takes the answer to them.
+    /// Sends the bytes of a complete message, and takes the answer to it.
     pub(crate) fn send(&mut self, octets: &[u8]) -> Message {
         self.try_send(octets).expect("an exchange").expect("an answer, not the end of the connection")
     }

@@ -44,7 +44,7 @@ impl Collector {
         spans
     }
 
-    /// The uploads since the last time that somebody asked.
+    /// The uploads since the last call.
     pub(crate) fn uploads(&self) -> Vec<Message> {
         self.0.take()
     }
@@ -65,7 +65,7 @@ pub(crate) fn attributes(span: &Span) -> BTreeMap<String, String> {
     span.attributes.iter().map(|attribute| (attribute.key.clone(), value(attribute))).collect()
 }
 
-/// Waits until every span that was recorded has arrived or is dropped, and tells how many of each.
+/// Waits until every span that was recorded has arrived or is dropped, and returns the number of each.
 pub(crate) fn wait_until_accounted(envoy: &Envoy, recorded: u64) -> BTreeMap<String, u64> {
     wait_for("every span to arrive or to be dropped", || {
         let counters = envoy.counters();

@@ -1,4 +1,4 @@
-//! A running Envoy, and what it tells of itself.
+//! A running Envoy, its log and its stats.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -75,7 +75,7 @@ impl Envoy {
         ours.map(|(name, count)| (short(name), *count)).collect()
     }
 
-    /// What it counted since the last time that somebody asked.
+    /// What it counted since the last call.
     pub(crate) fn news(&mut self) -> Counters {
         let now = self.counters();
         let before = std::mem::replace(&mut self.told, now.clone());
@@ -156,7 +156,7 @@ pub(crate) fn table(rows: &[(&str, u64)]) -> Counters {
     rows.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect()
 }
 
-/// What one request with a valid, sampled context counts, where no upstream tells of its trace.
+/// What one request with a valid, sampled context counts, if no upstream answers with its trace.
 pub(crate) fn continued() -> Counters {
     table(&[
         ("requests inbound internal enforce continued", 1),
@@ -165,7 +165,7 @@ pub(crate) fn continued() -> Counters {
     ])
 }
 
-/// What is JSON is YAML as well.
+/// JSON is also YAML.
 fn launch(scratch: &Scratch, bootstrap: &str, arguments: &[&str]) -> Child {
     let config = scratch.path("envoy.yaml");
     std::fs::write(&config, bootstrap).expect("the configuration is written");

@@ -1,9 +1,9 @@
-//! HTTP/1 messages as they are on the wire: lines of octets, which nothing has normalised.
+//! HTTP/1 messages as they are on the wire: lines of bytes, not normalised.
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpStream;
 
-/// A header line: a name, and a value of any octets.
+/// A header line: a name, and a value of any bytes.
 pub(crate) type Line = (Vec<u8>, Vec<u8>);
 
 /// A request or a response.
@@ -15,7 +15,7 @@ pub(crate) struct Message {
     pub(crate) body: Vec<u8>,
 }
 
-/// The octets of a head that begins so and goes on with these lines, in which nothing is changed.
+/// The bytes of a head that begins so and continues with these lines, unchanged.
 pub(crate) fn head(start: String, lines: &[(&str, &[u8])]) -> Vec<u8> {
     let mut octets = start.into_bytes();
     for (name, value) in lines {

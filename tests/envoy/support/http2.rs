@@ -81,7 +81,7 @@ impl GrpcUpstream {
         Self { port, received }
     }
 
-    /// The only request since the last time that somebody asked.
+    /// The only request since the last call.
     pub(crate) fn take_one(&self) -> Exchanged<Request<()>> {
         let mut received = std::mem::take(&mut *self.received.lock().expect("no panic while it is held"));
         assert_eq!(received.len(), 1, "{received:?}");

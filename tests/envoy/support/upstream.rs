@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex};
 use super::PATIENCE;
 use super::http1::{Message, head};
 
-/// The octets of the answer to a request.
+/// The bytes of the answer to a request.
 type Answer = dyn Fn(&Message) -> Vec<u8> + Send + Sync;
 
 /// A server on a free port, for as long as the test binary runs.
@@ -37,12 +37,12 @@ impl Upstream {
         Self { port, received }
     }
 
-    /// The requests since the last time that somebody asked.
+    /// The requests since the last call.
     pub(crate) fn take(&self) -> Vec<Message> {
         std::mem::take(&mut *self.received.lock().expect("no panic while it is held"))
     }
 
-    /// The only request since the last time that somebody asked.
+    /// The only request since the last call.
     pub(crate) fn take_one(&self) -> Message {
         let mut received = self.take();
         assert_eq!(received.len(), 1, "{received:?}");

@@ -7,7 +7,7 @@
 //! {"headers": [["traceparent", "00-…"], …], "counters": {"tracewarden_…": 1, …}, "state": {"parent_id": "…", …}}
 //! ```
 //!
-//! Each character of a header's value is one octet, as in ISO 8859-1. The counters are those that this request moved.
+//! Each character of a header's value is one byte, as in ISO 8859-1. The counters are those that this request moved.
 //! The state is what the filter published for the access log.
 
 use std::collections::{BTreeMap, HashMap};
