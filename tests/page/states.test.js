@@ -87,20 +87,20 @@ test('every word that the filter counts by has a text, and no other', TIMEOUT, a
   assert.ok(Object.values(wanted).every((set) => set.length > 0));
 
   // The page and the tool give the same advice.
-  const [causes, mends] = await page.evaluate(() => [
+  const [causes, fixes] = await page.evaluate(() => [
     [...Object.values(REASONS), FORMAT_REASONS].flatMap((each) => Object.values(each)).flatMap(([, advice]) => advice),
-    Object.fromEntries(Object.entries(DROPS).map(([cause, [, mend]]) => [cause, mend]))]);
-  for (const text of causes) assert.ok(source('tool/src/report/advice/corruption.rs').includes(`"${text}"`), text);
-  assert.deepEqual(mends, mendsOfDrops());
+    Object.fromEntries(Object.entries(DROPS).map(([cause, [, fix]]) => [cause, fix]))]);
+  const advice = source('tool/src/report/advice.yaml').replace(/\s+/g, ' ');
+  for (const text of causes) assert.ok(advice.includes(text), text);
+  assert.deepEqual(fixes, fixesOfDrops());
   await close();
 });
 
-/** The fix for each cause of dropped spans, from the tool: the third text of each arm. */
-function mendsOfDrops() {
-  const arms = source('tool/src/report/advice/spans.rs')
-    .matchAll(/DropCause::(\w+) => \(\s*"[^"]*",\s*"[^"]*",\s*"([^"]*)",?\s*\)/g);
-  const snake = (name) => name.replace(/(?<=.)[A-Z]/g, '_$&').toLowerCase();
-  return Object.fromEntries([...arms].map(([, cause, mend]) => [snake(cause), mend]));
+/** The fix for each cause of dropped spans, from the command's advice. */
+function fixesOfDrops() {
+  const rows = source('tool/src/report/advice.yaml')
+    .matchAll(/when: \{cause: \[(\w+)\]\}\n.*\n.*\n +fix: (.*)\n/g);
+  return Object.fromEntries([...rows].map(([, cause, fix]) => [cause, fix]));
 }
 
 test('every reason of every header is shown with its cause and fix', TIMEOUT, async () => {
