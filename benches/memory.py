@@ -17,7 +17,7 @@ from proxy import Envoy, exit_status, running
 from traffic import Client, upstream
 
 FIELDS = ("VmRSS", "VmHWM")
-RUNS = 3
+RUNS = 7
 REQUESTS = 10_000
 
 

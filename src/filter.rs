@@ -57,12 +57,8 @@ impl Filter {
     /// Takes the response to a request through its pass; a stream without a context has none to compare or to show.
     pub fn response(&self, stream: &mut StreamContext, host: &mut (impl Host + HeaderReader + HeaderWriter)) {
         let Config { request: policy, response, .. } = &self.config;
-        if stream.is_left_out()
-            && let Ok(headers) = host.headers()
-            && self.record_failure(stream, &span::Outcome::of_headers(&headers), host)
-            && policy.access_log.filter_state
-        {
-            host.publish(SAMPLED, b"true");
+        if stream.is_left_out() {
+            self.record_failed_response(stream, host);
         }
         if let Some(sent) = stream.sent() {
             response.pass(policy.mode, &policy.header, sent, host);
@@ -108,6 +104,16 @@ impl Filter {
         let came = outcome.came.or_else(|| salvage(&policy.header, headers));
         let origin = Origin { parent: outcome.parent, came };
         Hop::begin(spans.kind, policy.role, outcome.direction, sent, origin, host)
+    }
+
+    #[inline(never)]
+    fn record_failed_response(&self, stream: &mut StreamContext, host: &mut (impl Host + HeaderReader)) {
+        if let Ok(headers) = host.headers()
+            && self.record_failure(stream, &span::Outcome::of_headers(&headers), host)
+            && self.config.request.access_log.filter_state
+        {
+            host.publish(SAMPLED, b"true");
+        }
     }
 
     /// Has the span of a failed request recorded, though its trace is not, as long as the rate of those allows it.

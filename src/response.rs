@@ -78,10 +78,11 @@ impl ResponseContexts {
     }
 
     /// Whether the header already holds this context.
-    fn has(&self, header: ResponseHeader, context: &[u8]) -> bool {
+    fn has(&self, header: ResponseHeader, context: &[u8; TraceParent::LEN]) -> bool {
+        let is_context = |value: &[u8]| value.as_array() == Some(context);
         match header {
-            ResponseHeader::Traceparent => self.traceparent.as_deref() == Some(context),
-            ResponseHeader::Traceresponse => self.traceresponse.as_deref() == Some(context),
+            ResponseHeader::Traceparent => self.traceparent.as_deref().is_some_and(is_context),
+            ResponseHeader::Traceresponse => self.traceresponse.as_deref().is_some_and(is_context),
             // A second metric of the same name would confuse (rule RS-08).
             ResponseHeader::ServerTiming => self.server_timing.is_some(),
         }

@@ -35,6 +35,7 @@ impl OnBadConfig {
 /// The defaults with what the environment says. A bad value of our own variables is a fault; one of OpenTelemetry's counts as
 /// unset and is noted
 /// ([OpenTelemetry, environment variables](https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/)).
+#[inline(never)]
 pub(super) fn defaults(reader: &mut Reader<'_>, notices: &mut Vec<Fault>) -> Config {
     let mut config = Config {
         request: Policy {
@@ -133,6 +134,7 @@ fn service(reader: &Reader<'_>, notices: &mut Vec<Fault>) -> Service {
 }
 
 /// `OTEL_EXPORTER_OTLP_TRACES_HEADERS`, otherwise `OTEL_EXPORTER_OTLP_HEADERS`, without what cannot be sent as a header.
+#[inline(never)]
 pub(super) fn upload_headers(reader: &Reader<'_>, notices: &mut Vec<Fault>) -> Vec<(String, String)> {
     let mut variable = "OTEL_EXPORTER_OTLP_TRACES_HEADERS";
     let mut headers = pairs(reader, variable, notices);

@@ -167,6 +167,7 @@ fn backoff(attempts: u32, jitter: u64) -> u64 {
     whole / 2 + jitter % (whole / 2)
 }
 
+#[inline(never)]
 fn otlp(spans: Vec<Span>, resource: &Resource) -> Vec<u8> {
     let scope = InstrumentationScope {
         name: env!("CARGO_PKG_NAME").to_owned(),

@@ -3,6 +3,7 @@
 
 use crate::otlp::{KeyValue, Resource, Span, SpanKind, StatusCode, Value};
 
+#[inline(never)]
 pub(super) fn batch(spans: &[Span], resource: &Resource) -> Vec<u8> {
     let service = resource.attributes.iter().find(|attribute| attribute.key == "service.name");
     let service = text(&service.map(value_of).unwrap_or_default());

@@ -38,6 +38,7 @@ impl Plugin {
     ///
     /// # Errors
     /// Every fault, one in a line.
+    #[inline(never)]
     fn load(&self, size: usize) -> Result<Work, Vec<String>> {
         let environment = Environment(self.vm.checked(host::environment()).unwrap_or_default());
         let variable = |name: &str| environment.get(name);

@@ -35,9 +35,42 @@ fn refuses_a_module_without_a_listed_export() {
     assert!(!scratch.path("pruned.wasm").exists());
 }
 
+#[test]
+fn makes_traps_of_the_methods_that_only_tables_keep() {
+    let text = |tick: &str| {
+        format!(
+            r#"(module
+            (import "env" "called" (func $called))
+            (table (export "table") funcref (elem $a::traits::Root::on_tick $a::traits::Root::done))
+            (func $a::traits::Root::on_tick call {tick})
+            (func $a::traits::Root::done (drop (i32.const 12345))))"#
+        )
+    };
+    const LIST: &str = "table\nenv.called\n";
+    let prune = |scratch: &Scratch, module: &str, list: &str| {
+        let list = scratch.write("exports.txt", list.as_bytes());
+        command(&["prune", module, &list, &scratch.text("pruned.wasm")])
+    };
+    let (scratch, module) = assembled_from("methods", &text("$called"));
+    for (list, is_kept) in [(LIST.to_owned(), true), (format!("{LIST}a::traits = on_\n"), false)] {
+        succeed(&mut prune(&scratch, &module, &list));
+        let bytes = std::fs::read(scratch.path("pruned.wasm")).expect("a module");
+        // `i32.const 12345`
+        assert_eq!(bytes.windows(4).any(|window| window == [0x41, 0xb9, 0xe0, 0x00]), is_kept, "{list}");
+    }
+    let (scratch, module) = assembled_from("method-call", &text("$a::traits::Root::done"));
+    let error = fail(&mut prune(&scratch, &module, &format!("{LIST}a::traits = on_\n")));
+    let expected = "a::traits::Root::on_tick calls a::traits::Root::done, which the list makes a trap";
+    assert!(error.contains(expected), "{error}");
+}
+
 fn assembled(name: &str) -> (Scratch, String) {
+    assembled_from(name, MODULE)
+}
+
+fn assembled_from(name: &str, text: &str) -> (Scratch, String) {
     let scratch = Scratch::new(name);
     let module = scratch.text("module.wasm");
-    succeed(&mut command(&["wat", &scratch.write("module.wat", MODULE.as_bytes()), &module]));
+    succeed(&mut command(&["wat", &scratch.write("module.wat", text.as_bytes()), &module]));
     (scratch, module)
 }
