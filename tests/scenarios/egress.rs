@@ -68,7 +68,7 @@ fn baggage_is_kept_within_its_bounds_if_asked() {
     let long = |length: usize| format!("k={}", "v".repeat(length - 2));
     let (most, more) = (members(64), members(65));
     let (longest, longer) = (long(8192), long(8193));
-    let (half, rest) = (long(4000), long(4191));
+    let (half, rest, more_than_rest) = (long(4000), long(4191), long(4192));
     // Lines that come in; what goes on, if that is not what came.
     let rows: &[(&[&str], Option<&str>)] = &[
         (&["user=1;p=2, b=2"], None),
@@ -79,6 +79,7 @@ fn baggage_is_kept_within_its_bounds_if_asked() {
         (&[&longest], None),
         (&[&longer], Some("")),
         (&[&half, &rest], None),
+        (&[&half, &more_than_rest], Some(&half)),
         (&[&half, &rest, "b=2"], Some(&format!("{half},{rest}"))),
         (&["a=1", &longer, "b=2"], Some("a=1")),
     ];

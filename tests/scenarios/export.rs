@@ -167,6 +167,31 @@ fn a_batch_is_no_larger_than_the_queue() {
 }
 
 #[test]
+fn a_batch_is_no_larger_than_a_collector_takes() {
+    const LARGEST: usize = 1 << 20;
+    let value = "v".repeat(1024);
+    let attributes: Vec<_> =
+        (0..32).map(|number| format!(r#"{{"name": "a{number}", "value": "{value}"}}"#)).collect();
+    let config = format!(
+        r#"{{"direction": "inbound", "span": {{"attributes": [{}]}}, "export": {{"otlp": {{"cluster": "c"}}}}}}"#,
+        attributes.join(",")
+    );
+    let mut bench = Bench::with(&config, Host::new());
+    bench.spans(70);
+    bench.tick_after(0);
+    bench.answer(&[(":status", b"200")], b"");
+    bench.answer(&[(":status", b"200")], b"");
+    let batches: Vec<_> =
+        bench.vm.host().http_calls.iter().map(|call| (call.body.len(), spans_of(&call.body).len())).collect();
+    let [(first, spans), (second, others)] = batches[..] else { panic!("two are full: {batches:?}") };
+    assert!(LARGEST / 2 < first.min(second) && first.max(second) <= LARGEST, "{batches:?}");
+    assert_eq!(spans, others);
+    bench.tick_after(10_000);
+    let last = bench.vm.host().http_calls.last().expect("a call");
+    assert_eq!(spans_of(&last.body).len(), 70 - spans - others, "the rest has waited");
+}
+
+#[test]
 fn a_full_queue_takes_no_more_and_the_clock_may_go_back() {
     let mut bench = Bench::new(TWO);
     bench.spans(6);

@@ -76,6 +76,7 @@ const VECTORS: &[(&str, &str, Headers, Sent)] = &[
     ("GC-01", "gcp", &[("X-Cloud-Trace-Context", "4bf92f35")], New("03", Some("x-cloud-trace-context trace_id"))),
     ("DD-01 DD-02 X30", "datadog", &[("x-datadog-trace-id", "11803532876627986230"), ("x-datadog-parent-id", "67667974448284343"), ("x-datadog-sampling-priority", "1"), ("x-datadog-tags", "_dd.p.dm=-1,_dd.p.tid=4bf92f3577b34da6")], Context(T32, S16, "01")),
     ("DD-02 X31", "datadog", &[("x-datadog-trace-id", "11803532876627986230"), ("x-datadog-parent-id", "67667974448284343"), ("x-datadog-sampling-priority", "-1")], Context(LOW, S16, "00")),
+    ("DD-02", "datadog", &[("x-datadog-trace-id", "11803532876627986230"), ("x-datadog-parent-id", "67667974448284343"), ("x-datadog-sampling-priority", "-2")], Context(LOW, S16, "00")),
     ("DD-02 X32", "datadog", &[("x-datadog-trace-id", "11803532876627986230"), ("x-datadog-parent-id", "67667974448284343"), ("x-datadog-tags", "_dd.p.tid=4BF92F3577B34DA6")], Context(LOW, S16, "01")),
     ("DD-02 X32", "datadog", &[("x-datadog-trace-id", "11803532876627986230"), ("x-datadog-parent-id", "67667974448284343"), ("x-datadog-tags", "_dd.p.tid=4bf92f3577b34da")], Context(LOW, S16, "01")),
     ("DD-01 X33", "datadog", &[("x-datadog-trace-id", "0")], New("03", Some("x-datadog-trace-id trace_id"))),
@@ -206,6 +207,18 @@ fn every_format_is_written_as_its_rules_say() {
             [W3C.as_bytes()],
             "{rule}: not written, not touched"
         );
+    }
+}
+
+#[test]
+fn what_a_load_balancer_says_goes_on_as_far_as_there_is_room() {
+    const OWN: &str = "Root=1-4bf92f35-77b34da6a3ce929d0e0e4736;Parent=00f067aa0ba902b7;Sampled=1";
+    for (length, is_kept) in [(256, true), (257, false)] {
+        let extra = format!("Self={}", "1".repeat(length - OWN.len() - ";Self=".len()));
+        let request = [("traceparent", W3C), ("x-amzn-trace-id", extra.as_str())];
+        let outcome = run(&config(&["tracecontext"], &["xray"]), &request);
+        let expected = if is_kept { format!("{OWN};{extra}") } else { OWN.to_owned() };
+        assert_eq!(only("XR-05 XR-06", &outcome.request, "x-amzn-trace-id"), expected, "{length} bytes");
     }
 }
 

@@ -9,6 +9,8 @@ use crate::scenarios::support::{
 fn a_context_on_the_response_is_read_in_each_form() {
     const ALL: &str = r#"{"direction": "inbound", "mode": "observe", "response": {"inject": ["server-timing", "traceresponse"]}}"#;
     const QUOTED: &[u8] = b"db;dur=5;desc=\"a, b;c\", traceparent;desc=\"00-0af7651916cd43dd8448eb211c80319c-00f067aa0ba902b7-01\"";
+    const ESCAPED: &[u8] =
+        b"db;desc=\"a\\\\\", traceparent;desc=\"00-0af7651916cd43dd8448eb211c80319c-00f067aa0ba902b7-01\"";
     const TOKEN: &[u8] = b"Trace ; dur=1 ; Desc = 00-0af7651916cd43dd8448eb211c80319c-00f067aa0ba902b7-01";
     const ZERO: &[u8] = b"trace;desc=00-0af7651916cd43dd8448eb211c80319c-0000000000000000-01";
     const CAPITALS: &[u8] = b"trace;desc=00-0af7651916cd43dd8448eb211c80319c-00F067AA0BA902B7-01";
@@ -18,6 +20,7 @@ fn a_context_on_the_response_is_read_in_each_form() {
         ("RS-01", &[("traceresponse", OTHER)], "responses mismatch"),
         ("RS-01", &[("traceparent", SAMPLED), ("traceresponse", OTHER)], "responses match"),
         ("RS-06", &[("server-timing", QUOTED)], "responses match"),
+        ("RS-06", &[("server-timing", ESCAPED)], "responses match"),
         ("RS-02", &[("server-timing", b"cache;desc=hit"), ("server-timing", TOKEN)], "responses match"),
         ("RS-03", &[("server-timing", ZERO)], "responses corrupt"),
         ("RS-03", &[("server-timing", CAPITALS)], "responses corrupt"),

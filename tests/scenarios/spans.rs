@@ -141,4 +141,16 @@ fn what_nobody_wants_spans_of_is_excluded() {
     assert!(
         counters(&hop.vm).contains(&format!("requests inbound internal enforce excluded {}", rows.len()))
     );
+    let others: &[&[Line<'_>]] = &[
+        &[(":method", b"OPTIONS"), (":path", b"/cart")],
+        &[(":method", b"PUT"), (":path", b"/cart"), ("access-control-request-method", b"PUT")],
+        &[(":path", b"/grpc.health.v1.Health/Check")],
+        &[(":path", b"/v1/traces/1")],
+    ];
+    for request in others {
+        let stream = hop.vm.stream(hop.root).unwrap();
+        hop.vm.request(stream, [request, &[("traceparent", SAMPLED)][..]].concat()).unwrap();
+        hop.vm.finish(stream).unwrap();
+    }
+    assert_eq!(hop.exported().len(), others.len());
 }

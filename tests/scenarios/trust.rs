@@ -130,6 +130,15 @@ fn an_outsider_can_not_switch_sampling_on_or_off() {
 }
 
 #[test]
+fn an_outsiders_debug_flag_does_not_go_on() {
+    let policy = r#""trust": {"default": "untrusted", "untrusted": "ignore_sampled"},
+        "propagation": {"extract": ["b3"], "inject": ["b3"]}"#;
+    let request: &[Line<'_>] = &[("b3", b"4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-d")];
+    let sent = text(&run(policy, NOBODY, request), "b3");
+    assert!(sent.starts_with("4bf92f3577b34da6a3ce929d0e0e4736-") && sent.ends_with("-1"), "TP-52: {sent}");
+}
+
+#[test]
 fn an_outsider_can_not_choose_the_trace_ids_that_are_sampled() {
     // With the randomness of the trace-id, ids of all ones would be sampled at any probability.
     let config = r#""trust": {"default": "untrusted", "untrusted": "ignore_sampled"}, "sampling": {"probability": 0.5}"#;
