@@ -128,7 +128,7 @@ class Exchange(BaseHTTPRequestHandler):
         story += [f"{service.name} {service.does} and called http://{host}{path} with", *described(headers)]
         try:
             status, body = call(outbound, host, path, headers)
-        except (OSError, http.client.HTTPException) as error:
+        except (OSError, ValueError, http.client.HTTPException) as error:
             return f"no answer through the outbound listener {HOST}:{outbound}: {error}"
         story += [f"    {harmless(line)}" for line in body.decode("utf-8", "replace").split("\n") if line]
         return None if status < 300 else f"{host} answered {status}"
@@ -187,6 +187,8 @@ def main() -> int:
     if base_port + LAST_PORT > 65535:
         parser.error(f"--base-port must be 1 to {65535 - LAST_PORT}")
     servers = [Application(service, base_port) for service in SERVICES]
+    first, last = (base_port + SERVICES[place].port for place in (0, -1))
+    print(f"The applications listen on {HOST}:{first} to {last}.", flush=True)
     threads = [threading.Thread(target=server.serve_forever, daemon=True) for server in servers]
     for thread in threads:
         thread.start()

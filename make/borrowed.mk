@@ -24,7 +24,7 @@ IN_MANIFESTS := $(ONLY_ENVOY) $(filter $(KUBECTL_PRIVATE),$(KUBECTL)) $(PROMETHE
 IN_INTEROP := $(INTEROP)/ready
 IN_XTASK := .venv/bin/skopeo .venv/bin/docker-registry $(CYCLONEDX)/ready
 TESTING = ENVOY='$(abspath $(ENVOY))' KUBECTL='$(abspath $(KUBECTL))' INTEROP_PYTHON='$(abspath $(INTEROP)/bin/python)' \
-	TRACEWARDEN='$(abspath target/release/tracewarden)'
+	TRACEWARDEN='$(abspath target/release/tracewarden)' PYTHON='$(PYTHON)'
 
 .SECONDARY:
 

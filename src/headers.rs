@@ -71,7 +71,8 @@ pub(crate) fn ignore(_: Result<(), Refused>) {}
 
 impl Headers {
     /// Headers of this number of lines, whose names and values are parts of `bytes`; `next` finds the next line there.
-    /// Returns `None` if it finds none, or one that is not within the bytes.
+    /// Returns `None` if it finds none, or one that is not within the bytes. The caller bounds the number: memory is taken for
+    /// so many lines at once.
     #[inline]
     pub fn index(bytes: Vec<u8>, number: usize, mut next: impl FnMut(&[u8]) -> Option<Line>) -> Option<Self> {
         let mut lines = vec![Line::default(); number];

@@ -3,7 +3,7 @@
 
 use prost::{Enumeration, Message, Oneof};
 
-/// A whole upload.
+/// An upload.
 #[derive(Clone, PartialEq, Message)]
 pub struct ExportTraceServiceRequest {
     /// The spans, by what they are of.

@@ -87,8 +87,9 @@ mod tests {
 
     #[test]
     fn the_status_is_grpcs_own_or_else_made_of_https() {
-        let rows: [(Option<&[u8]>, Option<u32>, u32); 9] = [
+        let rows: [(Option<&[u8]>, Option<u32>, u32); 10] = [
             (Some(b"0"), Some(200), 0),
+            (Some(b" 14 "), Some(200), 14),
             (Some(b"14"), Some(503), 14),
             (Some(b"4294967295"), Some(200), u32::MAX),
             (Some(b"-1"), Some(200), 2),

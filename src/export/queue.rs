@@ -124,8 +124,10 @@ impl Queue {
 
     /// Notes what became of the batch on its way; `jitter` spreads the workers' further attempts.
     pub(super) fn answered(&mut self, judgement: Judgement, now: u64, jitter: u64) -> Option<Outcome> {
-        let mut batch = self.batch.take_if(|batch| batch.sent.is_some())?;
-        let (spans, since) = (batch.spans, batch.sent.take()?);
+        let since = self.batch.as_ref()?.sent?;
+        let mut batch = self.batch.take()?;
+        batch.sent = None;
+        let spans = batch.spans;
         let outcome = |result, exported, dropped| Outcome {
             result,
             exported,

@@ -324,7 +324,7 @@ fn a_tree_from_yaml_is_read_like_one_from_json() {
 }
 
 #[test]
-fn octets_that_are_not_text_are_refused() {
+fn bytes_that_are_not_text_are_refused() {
     assert!(Config::load(b"{\"mode\": \"\xff\"}", |_| None).is_err());
     assert!(Config::load(&[0xff; 64], |_| None).is_err());
 }

@@ -244,7 +244,7 @@ fn a_threshold_that_would_make_the_member_too_long_is_left_out() {
     let sampled =
         decide(&sampler, context.trace_id, Some(context.flags.is_sampled()), OtState::parse(ot.as_bytes()));
     assert!(sampled.threshold.is_some());
-    assert_eq!(retold(&ot, sampled), ot, "OT-01: 256 octets at most");
+    assert_eq!(retold(&ot, sampled), ot, "OT-01: 256 bytes at most");
 }
 
 #[test]

@@ -105,7 +105,7 @@ fn refuses_every_invalid_traceparent_with_its_reason() {
         ("TP-14", "a future version that goes on without a dash", "cc-T-P-01.x".to_owned(), P::Trailing),
         ("TP-04", "white space, then more", "00-T-P-01 x".to_owned(), P::Trailing),
         ("TP-06", "two values joined by a comma", "00-T-P-01, 00-T-P-01".to_owned(), P::Repeated),
-        ("TP-07", "an octet above 7e", "00-T-P-01\u{e9}".to_owned(), P::Trailing),
+        ("TP-07", "a byte above 7e", "00-T-P-01\u{e9}".to_owned(), P::Trailing),
     ];
     let mut reasons_seen = Vec::new();
     for (rule, why, input, reason) in rows {
@@ -118,20 +118,20 @@ fn refuses_every_invalid_traceparent_with_its_reason() {
 }
 
 #[test]
-fn no_octet_in_any_place_is_read_as_another() {
+fn no_byte_in_any_place_is_read_as_another() {
     let valid = value("00-T-P-01");
     for place in 0..valid.len() {
-        for octet in 0..=u8::MAX {
+        for byte in 0..=u8::MAX {
             let mut changed = valid.clone();
-            changed[place] = octet;
+            changed[place] = byte;
             if changed == valid {
                 continue;
             }
             if let Ok(parsed) = TraceParent::parse(&changed) {
-                assert!(octet.is_ascii_hexdigit() && !octet.is_ascii_uppercase(), "{octet:#x} at {place}");
+                assert!(byte.is_ascii_hexdigit() && !byte.is_ascii_uppercase(), "{byte:#x} at {place}");
                 // The version is written as 00, and reserved flags as unset.
                 if place > 2 && place < 53 {
-                    assert_eq!(parsed.to_bytes().as_slice(), changed, "{octet:#x} at {place}");
+                    assert_eq!(parsed.to_bytes().as_slice(), changed, "{byte:#x} at {place}");
                 }
             }
         }
@@ -140,8 +140,8 @@ fn no_octet_in_any_place_is_read_as_another() {
 
 #[test]
 fn a_long_value_is_refused_whatever_it_holds() {
-    for octet in [b'x', b' ', b'0', b'-', b',', 0xff] {
-        assert!(TraceParent::parse(&vec![octet; 60_000]).is_err(), "TP-07: {octet:#x}");
+    for byte in [b'x', b' ', b'0', b'-', b',', 0xff] {
+        assert!(TraceParent::parse(&vec![byte; 60_000]).is_err(), "TP-07: {byte:#x}");
     }
 }
 
@@ -238,11 +238,11 @@ fn reads_every_valid_tracestate() {
         ("TS-22", "a space inside", &["foo=a b"], "foo=a b"),
         ("TS-06", "the same member twice", &["foo=1,foo=1"], "foo=1"),
         ("TS-06", "the same key in two lines: the first stays", &["foo=1", "bar=1,foo=2"], "foo=1,bar=1"),
-        ("TS-20 TS-22", "every legal octet", &[all], all),
+        ("TS-20 TS-22", "every legal byte", &[all], all),
         ("TS-21", "a digit first", &["1a=1"], "1a=1"),
         ("TS-21", "signs of Level 2 keys", &["foo@=1,foo@@bar=2,a@b@c=3"], "foo@=1,foo@@bar=2,a@b@c=3"),
-        ("TS-23", "a key of 256 octets", &[&key_256], &key_256),
-        ("TS-24", "a value of 256 octets", &[&value_256], &value_256),
+        ("TS-23", "a key of 256 bytes", &[&key_256], &key_256),
+        ("TS-24", "a value of 256 bytes", &[&value_256], &value_256),
         ("TS-07", "32 members", &[&members_32], &members_32),
         ("TS-07", "empty members do not count", &[&members_32, ",,,,,"], &members_32),
         ("TS-07", "nor do duplicates", &[&members_32, "bar1=2"], &members_32),
@@ -267,14 +267,14 @@ fn refuses_every_invalid_tracestate_with_its_reason() {
         ("TS-20", "an underscore first", &["_foo=1"], S::Key),
         ("TS-20 TS-30", "an at sign first", &["@foo=1,bar=2"], S::Key),
         ("TS-20", "not ASCII", &["f\u{e9}=1"], S::Key),
-        ("TS-23", "a key of 257 octets", &[&key_257], S::KeyLong),
+        ("TS-23", "a key of 257 bytes", &[&key_257], S::KeyLong),
         ("TS-22", "a second equals sign", &["foo=bar=baz"], S::Value),
         ("TS-22", "a tab inside", &["foo=a\tb"], S::Value),
         ("TS-22", "not ASCII", &["foo=\u{e9}"], S::Value),
         ("TS-22", "a control", &["foo=\u{7f}"], S::Value),
         ("TS-24", "no value", &["foo=,bar=3"], S::ValueEmpty),
         ("TS-24", "a value of spaces", &["foo=   ,bar=3"], S::ValueEmpty),
-        ("TS-24", "a value of 257 octets", &[&value_257], S::ValueLong),
+        ("TS-24", "a value of 257 bytes", &[&value_257], S::ValueLong),
         ("TS-07", "33 members", &[&members_33], S::Members),
         ("TS-07", "33 members in two lines", &["a=1", &members_33[7..]], S::Members),
     ];

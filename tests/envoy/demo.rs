@@ -1,12 +1,12 @@
 //! The applications of the demo mesh, between a client and an upstream of the test.
 
-use std::net::{Ipv4Addr, TcpListener};
+use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 
 use crate::support::client::{Client, get};
 use crate::support::http1::Message;
 use crate::support::upstream::{Upstream, ok};
-use crate::support::{SAMPLED, in_repository, wait_for};
+use crate::support::{SAMPLED, in_repository, python, wait_for};
 
 /// A name, the ports where it listens and where it calls (both counted from the base port), whom it calls, and the path
 /// that it answers alone.
@@ -110,27 +110,24 @@ impl Demo {
         wait_for("the applications", || {
             let upstream = Upstream::answering(answer);
             let base = upstream.port - outbound;
-            let is_free = |offset| TcpListener::bind((Ipv4Addr::LOCALHOST, base + offset)).is_ok();
-            if !(7..=9).all(is_free) {
-                return None;
-            }
+            base.checked_add(9)?;
             let program = in_repository("envoy/demo.py");
-            let process = Command::new("python3")
+            let process = Command::new(python())
                 .args(["-B", &program.to_string_lossy(), "--base-port", &base.to_string()])
                 .stdin(Stdio::null())
+                .stdout(Stdio::piped())
                 .spawn()
-                .expect("python3 runs");
+                .expect("Python runs");
             let mut demo = Self { port: base + port, upstream, process };
             demo.serves().then_some(demo)
         })
     }
 
-    /// Waits until it serves; false if it has ended instead.
+    /// Whether it says that it serves, and does not end instead.
     fn serves(&mut self) -> bool {
-        wait_for("the application", || {
-            let ended = self.process.try_wait().expect("a status").is_some();
-            (ended || Client::try_connect(self.port).is_ok()).then_some(!ended)
-        })
+        let mut line = String::new();
+        let out = self.process.stdout.take().expect("its output");
+        BufReader::new(out).read_line(&mut line).is_ok_and(|_| line.starts_with("The applications listen"))
     }
 
     fn get(&self, path: &str, lines: Lines<'_>) -> Message {

@@ -1,4 +1,4 @@
-//! Octets that no decent client sends: each gets its verdict, and the filter lives on.
+//! Bytes that no decent client sends: each gets its verdict, and the filter lives on.
 
 use rand::rngs::ChaCha12Rng;
 use rand::seq::IndexedRandom;
@@ -28,7 +28,7 @@ use Sent::{AsItCame, NewTrace};
 struct Row {
     why: &'static str,
     /// The bytes between the `host` line and the empty line.
-    octets: Vec<u8>,
+    bytes: Vec<u8>,
     verdict: &'static str,
     reason: Option<&'static str>,
     sent: Sent,
@@ -36,12 +36,12 @@ struct Row {
 
 fn row(
     why: &'static str,
-    octets: impl AsRef<[u8]>,
+    bytes: impl AsRef<[u8]>,
     verdict: &'static str,
     reason: Option<&'static str>,
     sent: Sent,
 ) -> Row {
-    Row { why, octets: octets.as_ref().to_vec(), verdict, reason, sent }
+    Row { why, bytes: bytes.as_ref().to_vec(), verdict, reason, sent }
 }
 
 fn valid_and(more: &[u8]) -> Vec<u8> {
@@ -60,16 +60,16 @@ fn rows() -> Vec<Row> {
     let long_list = "a=1,".repeat(12_500).into_bytes();
     let longest = longest_list();
     vec![
-        row("octets that are not UTF-8 in traceparent", b"traceparent: \xff\xfe\x80\r\n",
+        row("bytes that are not UTF-8 in traceparent", b"traceparent: \xff\xfe\x80\r\n",
             CORRUPT, Some("traceparent version"), NewTrace),
         row("one of them in the middle of an id",
             b"traceparent: 00-0af7651916cd43dd8448eb211c8031\xff\xff-b7ad6b7169203331-01\r\n",
             CORRUPT, Some("traceparent trace_id"), NewTrace),
-        row("octets that are not UTF-8 in tracestate", valid_and(b"tracestate: a=\xff\xfe\r\n"),
+        row("bytes that are not UTF-8 in tracestate", valid_and(b"tracestate: a=\xff\xfe\r\n"),
             CONTINUED, Some("tracestate value"), AsItCame(vec![])),
-        row("octets that are not UTF-8 in a key of tracestate", valid_and(b"tracestate: \xc3\x28=1\r\n"),
+        row("bytes that are not UTF-8 in a key of tracestate", valid_and(b"tracestate: \xc3\x28=1\r\n"),
             CONTINUED, Some("tracestate key"), AsItCame(vec![])),
-        row("octets that are not UTF-8 in other headers", valid_and(b"x-any: \xff\x80\xc0\r\nuser-agent: \xfe\r\n"),
+        row("bytes that are not UTF-8 in other headers", valid_and(b"x-any: \xff\x80\xc0\r\nuser-agent: \xfe\r\n"),
             CONTINUED, None, AsItCame(vec![])),
         row("a tracestate of 50 kB with one long value", valid_and(long_value.as_bytes()),
             CONTINUED, Some("tracestate value_too_long"), AsItCame(vec![])),
@@ -106,7 +106,7 @@ fn lines(value: impl Fn(u8) -> String) -> Vec<u8> {
 }
 
 #[test]
-fn hostile_octets_are_judged_and_break_nothing() {
+fn hostile_bytes_are_judged_and_break_nothing() {
     let upstream = Upstream::start();
     let filters = [tracewarden(r#"{"direction": "inbound"}"#)];
     let envoy = Envoy::before(&upstream, "hostile", &filters, all_to("upstream"));
@@ -114,8 +114,8 @@ fn hostile_octets_are_judged_and_break_nothing() {
 
     let mut expected = Counters::new();
     for row in rows() {
-        let octets = [b"GET / HTTP/1.1\r\nhost: test\r\n", &row.octets[..], b"\r\n"].concat();
-        let answer = Client::connect(envoy.port("mesh")).send(&octets);
+        let bytes = [b"GET / HTTP/1.1\r\nhost: test\r\n", &row.bytes[..], b"\r\n"].concat();
+        let answer = Client::connect(envoy.port("mesh")).send(&bytes);
         assert_eq!(answer.status(), 200, "{}", row.why);
         let received = upstream.take_one();
         match &row.sent {
@@ -170,16 +170,16 @@ fn mutate(value: &[u8], rng: &mut ChaCha12Rng) -> Vec<u8> {
     const LIKELY: &[u8] = b"0123456789abcdefABCDEF-- \t,.";
     let mut value = value.to_vec();
     for _ in 0..rng.random_range(1..4) {
-        let octet = match rng.random_range(0..3) {
+        let byte = match rng.random_range(0..3) {
             0 => rng.random_range(0x80..=0xff),
             _ => *LIKELY.choose(rng).unwrap_or(&b'0'),
         };
         let at = rng.random_range(0..value.len());
         match rng.random_range(0..8) {
             0 => value.truncate(at + 1),
-            1 => value.insert(at, octet),
+            1 => value.insert(at, byte),
             2 => drop(value.remove(at)),
-            _ => value.splice(at..=at, [octet]).for_each(drop),
+            _ => value.splice(at..=at, [byte]).for_each(drop),
         }
     }
     value
@@ -189,7 +189,7 @@ fn mutate(value: &[u8], rng: &mut ChaCha12Rng) -> Vec<u8> {
 #[test]
 fn hostile_responses_are_judged_and_break_nothing() {
     let upstream = Upstream::answering(|message| match message.second_word() {
-        "/octets" => ok(&[("traceparent", b"\xff\xfe"), ("x-any", b"\x80\xff"), ("server", b"\xc0")]),
+        "/bytes" => ok(&[("traceparent", b"\xff\xfe"), ("x-any", b"\x80\xff"), ("server", b"\xc0")]),
         "/empty" => ok(&[("traceparent", b"")]),
         "/lines" => ok(&[("traceparent", &b"a"[..]); 40]),
         "/long" => ok(&[("traceparent", &[b'0'; 50_000])]),
@@ -198,7 +198,7 @@ fn hostile_responses_are_judged_and_break_nothing() {
     let filters = [tracewarden(r#"{"direction": "inbound"}"#)];
     let mut envoy = Envoy::before(&upstream, "hostile-responses", &filters, all_to("upstream"));
     for (path, context) in [
-        ("/octets", "corrupt"),
+        ("/bytes", "corrupt"),
         ("/empty", "corrupt"),
         ("/lines", "corrupt"),
         ("/long", "corrupt"),

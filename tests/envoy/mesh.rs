@@ -8,7 +8,7 @@ use std::process::{Command, Output};
 use serde_json::Value;
 
 use crate::support::client::get;
-use crate::support::{Scratch, envoy_binary, in_repository, module, wait_for};
+use crate::support::{Scratch, envoy_binary, in_repository, module, python, wait_for};
 
 /// What one request to each of the mesh's paths is counted as.
 const STORY: &[(&str, u64)] = &[
@@ -150,7 +150,7 @@ impl Mesh {
 
     /// Runs the command; returns its exit status and everything that it said.
     fn run_in(&self, run: &Scratch, verb: &str, arguments: &[impl AsRef<OsStr>]) -> (i32, String) {
-        let mut command = Command::new("python3");
+        let mut command = Command::new(python());
         command.arg(in_repository("envoy/mesh.py")).arg(verb).arg("--run-dir").arg(run.path("mesh"));
         let Output { status, stdout, stderr } = command.args(arguments).output().expect("python3 runs");
         (status.code().unwrap_or(-1), String::from_utf8_lossy(&[stdout, stderr].concat()).into_owned())

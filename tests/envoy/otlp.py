@@ -20,17 +20,17 @@ IDS = ("traceId", "spanId", "parentSpanId")
 
 def main() -> None:
     for name in sys.argv[1:]:
-        octets = Path(name).read_bytes()
+        bytes = Path(name).read_bytes()
         upload = ExportTraceServiceRequest()
-        upload.ParseFromString(octets)
-        # Octets that mean the same but are written otherwise would hide a field of another type.
-        if len(UnknownFieldSet(upload)) or upload.SerializeToString() != octets:
+        upload.ParseFromString(bytes)
+        # Bytes that mean the same but are written otherwise would hide a field of another type.
+        if len(UnknownFieldSet(upload)) or upload.SerializeToString() != bytes:
             sys.exit(f"{name}: the official definitions write it otherwise")
         print(json.dumps(with_hex(MessageToDict(upload))))
 
 
 def with_hex(value: Any) -> Any:
-    """OTLP's JSON has ids in hexadecimal digits, that of protobuf has octets in base64."""
+    """OTLP's JSON has ids in hexadecimal digits, that of protobuf has bytes in base64."""
     if isinstance(value, list):
         return [with_hex(item) for item in value]
     if isinstance(value, dict):

@@ -38,7 +38,7 @@ fn a_request_in_http_2_gets_what_one_in_http_1_gets() {
     let mut envoy = Envoy::before(&upstream, "protocols-h2", &[tracewarden(CONFIG)], all_to("upstream"));
     let rows: &[(&[(&str, &[u8])], Counters)] = &[
         (&[("traceparent", SAMPLED), ("tracestate", b"a=1"), ("tracestate", b"b=2")], continued()),
-        (&[("x-octets", b"\xff\x80"), ("traceparent", SAMPLED)], continued()),
+        (&[("x-bytes", b"\xff\x80"), ("traceparent", SAMPLED)], continued()),
         (&[("tracestate", b"a=1")], lost()),
         (&[("traceparent", b"\xff\xfe"), ("tracestate", b"a=1")], corrupt("version")),
         (&[("traceparent", SAMPLED), ("x", b""), ("traceparent", SAMPLED)], corrupt("repeated")),
@@ -100,7 +100,7 @@ fn a_grpc_call_has_one_verdict_and_its_trailers_are_left_alone() {
 
 /// The header passes run for the request and for the 101; what follows is no header, and passes untouched.
 #[test]
-fn an_upgrade_to_a_websocket_has_one_verdict_and_the_octets_after_it_pass() {
+fn an_upgrade_to_a_websocket_has_one_verdict_and_the_bytes_after_it_pass() {
     let upstream = Upstream::answering(|message| match message.start.as_str() {
         "ping" => b"pong\r\n\r\n".to_vec(),
         _ => {

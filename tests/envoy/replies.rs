@@ -72,7 +72,7 @@ fn what_envoy_refuses_before_any_filter_runs_is_not_counted() {
     let upstream = Upstream::start();
     let envoy = Envoy::before(&upstream, "replies-codec", &[ours()], all_to("upstream"));
     let long = [b"GET / HTTP/1.1\r\nhost: test\r\nx-long: ", &b"x".repeat(70_000)[..], b"\r\n\r\n"].concat();
-    for (octets, status) in [
+    for (bytes, status) in [
         (&b"GET / HTTP/1.1\r\n\r\n"[..], 400),
         (b"GET / HTTP/1.1\r\nhost: test\r\ntraceparent: a\x00b\r\n\r\n", 400),
         (b"GET / HTTP/1.1\r\nhost: test\r\ntrace parent: a\r\n\r\n", 400),
@@ -80,8 +80,8 @@ fn what_envoy_refuses_before_any_filter_runs_is_not_counted() {
         // An upgrade that the connection manager does not allow.
         (b"GET / HTTP/1.1\r\nhost: test\r\nconnection: upgrade\r\nupgrade: websocket\r\n\r\n", 403),
     ] {
-        let answer = Client::connect(envoy.port("mesh")).send(octets);
-        assert_eq!(answer.status(), status, "{}", octets.get(..60).unwrap_or(octets).escape_ascii());
+        let answer = Client::connect(envoy.port("mesh")).send(bytes);
+        assert_eq!(answer.status(), status, "{}", bytes.get(..60).unwrap_or(bytes).escape_ascii());
         assert!(answer.all("traceparent").is_empty(), "{answer:?}");
     }
     assert_eq!(envoy.counters(), Counters::new());

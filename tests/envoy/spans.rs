@@ -218,8 +218,8 @@ fn a_streamed_response_is_measured_to_its_end() {
     });
     let mesh = Mesh::new("spans-streamed", upstream, all_to("upstream"));
     let body = [request("/up", &[("traceparent", SAMPLED), ("content-length", b"5")]), b"hello".to_vec()];
-    let octets = String::from_utf8(body.concat()).unwrap().replacen("GET", "POST", 1);
-    let answer = Client::connect(mesh.port()).send(octets.as_bytes());
+    let bytes = String::from_utf8(body.concat()).unwrap().replacen("GET", "POST", 1);
+    let answer = Client::connect(mesh.port()).send(bytes.as_bytes());
     assert_eq!(answer.body.len(), 64 * 0x400);
     let (span, told) = mesh.one_span();
     let names = ["http.request.body.size", "http.response.body.size", "http.request.method"];

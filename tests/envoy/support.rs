@@ -42,6 +42,11 @@ pub(crate) fn collector_file(name: &str) -> PathBuf {
     require(in_repository(".venv/collector").join(name), "run `make test`")
 }
 
+/// The Python that runs the demo mesh.
+pub(crate) fn python() -> String {
+    std::env::var("PYTHON").unwrap_or_else(|_| "python3".to_owned())
+}
+
 /// Prometheus itself.
 pub(crate) fn prometheus_binary() -> PathBuf {
     require(in_repository(".venv/bin/prometheus"), "run `make alerts`")

@@ -39,7 +39,7 @@ class Difference:
 
 def is_always(reason: str) -> bool:
     """Whether all cases must differ that have these features."""
-    return "random octets" not in reason
+    return "random bytes" not in reason
 
 
 def fits(reason: str, features: frozenset[str]) -> bool:

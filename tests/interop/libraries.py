@@ -231,8 +231,8 @@ class OpenCensus(Library):
         source = CensusContext(f"{context.trace_id:032x}", f"{context.span_id:016x}", options)
         if form == "gcp":
             return list(GoogleCloudFormatPropagator().to_headers(source).items())
-        octets = BinaryFormatPropagator().to_header(source)
-        return [("grpc-trace-bin", base64.b64encode(octets).decode().rstrip("="))]
+        bytes = BinaryFormatPropagator().to_header(source)
+        return [("grpc-trace-bin", base64.b64encode(bytes).decode().rstrip("="))]
 
     def read(self, form: str, headers: Headers) -> Context | None:
         if form == "gcp":
@@ -240,8 +240,8 @@ class OpenCensus(Library):
         else:
             value = joined(headers)["grpc-trace-bin"].strip()
             # The decoding is gRPC's part of it.
-            octets = base64.b64decode(value + "=" * (-len(value) % 4), validate=True)
-            found = BinaryFormatPropagator().from_header(octets)
+            bytes = base64.b64decode(value + "=" * (-len(value) % 4), validate=True)
+            found = BinaryFormatPropagator().from_header(bytes)
         if not found.from_header:
             return None
         parent = int(found.span_id, 16) if found.span_id else None

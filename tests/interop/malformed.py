@@ -57,19 +57,19 @@ def mangle(name: str, rng: Random, rounds: int) -> Iterator[Spelling]:
 
 
 def scramble(name: str, rng: Random) -> Spelling:
-    """A valid header with one or two octets changed, at random."""
+    """A valid header with one or two bytes changed, at random."""
     form = FORMS[name]
     headers = form.join(_plain(name, rng))
     for _ in range(rng.randrange(1, 3)):
         at = rng.randrange(len(headers))
         header, value = headers[at]
         place = rng.randrange(len(value) + 1)
-        octet = chr(
+        byte = chr(
             rng.choice((rng.randrange(0x20, 0x7F), rng.randrange(0x20, 0x7F), rng.randrange(0x80, 0x100)))
         )
         tail = value[place + rng.randrange(2) :]
-        headers[at] = (header, value[:place] + rng.choice(("", octet)) + tail)
-    return Spelling(headers, frozenset({"random octets"}))
+        headers[at] = (header, value[:place] + rng.choice(("", byte)) + tail)
+    return Spelling(headers, frozenset({"random bytes"}))
 
 
 def _plain(name: str, rng: Random) -> Pieces:
@@ -134,22 +134,22 @@ SHAPES: list[tuple[str, Callable[[Headers], Headers]]] = [
     ("the same again after a comma", _value(lambda value: f"{value},{value}")),
     ("a comma at the end", _value(lambda value: value + ",")),
     ("in quotes", _value(lambda value: f'"{value}"')),
-    ("an octet above 7f at the end", _value(lambda value: value + "\xe9")),
+    ("a byte above 7f at the end", _value(lambda value: value + "\xe9")),
     ("a long tail", _value(lambda value: value + "1" * 5000)),
 ]
 
 
 def _delimiters(name: str) -> list[tuple[str, Callable[[Headers], Headers]]]:
-    octet = DELIMITERS.get(name)
-    if octet is None:
+    byte = DELIMITERS.get(name)
+    if byte is None:
         return []
     return [
-        ("a delimiter at the end", _value(lambda value: value + octet)),
-        ("a delimiter in front", _value(lambda value: octet + value)),
-        ("a delimiter twice", _value(lambda value: value.replace(octet, octet * 2, 1))),
-        ("a piece less", _value(lambda value: value.rpartition(octet)[0])),
-        ("a piece more", _value(lambda value: f"{value}{octet}1")),
-        ("another delimiter", _value(lambda value: value.replace(octet, "_", 1))),
+        ("a delimiter at the end", _value(lambda value: value + byte)),
+        ("a delimiter in front", _value(lambda value: byte + value)),
+        ("a delimiter twice", _value(lambda value: value.replace(byte, byte * 2, 1))),
+        ("a piece less", _value(lambda value: value.rpartition(byte)[0])),
+        ("a piece more", _value(lambda value: f"{value}{byte}1")),
+        ("another delimiter", _value(lambda value: value.replace(byte, "_", 1))),
     ]
 
 
@@ -176,14 +176,14 @@ def _broken_datadog(rng: Random) -> Iterator[tuple[str, Headers]]:
         "tags: one without a value": f"_dd.p.dm,_dd.p.tid={tid}",
         "tags: an empty one": f"_dd.p.dm=-4,,_dd.p.tid={tid}",
         "tags: one of another kind": f"other=1,_dd.p.tid={tid}",
-        "tags: 600 octets": f"_dd.p.long={'x' * 600},_dd.p.tid={tid}",
+        "tags: 600 bytes": f"_dd.p.long={'x' * 600},_dd.p.tid={tid}",
     }
     for what, value in tags.items():
         yield what, FORMS["datadog"].join(pieces | {"tags": value})
 
 
 def _broken_grpc(rng: Random) -> Iterator[tuple[str, Headers]]:
-    """Other octets below the base64."""
+    """Other bytes below the base64."""
     pieces = _plain("grpc_trace_bin", rng)
     trace, span = pieces["trace-id"], pieces["span-id"]
     yield "trace-id: zero", grpc_header(f"0000{'0' * 32}01{span}0201")
@@ -247,8 +247,8 @@ def _broken_w3c(rng: Random) -> Iterator[tuple[str, Headers]]:
         "a tab in a value": "a=b\tc",
         "a space in front of a value": "a= b",
         "a space in a value": "a=b c",
-        "an octet above 7f in a value": "a=\xe9",
-        "9000 octets": ",".join(f"k{number}={'v' * 250}" for number in range(32)) + "," * 500,
+        "a byte above 7f in a value": "a=\xe9",
+        "9000 bytes": ",".join(f"k{number}={'v' * 250}" for number in range(32)) + "," * 500,
     }
     for what, state in states.items():
         yield f"tracestate: {what}", join_w3c(pieces | {"state": state})

@@ -14,13 +14,13 @@ after(() => mesh?.stop(), { timeout: 60_000 });
 const TIMEOUT = { timeout: 60_000 };
 
 /** What Envoy answers to these bytes, until it closes or is silent. */
-function say(octets) {
+function say(bytes) {
   return new Promise((resolve, reject) => {
     const socket = connect({ port: mesh.port, host: '127.0.0.1' });
     let said = '';
     socket.setEncoding('latin1').setTimeout(1_000, () => socket.destroy());
     socket.on('data', (data) => { said += data; }).on('error', reject).on('close', () => resolve(said));
-    socket.write(octets, 'latin1');
+    socket.write(bytes, 'latin1');
   });
 }
 
@@ -113,9 +113,9 @@ test('a request in absolute form, for another host, or smuggled in another gets 
     head('GET /stats HTTP/1.1', host(), 'Upgrade: websocket', 'Sec-WebSocket-Version: 13').replace('close', 'Upgrade'),
     head('GET / HTTP/1.1', 'Host: attacker.example'),
   ];
-  await Promise.all(refused.map(async (octets) => {
-    const [status, ...more] = statuses(await say(octets));
-    assert.ok([400, 403, 404].includes(status) && more.length === 0, `${octets}: ${status} ${more}`);
+  await Promise.all(refused.map(async (bytes) => {
+    const [status, ...more] = statuses(await say(bytes));
+    assert.ok([400, 403, 404].includes(status) && more.length === 0, `${bytes}: ${status} ${more}`);
   }));
   assert.equal(await letThrough(), before);
 

@@ -237,11 +237,11 @@ fn long_values_are_cut_at_a_character() {
     let (span, _) = Hop::new(r#""direction": "inbound""#)
         .one(&[("traceparent", SAMPLED), ("x-envoy-original-path", long.as_bytes())], OK);
     let path = attributes(&span.attributes)["url.path"].clone();
-    assert_eq!(path, "é".repeat(512), "1,024 octets");
+    assert_eq!(path, "é".repeat(512), "1,024 bytes");
     let (span, _) = Hop::new(r#""direction": "inbound""#)
         .one(&[("traceparent", SAMPLED), ("x-envoy-original-path", &[0xff; 1024])], OK);
     let path = attributes(&span.attributes)["url.path"].clone();
-    assert_eq!(path, "\u{fffd}".repeat(341), "the same where octets become characters");
+    assert_eq!(path, "\u{fffd}".repeat(341), "the same where bytes become characters");
 }
 
 #[test]

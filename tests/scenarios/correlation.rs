@@ -142,13 +142,13 @@ fn the_memory_is_bounded_and_shared_by_vms() {
 }
 
 #[test]
-fn entries_of_any_octets_are_survived() {
+fn entries_of_any_bytes_are_survived() {
     for length in [0, 1, 48, 49, 50, 1000] {
-        for octet in [0, 0xff] {
+        for byte in [0, 0xff] {
             let mut pod = pod("");
-            pod.vm.host_mut().fault(Call::GetSharedData, Fault::Buffer(vec![octet; length]));
+            pod.vm.host_mut().fault(Call::GetSharedData, Fault::Buffer(vec![byte; length]));
             let sent = pod.calls(&[("x-request-id", REQUEST)]);
-            assert!(sent.get("traceparent").is_some(), "{length} times {octet}");
+            assert!(sent.get("traceparent").is_some(), "{length} times {byte}");
             pod.calls(&[("traceparent", SAMPLED)]);
         }
     }

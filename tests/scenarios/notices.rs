@@ -180,7 +180,7 @@ fn said(vm: &Vm) -> Vec<&str> {
 
 fn assert_no_part_of(marks: &[u8], line: &[u8]) {
     for part in marks.windows(3) {
-        let found = line.windows(3).any(|octets| octets.eq_ignore_ascii_case(part));
+        let found = line.windows(3).any(|bytes| bytes.eq_ignore_ascii_case(part));
         assert!(!found, "{} in {}", part.escape_ascii(), line.escape_ascii());
     }
 }

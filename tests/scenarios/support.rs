@@ -6,7 +6,7 @@ use proxy_wasm_test_framework::{Action, HeaderMap, Host, LogLevel};
 
 use crate::edge::{RootId, StreamId, Vm, start};
 
-/// A header line: a name, and a value of any octets.
+/// A header line: a name, and a value of any bytes.
 pub(crate) type Line<'a> = (&'a str, &'a [u8]);
 
 pub(crate) const TRACE_ID: &str = "0af7651916cd43dd8448eb211c80319c";
@@ -68,7 +68,7 @@ const KEYS: [&str; 7] =
 /// Lines that every request and response has, and that nothing may change.
 const BYSTANDERS: &[Line<'_>] = &[
     (":path", b"/cart"),
-    ("x-octets", b"\xff\x00\xfe"),
+    ("x-bytes", b"\xff\x00\xfe"),
     ("x-traceparent", b"other"),
     ("traceparen", b"other"),
 ];

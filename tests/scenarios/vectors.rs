@@ -21,7 +21,7 @@ fn every_w3c_vector_leaves_as_the_rules_say() {
 }
 
 #[test]
-fn forwarding_passes_every_valid_vector_on_octet_for_octet() {
+fn forwarding_passes_every_valid_vector_on_byte_for_byte() {
     for vector in vectors().iter().filter(|vector| vector.continues_with().is_some()) {
         let request = vector.request();
         let scenario = Scenario::new(r#"{"direction": "inbound"}"#, &request, None);
@@ -39,7 +39,7 @@ fn forwarding_passes_every_valid_vector_on_octet_for_octet() {
 }
 
 fn is_blank(lines: &[&[u8]]) -> bool {
-    lines.iter().all(|line| line.iter().all(|octet| b" \t,".contains(octet)))
+    lines.iter().all(|line| line.iter().all(|byte| b" \t,".contains(byte)))
 }
 
 fn check(name: &str, vector: &Vector, lines: &[&[u8]]) {

@@ -136,5 +136,5 @@ fn many_spans_take_no_more_memory_than_the_queue() {
     }
     bench.assert_accounted("load");
     let grown = bench.vm.memory_bytes() - before;
-    assert!(grown <= 1 << 20, "{grown} octets more");
+    assert!(grown <= 1 << 20, "{grown} bytes more");
 }

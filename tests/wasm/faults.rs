@@ -94,7 +94,7 @@ fn sweep(phase: Phase, check: fn(&Case, &Outcome, &Strike) -> Vec<String>) {
 }
 
 #[test]
-fn without_random_octets_nothing_is_started_until_there_are_some() {
+fn without_random_bytes_nothing_is_started_until_there_are_some() {
     let case = Case { name: "corrupt", config: NEW, request: &[("traceparent", UPPER)], response: &[] };
     let mut bench = Bench::new(&case);
     bench.vm.host_mut().fault(Call::RandomGet, Fault::Status(52));
@@ -142,7 +142,7 @@ fn a_configuration_that_does_not_arrive_is_not_taken_for_an_empty_one() {
 }
 
 #[test]
-fn an_environment_of_any_octets_is_read() {
+fn an_environment_of_any_bytes_is_read() {
     let mut vm = Vm::start(&MODULE).unwrap();
     let variables = &mut vm.host_mut().environment;
     variables.insert(String::new(), String::new());

@@ -126,8 +126,8 @@ fn memory_is_flat_over_a_hundred_thousand_streams() {
         }
         vm.host_mut().logs.clear();
     }
-    assert_eq!(Some(footprint(&vm)), settled, "octets of memory, and definitions of metrics");
-    println!("{STREAMS} streams, {} octets of memory, in {:?}", vm.memory_bytes(), begin.elapsed());
+    assert_eq!(Some(footprint(&vm)), settled, "bytes of memory, and definitions of metrics");
+    println!("{STREAMS} streams, {} bytes of memory, in {:?}", vm.memory_bytes(), begin.elapsed());
 }
 
 fn footprint(vm: &Vm) -> (usize, usize) {

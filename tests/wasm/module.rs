@@ -19,8 +19,8 @@ fn exports_and_imports_exactly_what_the_list_says() {
 
 #[test]
 fn has_no_path_of_the_machine_that_built_it() {
-    let octets = std::fs::read(module_path()).unwrap();
-    let text = String::from_utf8_lossy(&octets);
+    let bytes = std::fs::read(module_path()).unwrap();
+    let text = String::from_utf8_lossy(&bytes);
     let home = std::env::var("HOME").unwrap();
     let root = module_path().canonicalize().unwrap();
     let root = root.ancestors().nth(2).unwrap().to_str().unwrap();
@@ -158,20 +158,21 @@ fn the_module_says_which_build_it_is() {
     });
     let Some((revision, 1)) = gauges.next() else { panic!("no gauge of {version}") };
     let hash = revision.trim_end_matches("-dirty");
-    let is_hash = hash.len() == 40 && hash.bytes().all(|octet| octet.is_ascii_hexdigit());
+    let is_hash = hash.len() == 40 && hash.bytes().all(|byte| byte.is_ascii_hexdigit());
     assert!(is_hash || revision == "unknown", "{revision}");
 
     let line = format!("tracewarden: version {version}, revision {revision}");
     assert_eq!(vm.host().logged(LogLevel::Trace), [line.as_str()], "once, however many plugins there are");
     let section = format!(r#"tracewarden.build{{"version":"{version}","revision":"{revision}"}}"#);
-    let octets = std::fs::read(module_path()).unwrap();
-    assert!(octets.windows(section.len()).any(|octets| octets == section.as_bytes()), "{section}");
+    let bytes = std::fs::read(module_path()).unwrap();
+    assert!(bytes.windows(section.len()).any(|bytes| bytes == section.as_bytes()), "{section}");
 }
 
+/// The budget is 440,000. A module that is much larger than now was pruned in another way, and takes more of Envoy's memory.
 #[test]
-fn the_module_stays_under_440_kilobytes() {
+fn the_module_stays_under_395_kilobytes() {
     let size = std::fs::metadata(module_path()).expect("the module").len();
-    assert!(size < 440_000, "{size} bytes");
+    assert!(size < 395_000, "{size} bytes");
 }
 
 #[test]

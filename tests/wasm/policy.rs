@@ -10,7 +10,7 @@ fn a_pattern_takes_bounded_work_whatever_the_path() {
     for path in [format!("/{}", "a".repeat(2000)), format!("/{}", "a".repeat(60_000)), "/\u{e9}".to_owned()] {
         let stream = vm.stream(root).unwrap();
         vm.request(stream, [(":path", path.as_str())]).unwrap();
-        assert!(vm.fuel_used() < 5_000_000, "{} octets take {}", path.len(), vm.fuel_used());
+        assert!(vm.fuel_used() < 5_000_000, "{} bytes take {}", path.len(), vm.fuel_used());
     }
     assert!(counters(&vm).contains(&"sampled record probability 3".to_owned()));
 }

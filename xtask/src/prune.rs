@@ -75,7 +75,8 @@ fn restrict_imports(module: &mut Module, listed: &[&str]) -> walrus::Result<()> 
 }
 
 /// Makes traps of the methods of the traits in this module of a crate, except those that begin with one of these words. Fails
-/// if any other function calls one by its name: only vtables may keep it.
+/// if any other function calls one by its name. A call through a table is not seen: the words must cover those. The compiler
+/// keeps equal functions once, under one of their names; a method that makes a call to the host equals none that is kept.
 fn trap_methods(module: &mut Module, path: &str, kept: &[&str]) -> anyhow::Result<()> {
     let name_of = |function: &Function| {
         function.name.as_deref().map(|name| format!("{:#}", rustc_demangle::demangle(name)))

@@ -23,13 +23,13 @@ impl Client {
     }
 
     /// Sends the bytes of a complete message, and takes the answer to it.
-    pub(crate) fn send(&mut self, octets: &[u8]) -> Message {
-        self.try_send(octets).expect("an exchange").expect("an answer, not the end of the connection")
+    pub(crate) fn send(&mut self, bytes: &[u8]) -> Message {
+        self.try_send(bytes).expect("an exchange").expect("an answer, not the end of the connection")
     }
 
     /// The same, for a test in which the connection may end.
-    pub(crate) fn try_send(&mut self, octets: &[u8]) -> std::io::Result<Option<Message>> {
-        self.0.get_mut().write_all(octets)?;
+    pub(crate) fn try_send(&mut self, bytes: &[u8]) -> std::io::Result<Option<Message>> {
+        self.0.get_mut().write_all(bytes)?;
         Message::read(&mut self.0)
     }
 

@@ -17,12 +17,12 @@ pub(crate) struct Message {
 
 /// The bytes of a head that begins so and continues with these lines, unchanged.
 pub(crate) fn head(start: String, lines: &[(&str, &[u8])]) -> Vec<u8> {
-    let mut octets = start.into_bytes();
+    let mut bytes = start.into_bytes();
     for (name, value) in lines {
-        octets.extend([name.as_bytes(), b": ", value, b"\r\n"].concat());
+        bytes.extend([name.as_bytes(), b": ", value, b"\r\n"].concat());
     }
-    octets.extend(b"\r\n");
-    octets
+    bytes.extend(b"\r\n");
+    bytes
 }
 
 impl Message {
@@ -34,7 +34,7 @@ impl Message {
         while let Some(line) = read_line(from)?
             && !line.is_empty()
         {
-            let colon = line.iter().position(|octet| *octet == b':').unwrap_or(line.len());
+            let colon = line.iter().position(|byte| *byte == b':').unwrap_or(line.len());
             let (name, value) = line.split_at(colon);
             let value = value.get(1..).unwrap_or_default().trim_ascii();
             message.lines.push((name.to_ascii_lowercase(), value.to_vec()));

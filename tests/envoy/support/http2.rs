@@ -117,13 +117,13 @@ async fn serve(stream: TcpStream, received: Arc<Mutex<Vec<Exchanged<Request<()>>
 }
 
 async fn read(mut body: RecvStream) -> Result<(Vec<u8>, HeaderMap), h2::Error> {
-    let mut octets = Vec::new();
+    let mut bytes = Vec::new();
     while let Some(chunk) = body.data().await {
         let chunk = chunk?;
         body.flow_control().release_capacity(chunk.len())?;
-        octets.extend_from_slice(&chunk);
+        bytes.extend_from_slice(&chunk);
     }
-    Ok((octets, body.trailers().await?.unwrap_or_default()))
+    Ok((bytes, body.trailers().await?.unwrap_or_default()))
 }
 
 fn runtime() -> tokio::runtime::Runtime {

@@ -81,5 +81,5 @@ impl Drop for Prometheus {
 }
 
 fn percent_encoded(text: &str) -> String {
-    text.bytes().map(|octet| format!("%{octet:02X}")).collect()
+    text.bytes().map(|byte| format!("%{byte:02X}")).collect()
 }

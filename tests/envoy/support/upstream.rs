@@ -66,9 +66,9 @@ fn serve(stream: TcpStream, received: &Mutex<Vec<Message>>, answer: &Answer) {
     let mut reader = BufReader::new(stream);
     // Envoy closes when it likes; what a test misses for it, it finds missing.
     while let Ok(Some(message)) = Message::read(&mut reader) {
-        let octets = answer(&message);
+        let bytes = answer(&message);
         received.lock().expect("no panic while it is held").push(message);
-        if reader.get_mut().write_all(&octets).is_err() {
+        if reader.get_mut().write_all(&bytes).is_err() {
             return;
         }
     }

@@ -67,7 +67,7 @@ fn run() -> Result<(), Box<dyn Error>> {
 impl Fleet {
     fn answer(&mut self, line: &str) -> Result<Outcome, Box<dyn Error>> {
         let Request { config, headers } = serde_json::from_str(line)?;
-        let headers = headers.iter().map(|(name, value)| Ok((name, octets(value)?)));
+        let headers = headers.iter().map(|(name, value)| Ok((name, bytes(value)?)));
         let headers: Vec<_> = headers.collect::<Result<_, Box<dyn Error>>>()?;
 
         let (vm, root) = self.plugin(config.to_string())?;
@@ -109,11 +109,11 @@ fn counters(vm: &Vm) -> BTreeMap<String, u64> {
     vm.host().metrics().iter().map(|(name, count)| (name.to_owned(), count)).collect()
 }
 
-fn octets(value: &str) -> Result<Vec<u8>, Box<dyn Error>> {
-    let octet = |character| u8::try_from(character).map_err(|_| format!("{character:?} is no octet").into());
-    value.chars().map(octet).collect()
+fn bytes(value: &str) -> Result<Vec<u8>, Box<dyn Error>> {
+    let byte = |character| u8::try_from(character).map_err(|_| format!("{character:?} is no byte").into());
+    value.chars().map(byte).collect()
 }
 
-fn text(octets: &[u8]) -> String {
-    octets.iter().copied().map(char::from).collect()
+fn text(bytes: &[u8]) -> String {
+    bytes.iter().copied().map(char::from).collect()
 }

@@ -69,7 +69,7 @@ pub(super) fn answers(call: Call, case: &Case) -> Vec<Fault> {
         faults.extend(malformed(case).into_iter().map(Fault::Buffer));
     }
     if call == Call::RandomGet {
-        faults.extend([0, 0xff].map(|octet| Fault::Buffer(vec![octet])));
+        faults.extend([0, 0xff].map(|byte| Fault::Buffer(vec![byte])));
     }
     faults
 }
@@ -81,7 +81,7 @@ pub(super) fn gives_bytes(call: Call) -> bool {
     )
 }
 
-/// Octets that are no header map, no direction and no configuration.
+/// Bytes that are no header map, no direction and no configuration.
 fn malformed(case: &Case) -> Vec<Vec<u8>> {
     let number = u32::to_le_bytes;
     let whole: HeaderMap = case.request.iter().chain([&(":path", &b"/"[..])]).copied().collect();
@@ -92,7 +92,7 @@ fn malformed(case: &Case) -> Vec<Vec<u8>> {
         vec![1, 0, 0, 0, 0xff],
         number(1).to_vec(),
         number(u32::MAX).to_vec(),
-        // Times the 8 octets of an entry's lengths, these are 0 and 8 in 32 bits.
+        // Times the 8 bytes of an entry's lengths, these are 0 and 8 in 32 bits.
         [number(0x2000_0000), number(0)].concat(),
         [&number(0x2000_0001)[..], &[0; 8], &[0; 2]].concat(),
         [&number(1)[..], &number(u32::MAX), &number(u32::MAX), b"x\0y\0"].concat(),
@@ -198,13 +198,13 @@ fn counts_itself(call: Call) -> bool {
 /// Whether the answer is an error that can be seen to be one.
 fn is_error(call: Call, fault: &Fault, asks_direction: bool) -> bool {
     match (fault, call) {
-        // The module reads what the host has not written: null, the id 0, no octets.
+        // The module reads what the host has not written: null, the id 0, no bytes.
         (Fault::Status(0), Call::DefineMetric | Call::RandomGet) => true,
-        (Fault::Buffer(octets), Call::RandomGet) => octets.iter().all(|octet| *octet == 0),
+        (Fault::Buffer(bytes), Call::RandomGet) => bytes.iter().all(|byte| *byte == 0),
         (Fault::Status(0) | Fault::Null | Fault::Buffer(_), Call::GetHeaders) => true,
         (Fault::Status(0) | Fault::Null, Call::GetBuffer) => true,
         (Fault::Status(0) | Fault::Null | Fault::Buffer(_), Call::GetProperty) => asks_direction,
-        // The octets of a header are any, and those of a configuration are judged by what they say.
+        // The bytes of a header are any, and those of a configuration are judged by what they say.
         (Fault::Status(0) | Fault::Null | Fault::Buffer(_), _) => false,
         (Fault::Status(1), Call::GetProperty | Call::GetHeader | Call::GetSharedData) => false,
         (Fault::Status(_) | Fault::NullWithSize(_), _) => true,
@@ -221,9 +221,9 @@ fn worded(fault: &Fault) -> String {
     match fault {
         Fault::Status(status) => format!("{status}"),
         Fault::Null => "null".to_owned(),
-        Fault::NullWithSize(size) => format!("null of {size} octets"),
-        Fault::Buffer(octets) => {
-            format!("{} octets {}", octets.len(), octets.get(..24).unwrap_or(octets).escape_ascii())
+        Fault::NullWithSize(size) => format!("null of {size} bytes"),
+        Fault::Buffer(bytes) => {
+            format!("{} bytes {}", bytes.len(), bytes.get(..24).unwrap_or(bytes).escape_ascii())
         }
     }
 }

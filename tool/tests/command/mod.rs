@@ -14,6 +14,6 @@ pub(crate) fn end(command: &mut Command, input: &str) -> (Option<i32>, String, S
     // A command that reads nothing may have ended already.
     let _ = child.stdin.take().expect("its input").write_all(input.as_bytes());
     let Output { status, stdout, stderr } = child.wait_with_output().expect("it ends");
-    let text = |octets: Vec<u8>| String::from_utf8(octets).expect("text");
+    let text = |bytes: Vec<u8>| String::from_utf8(bytes).expect("text");
     (status.code(), text(stdout), text(stderr))
 }

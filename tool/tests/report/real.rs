@@ -200,7 +200,7 @@ impl Mesh {
     }
 
     fn run(&self, verb: &str, arguments: &[String]) -> String {
-        let mut command = Command::new("python3");
+        let mut command = Command::new(std::env::var("PYTHON").unwrap_or_else(|_| "python3".to_owned()));
         command.arg(in_repository("envoy/mesh.py")).arg(verb).arg("--run-dir").arg(self.run.path("mesh"));
         let Output { stdout, stderr, .. } = command.args(arguments).output().expect("python3 runs");
         String::from_utf8_lossy(&[stdout, stderr].concat()).into_owned()

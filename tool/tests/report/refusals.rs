@@ -79,10 +79,10 @@ fn an_answer_may_not_take_long() {
 
 #[test]
 fn an_answer_that_breaks_off_or_is_no_http_is_refused() {
-    for octets in
+    for bytes in
         ["", "220 mail.example.org ESMTP\r\n", "HTTP/1.1 200 OK\r\ncontent-length: 99\r\n\r\n{\"stats\""]
     {
-        let server = Server::writing(move |_, stream| drop(stream.write_all(octets.as_bytes())));
+        let server = Server::writing(move |_, stream| drop(stream.write_all(bytes.as_bytes())));
         report(&[&server.url()]).assert_refused(&["/stats: "]);
     }
     let gone = Server::answering(|_| (200, String::new())).url();

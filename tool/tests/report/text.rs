@@ -41,7 +41,7 @@ repaired                     2 by correlation
    digits are in upper case
    2 of 3,000 requests, less than 0.1 % (outbound, traceparent, upper_case)
    cause  A client that writes hexadecimal digits in upper case.
-   fix    Let it write them in lower case; W3C Trace Context knows no others.
+   fix    Let it write them in lower case, as W3C Trace Context requires.
    see    docs/runbook.md#trace-corruption
 ";
     assert_eq!(rest, [expected, SINCE_START].concat());
@@ -121,6 +121,6 @@ fn names_of_others_cannot_write_to_the_terminal() {
         let is_plain = |c: char| c == '\n' || !(c.is_control() || HIDDEN.contains(c));
         assert!(said.code == Some(1) && said.out.chars().all(is_plain), "{said:?}");
         assert!(said.out.contains("a[31m2Jbcxxx") && said.out.contains("xx…"), "{said:?}");
-        assert!(said.out.len() < 5000, "{} octets", said.out.len());
+        assert!(said.out.len() < 5000, "{} bytes", said.out.len());
     }
 }

@@ -33,7 +33,7 @@ fn the_images_hold_the_built_module_and_name_it() {
     let mut annotations = json!({
         "org.opencontainers.image.title": "tracewarden",
         "org.opencontainers.image.description":
-            "A proxy-wasm filter for Envoy and Istio that keeps W3C trace context whole \
+            "A proxy-wasm filter for Envoy and Istio that keeps W3C trace context intact \
              and counts where it is lost or corrupted.",
         "org.opencontainers.image.version": VERSION,
         "org.opencontainers.image.revision": REVISION,

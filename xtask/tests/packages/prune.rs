@@ -1,6 +1,8 @@
 //! `xtask prune`, on modules that `xtask wat` assembles.
 
-use crate::support::{Scratch, command, fail, succeed};
+use cargo_metadata::MetadataCommand;
+
+use crate::support::{Scratch, command, fail, in_repository, succeed};
 
 const MODULE: &str = r#"(module
     (import "env" "called" (func $called))
@@ -62,6 +64,28 @@ fn makes_traps_of_the_methods_that_only_tables_keep() {
     let error = fail(&mut prune(&scratch, &module, &format!("{LIST}a::traits = on_\n")));
     let expected = "a::traits::Root::on_tick calls a::traits::Root::done, which the list makes a trap";
     assert!(error.contains(expected), "{error}");
+}
+
+/// The dispatcher calls its contexts through tables, where `xtask prune` cannot see it.
+#[test]
+fn the_list_keeps_what_the_dispatcher_of_the_sdk_calls() {
+    let metadata =
+        MetadataCommand::new().current_dir(in_repository("")).other_options(["--locked".to_owned()]).exec();
+    let packages = metadata.expect("Cargo's metadata").packages;
+    let sdk = packages.iter().find(|package| package.name.as_str() == "proxy-wasm").expect("the SDK");
+    let source = |name: &str| {
+        let path = sdk.manifest_path.parent().expect("a directory").join("src").join(name);
+        std::fs::read_to_string(path).expect("a file of the SDK")
+    };
+    let list = std::fs::read_to_string(in_repository("edges/proxy-wasm/exports.txt")).expect("the list");
+    let kept = list.lines().find_map(|line| line.strip_prefix("proxy_wasm::traits = ")).expect("the line");
+    let kept: Vec<&str> = kept.split_whitespace().collect();
+    let (traits, dispatcher) = (source("traits.rs"), source("dispatcher.rs"));
+    let methods = traits.split("    fn ").skip(1).filter_map(|text| text.split(['(', '<']).next());
+    let called: Vec<&str> = methods.filter(|name| dispatcher.contains(&format!(".{name}("))).collect();
+    assert!(called.contains(&"on_tick") && called.contains(&"create_http_context"), "{called:?}");
+    let trapped = called.iter().filter(|name| !kept.iter().any(|word| name.starts_with(word)));
+    assert_eq!(trapped.collect::<Vec<_>>(), Vec::<&&str>::new());
 }
 
 fn assembled(name: &str) -> (Scratch, String) {
