@@ -160,6 +160,21 @@ fn a_number_is_shown_as_short_as_the_standard_library_shows_it() {
     }
 }
 
+#[test]
+fn a_format_that_is_only_read_is_no_word_for_inject() {
+    let mut found = Vec::new();
+    visit(&Config::shape(), &mut |shape| {
+        if let Shape::Words(words) = shape
+            && words.words.iter().any(|(word, _)| *word == "sw8")
+        {
+            let accepted: Vec<&str> = words.accepted().map(|(word, _)| word).collect();
+            assert!(accepted.contains(&"tracecontext") && accepted.contains(&"b3multi"), "{accepted:?}");
+            found.push(accepted.contains(&"sw8"));
+        }
+    });
+    assert_eq!(found, [true, false], "extract and inject");
+}
+
 /// Shows every shape of a description, and all that it is made of.
 fn visit(shape: &Shape, look: &mut dyn FnMut(&Shape)) {
     look(shape);

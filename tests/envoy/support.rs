@@ -17,7 +17,7 @@ use tracewarden::w3c::TraceParent;
 use http1::Message;
 
 /// Nothing here takes longer than this, unless it has failed.
-pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(120);
 
 pub(crate) const T: &str = "0af7651916cd43dd8448eb211c80319c";
 pub(crate) const P: &str = "b7ad6b7169203331";

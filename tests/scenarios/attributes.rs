@@ -61,6 +61,14 @@ fn a_client_span_says_where_the_request_went() {
 }
 
 #[test]
+fn one_attempt_is_none_again() {
+    let mut hop = Hop::new(r#""direction": "outbound""#);
+    hop.vm.host_mut().set_property(&["upstream", "request_attempt_count"], 1_u64.to_le_bytes());
+    let (span, _) = hop.one(&[("traceparent", SAMPLED)], OK);
+    assert_eq!(attributes(&span.attributes).get("http.request.resend_count"), None);
+}
+
+#[test]
 fn the_end_of_a_request_is_its_spans_status() {
     type Rows<'a> = &'a [(&'a [Line<'a>], &'a [Line<'a>], [Option<&'a str>; 2], Option<&'a str>)];
     // The response, its trailers; the error.type of the server and of the client; the gRPC status.

@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use crate::support::{Said, report, report_with};
 
 /// Nothing here takes longer than this, unless it has failed.
-const PATIENCE: Duration = Duration::from_secs(30);
+const PATIENCE: Duration = Duration::from_secs(120);
 
 /// What three requests to `mangler` and two to `lossy` are told as: who, what, how many, of how many.
 const STORY: &[(&str, &str, u64, u64)] =
