@@ -13,7 +13,6 @@ import json
 import os
 import re
 import shutil
-import signal
 import socket
 import subprocess
 import sys
@@ -52,6 +51,8 @@ APPLICATION_PORTS = (7, 8, 9)
 READY_SECONDS = 60.0
 
 EXIT_NOT_RUNNING = 3
+# What a shell reports of a program that SIGPIPE ended.
+EXIT_NOT_READ = 141
 
 
 def find_envoy(wanted: str) -> tuple[Path, str]:
@@ -270,8 +271,6 @@ def status(arguments: argparse.Namespace, run: RunDirectory) -> int:
         report = {"running": True, **asdict(mesh), "series": [asdict(series) for series in every]}
         print(json.dumps(report, indent=2))
         return 0
-    # `make envoy-status | head` is no error.
-    signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     pids = ", ".join(f"{process.name} {process.pid}" for process in mesh.processes)
     last = mesh.port + len(PORTS) - 1
     print(f"The demo mesh runs: edge {HOST}:{mesh.port} (its ports end at {last}), admin {admin}")
@@ -329,7 +328,14 @@ def parse_arguments() -> argparse.Namespace:
 
 def main() -> int:
     arguments = parse_arguments()
-    return int(arguments.action(arguments, RunDirectory(arguments.run_dir)))
+    try:
+        result = int(arguments.action(arguments, RunDirectory(arguments.run_dir)))
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # `make envoy-status | head` is no error. Not SIGPIPE: it would end `up` before what it started is stopped.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_NOT_READ
+    return result
 
 
 if __name__ == "__main__":
