@@ -7,6 +7,7 @@ from typing import Optional
 
 from callgrind import Count
 from cases import BARE, SIZES, TRAFFIC, Row
+from proxy import align
 
 NEW = "Tracewarden, request pass"
 FLOOR_LABEL = "floor, request pass"
@@ -53,7 +54,7 @@ def table(rows: list[Row], counts: Counts) -> str:
     """The table, in thousands of instructions a request."""
     added = additions(rows, counts)
     columns = ["added", "/ floor", "/ Lua"]
-    lines = [["", "small", *columns, "browser", *columns, "price of the option"]]
+    lines = [["", "small", *columns, "browser", *columns]]
     for row in rows:
         cells = [row.label]
         for size in SIZES:
@@ -63,10 +64,9 @@ def table(rows: list[Row], counts: Counts) -> str:
             cells.append("" if row.setup == BARE else _thousands(mine))
             cells.append(_ratio(mine, added.get((row.floor or "", size))))
             cells.append(_ratio(mine, added.get((LUA_LABEL, size))) if row.floor == FLOOR_LABEL else "")
-        lines.append([*cells, _price(row, added)])
-    if not any(row.over for row in rows):
-        lines = [line[:-1] for line in lines]
-    return _align(lines)
+        lines.append(cells)
+    prices = ["price of the option" if any(row.over for row in rows) else "", *(_price(row, added) for row in rows)]
+    return "\n".join(f"{line}  {price}".rstrip() for line, price in zip(align(lines), prices))
 
 
 def _price(row: Row, added: Added) -> str:
@@ -96,7 +96,7 @@ def budget(rows: list[Row], counts: Counts, micro: Micro, module: Path) -> str:
     parse = micro["parse", "tracewarden"] / micro["parse", "cheapest"]
     at_most("parse / opentelemetry_sdk", parse, 1 / PARSE_BUDGET, ".2f")
     at_most("module, bytes", module.stat().st_size, SIZE_BUDGET, ",d")
-    return _align(lines)
+    return "\n".join(align(lines))
 
 
 def micro_table(micro: Micro) -> str:
@@ -106,7 +106,7 @@ def micro_table(micro: Micro) -> str:
         ours, cheapest, hashmap = (micro[operation, who] for who in MICRO_WHO)
         others = [cell for other in (cheapest, hashmap) for cell in (f"{other:,.0f}", f"{other / ours:.1f}")]
         lines.append([label, f"{ours:,.0f}", *others])
-    return _align(lines)
+    return "\n".join(align(lines))
 
 
 def _thousands(count: Optional[float]) -> str:
@@ -115,16 +115,3 @@ def _thousands(count: Optional[float]) -> str:
 
 def _ratio(mine: Optional[float], other: Optional[float]) -> str:
     return "" if mine is None or not other else f"{mine / other:.2f}"
-
-
-def _align(lines: list[list[str]]) -> str:
-    """Numbers to the right, the first column and a price to the left."""
-    widths = [max(map(len, column)) for column in zip(*lines)]
-
-    def line(cells: list[str]) -> str:
-        padded = [cells[0].ljust(widths[0])]
-        for cell, width in zip(cells[1:], widths[1:]):
-            padded.append(cell if " over " in cell else cell.rjust(width))
-        return "  ".join(padded).rstrip()
-
-    return "\n".join(map(line, lines))

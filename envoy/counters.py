@@ -6,6 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import Optional
 
+from proxy import align
+
 COUNTERS_PATH = "/stats/prometheus?filter=tracewarden_"
 REQUESTS = "tracewarden_requests_total"
 
@@ -56,10 +58,7 @@ def _block(name: str, group: list[Series]) -> str:
     labels = list(dict.fromkeys(label for series in group for label in series.labels))
     rows = [[*labels, "count"]]
     rows += [[*(series.labels.get(label, "") for label in labels), f"{series.value:.15g}"] for series in group]
-    widths = [max(map(len, column)) for column in zip(*rows)]
     lines = [name]
-    for row, text in zip(rows, [None, *(series.meaning() for series in group)]):
-        cells = [cell.ljust(width) for cell, width in zip(row[:-1], widths)]
-        line = "  ".join(["", *cells, row[-1].rjust(widths[-1])])
-        lines.append(f"{line}  <- {text}" if text else line)
+    for line, text in zip(align(rows, len(labels)), [None, *(series.meaning() for series in group)]):
+        lines.append(f"  {line}  <- {text}" if text else f"  {line}")
     return "\n".join(lines)

@@ -99,6 +99,13 @@ def command_line(envoy: Path, config: Path, workers: int, *more: str) -> list[st
     return [*command, "--log-level", "warning", *more]
 
 
+def align(rows: Sequence[Sequence[str]], left: int = 1) -> list[str]:
+    """A line for each row: so many columns to the left, the others, which are numbers, to the right."""
+    sides = "<" * left + ">" * (len(rows[0]) - left)
+    forms = [f"{side}{max(map(len, column))}" for side, column in zip(sides, zip(*rows))]
+    return ["  ".join(map(format, row, forms)) for row in rows]
+
+
 class Envoy:
     """A running Envoy that chose its ports itself."""
 
