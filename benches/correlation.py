@@ -12,7 +12,6 @@ import json
 import shutil
 import subprocess
 import sys
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -31,15 +30,6 @@ WARM_UP_SECONDS = 2
 ANSWER_SECONDS = 60.0
 
 
-@dataclass(frozen=True)
-class Cost:
-    """Requests, microseconds of the workers' processors for each, and by how many bytes Envoy's heap grew."""
-
-    requests: int
-    microseconds: float
-    heap: int
-
-
 def run() -> int:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--envoy", type=Path, required=True)
@@ -54,20 +44,20 @@ def run() -> int:
         config = bootstrap(setup, {"tracewarden": arguments.module}, action=BY_ITSELF)
         for workers in (1, 2):
             with running(arguments.envoy, config, workers) as envoy:
-                cost = measure(envoy, workers, arguments.seconds)
-            numbers = f"{cost.requests:,} | {cost.microseconds:.1f} | {cost.heap / 1e6:.1f} MB"
-            print(f"| {name} | {workers} | {numbers} |", flush=True)
+                print(f"| {name} | {workers} | {measure(envoy, workers, arguments.seconds)} |", flush=True)
     return 0
 
 
-def measure(envoy: Envoy, workers: int, seconds: int) -> Cost:
+def measure(envoy: Envoy, workers: int, seconds: int) -> str:
+    """Requests, microseconds of the workers' processors for each, and by how much Envoy's heap grew."""
     port = envoy.port()
     heap_before = heap(envoy)
     load(port, workers, WARM_UP_SECONDS)
     before = requests(envoy), busy(envoy)
     load(port, workers, seconds)
     answered, nanoseconds = requests(envoy) - before[0], busy(envoy) - before[1]
-    return Cost(answered, nanoseconds / 1e3 / answered, heap(envoy) - heap_before)
+    grown = heap(envoy) - heap_before
+    return f"{answered:,} | {nanoseconds / 1e3 / answered:.1f} | {grown / 1e6:.1f} MB"
 
 
 def load(port: int, workers: int, seconds: int) -> None:
