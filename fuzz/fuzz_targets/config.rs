@@ -3,6 +3,7 @@
 
 use std::sync::LazyLock;
 
+use bstr::ByteSlice;
 use libfuzzer_sys::{fuzz_mutator, fuzz_target, fuzzer_mutate};
 use serde_json::Value;
 use tracewarden::config::{Config, Loaded, OnBadConfig};
@@ -171,11 +172,10 @@ fn parts(data: &[u8]) -> (Vec<(String, String)>, &[u8]) {
     let mut variables = Vec::new();
     let mut rest = data;
     while rest.first().is_some_and(u8::is_ascii_uppercase) {
-        let end = rest.iter().position(|byte| *byte == b'\n').unwrap_or(rest.len());
-        let line = String::from_utf8_lossy(&rest[..end]).into_owned();
-        let Some((name, value)) = line.split_once('=') else { break };
-        variables.push((name.to_owned(), value.to_owned()));
-        rest = rest.get(end + 1..).unwrap_or_default();
+        let (line, after) = rest.split_once_str("\n").unwrap_or((rest, b""));
+        let Some((name, value)) = line.split_once_str("=") else { break };
+        variables.push((name.to_str_lossy().into_owned(), value.to_str_lossy().into_owned()));
+        rest = after;
     }
     (variables, rest)
 }

@@ -2,12 +2,13 @@
 //! into it.
 #![no_main]
 
+use bstr::ByteSlice;
 use libfuzzer_sys::fuzz_target;
 use tracewarden::sampling::OtState;
 use tracewarden_fuzz::reading::{self, least_kept};
 
 fuzz_target!(|data: &[u8]| {
-    let (text, digits) = reading::halves(data, b'\n').unwrap_or((data, b""));
+    let (text, digits) = data.split_once_str("\n").unwrap_or((data, b""));
     let parsed = OtState::parse(text);
     let expected = reading::ot(text);
     assert_eq!(parsed.is_some(), expected.is_some());

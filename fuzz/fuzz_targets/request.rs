@@ -5,11 +5,7 @@ use libfuzzer_sys::{fuzz_mutator, fuzz_target};
 use tracewarden_fuzz::generate::{any, mutate, scenario};
 use tracewarden_fuzz::scenario::Scenario;
 
-fuzz_target!(|data: &[u8]| {
-    if let Some(scenario) = Scenario::parse(data) {
-        scenario.check();
-    }
-});
+fuzz_target!(|data: &[u8]| Scenario::check(data));
 
 fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
     mutate(data, size, max_size, seed, |text, source| scenario(text, source, any))

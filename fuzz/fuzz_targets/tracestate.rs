@@ -2,14 +2,14 @@
 //! own.
 #![no_main]
 
+use bstr::ByteSlice;
 use libfuzzer_sys::fuzz_target;
 use tracewarden::w3c::{Member, TraceState};
 use tracewarden_fuzz::reading::{self, Pair};
 use tracewarden_fuzz::work;
 
 fuzz_target!(|data: &[u8]| {
-    let lines: Vec<&[u8]> =
-        if data.is_empty() { Vec::new() } else { data.split(|byte| *byte == b'\n').collect() };
+    let lines: Vec<&[u8]> = if data.is_empty() { Vec::new() } else { data.split_str("\n").collect() };
     let parsed = work::bounded(data.len(), || TraceState::parse(lines.iter().copied()));
     let expected = reading::tracestate(&lines);
     assert_eq!(parsed.as_ref().ok().map(pairs), expected, "{parsed:?}");
@@ -28,7 +28,7 @@ fuzz_target!(|data: &[u8]| {
 
 /// Puts a member in front, and takes it out again.
 fn own(list: TraceState<'_>, line: &[u8]) {
-    let Some((key, value)) = reading::halves(line, b'=') else { return };
+    let Some((key, value)) = line.split_once_str("=") else { return };
     let member = Member::new(key, value);
     assert_eq!(member.is_ok(), reading::is_member(line), "{member:?}");
     let Ok(member) = member else { return };

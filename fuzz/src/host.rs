@@ -48,8 +48,7 @@ pub struct Known {
 /// A host in the middle of its work.
 #[derive(Default)]
 pub struct Host {
-    /// What it knows.
-    pub known: Known,
+    pub(crate) known: Known,
     /// The headers of the message on its way.
     pub headers: HeaderMap,
     /// What is left of a stream, in the order of [`host::HeaderMap`].
@@ -61,7 +60,7 @@ pub struct Host {
     /// The number of the last upload.
     pub token: u32,
     /// What was asked of it in the present callback.
-    pub calls: Calls,
+    pub(crate) calls: Calls,
     /// The headers as they came.
     came: Headers,
     rng: Option<ChaCha12Rng>,
@@ -69,39 +68,34 @@ pub struct Host {
 
 /// The calls of one callback.
 #[derive(Default)]
-pub struct Calls {
+pub(crate) struct Calls {
     /// How many of them cost a proxy something, and only ask.
     pub asked: usize,
-    /// Every change of a header.
     pub changes: Vec<Change>,
     /// Everything counted, as often as it was.
     pub counted: Vec<Counter>,
     /// By how much the gauge of waiting spans was moved.
     pub queued: i64,
-    /// Everything published.
     pub published: Vec<(&'static str, Vec<u8>)>,
     /// Everything remembered for the other workers.
     pub remembered: Vec<(String, Vec<u8>)>,
     /// Every line that was logged.
     pub lines: Vec<String>,
-    /// The bodies of uploads.
+    /// Their bodies.
     pub uploads: VecDeque<Vec<u8>>,
 }
 
 /// A change that was asked for.
 #[derive(Debug)]
-pub struct Change {
-    /// What to do.
+pub(crate) struct Change {
     pub verb: Verb,
-    /// To which header.
     pub name: String,
-    /// Whether the host refused.
     pub refused: bool,
 }
 
 /// What can be done to a header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verb {
+pub(crate) enum Verb {
     /// One line in place of all.
     Set,
     /// One line more.
@@ -325,12 +319,10 @@ impl Uploads for Host {
         let fits = |value: &str| value.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic());
         assert!(upload.headers.iter().all(|(name, value)| fits(name) && fits(value)), "{:?}", upload.headers);
         self.calls.uploads.push_back(upload.body.clone());
-        match self.refusal.take() {
-            Some(error) => Err(error),
-            None => {
-                self.token += 1;
-                Ok(self.token)
-            }
+        if let Some(error) = self.refusal.take() {
+            return Err(error);
         }
+        self.token += 1;
+        Ok(self.token)
     }
 }

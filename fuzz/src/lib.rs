@@ -5,7 +5,7 @@
 //! - [`host`] is a host that records every call, and refuses those that it is told to refuse.
 //! - [`request`] and [`response`] run a pass, and hold what it did against what the rules say.
 //! - [`formats`] has what holds of a request under any configuration.
-//! - [`spans`] and [`uploads`] end a stream, and take its spans to a collector.
+//! - `spans` and `uploads` end a stream, and take its spans to a collector.
 //! - [`setup`] is a configuration with its JSON.
 //! - [`generate`] makes and mutates configurations and scenarios; [`work`] counts what a pass allocates.
 //!
@@ -20,6 +20,6 @@ pub mod request;
 pub mod response;
 pub mod scenario;
 pub mod setup;
-pub mod spans;
-pub mod uploads;
+mod spans;
+mod uploads;
 pub mod work;

@@ -2,6 +2,7 @@
 
 use std::sync::LazyLock;
 
+use bstr::ByteSlice;
 use regex::bytes::Regex;
 use tracewarden::sampling::Threshold;
 
@@ -204,16 +205,7 @@ fn description(parameters: &[u8]) -> Vec<u8> {
 
 /// Without the spaces and tabs at its ends.
 fn trimmed(text: &[u8]) -> &[u8] {
-    let is_text = |byte: &u8| !matches!(byte, b' ' | b'\t');
-    let start = text.iter().position(is_text).unwrap_or(text.len());
-    let end = text.iter().rposition(is_text).map_or(start, |last| last + 1);
-    &text[start..end]
-}
-
-/// What comes before and after the first such byte.
-pub fn halves(text: &[u8], byte: u8) -> Option<(&[u8], &[u8])> {
-    let at = text.iter().position(|other| *other == byte)?;
-    Some((&text[..at], &text[at + 1..]))
+    text.trim_with(|sign| matches!(sign, ' ' | '\t'))
 }
 
 /// Both parts of a text that the grammar allows.

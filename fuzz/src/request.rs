@@ -106,11 +106,9 @@ impl<'a> Pass<'a> {
         let request = Counter::Request { direction, role, mode, context: self.verdict };
         let repair = Counter::Repair { direction, by: Repair::New };
         let corrupt = |parent: bool| {
-            self.host.calls.counted(|one| match one {
-                Counter::Corrupt { direction: to, corruption } => {
-                    *to == direction && parent == matches!(corruption, Corruption::TraceParent(_))
-                }
-                _ => false,
+            let is_of_header = |corruption| parent == matches!(corruption, Corruption::TraceParent(_));
+            self.host.calls.counted(|one| {
+                matches!(*one, Counter::Corrupt { direction: to, corruption } if to == direction && is_of_header(corruption))
             })
         };
         let all = [
@@ -230,29 +228,23 @@ impl<'a> Pass<'a> {
             (Some(_), None) => {
                 // An invalid list goes, and what this hop decided stands alone in its place.
                 let own = self.has_own_parent && decides;
-                assert!(
-                    after.is_empty() || own && is_ours_alone && members.len() == 1,
-                    "an invalid list goes"
-                );
+                let is_replaced = own && is_ours_alone && members.len() == 1;
+                assert!(after.is_empty() || is_replaced, "an invalid list goes");
                 own
             }
             (Some(_), Some(came)) => {
                 if self.has_own_parent {
                     assert!(self.host.known.has_seed, "ids are random");
-                    assert_eq!(
-                        after,
-                        if members.is_empty() { vec![] } else { vec![reading::print(&members, b'=', b',')] }
-                    );
+                    let line = (!members.is_empty()).then(|| reading::print(&members, b'=', b','));
+                    assert_eq!(after, Vec::from_iter(line), "one line, as it must be written");
                     goes_on(came, &members);
                 }
                 self.has_own_parent || decides
             }
         };
         let is_same = self.came.is_some() && after == before;
-        assert!(
-            !is_same || self.host.calls.changes_of(TRACESTATE).count() == 0,
-            "no call is made for nothing"
-        );
+        let is_asked = self.host.calls.changes_of(TRACESTATE).next().is_some();
+        assert!(!is_same || !is_asked, "no call is made for nothing");
         if answers_for_threshold {
             self.tells_threshold(&reading::ot_of(&members).unwrap_or_default(), context);
         }

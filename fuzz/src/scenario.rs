@@ -23,22 +23,17 @@ use crate::{request, response, spans};
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Scenario {
-    /// The plugin's configuration.
-    pub config: String,
-    /// What the host knows.
-    pub known: Known,
-    /// The request's headers.
-    pub request: Lines,
-    /// The response's headers.
-    pub response: Lines,
-    /// The response's trailers.
-    pub trailers: Lines,
-    /// What is left of the request's headers at the end, if others changed them.
-    pub request_left: Option<Lines>,
-    /// What is left of the response's headers at the end, if others changed them.
-    pub response_left: Option<Lines>,
+    pub(crate) config: String,
+    pub(crate) known: Known,
+    pub(crate) request: Lines,
+    pub(crate) response: Lines,
+    /// Those of the response.
+    pub(crate) trailers: Lines,
+    /// What is left of the headers at the end, if others changed them.
+    pub(crate) request_left: Option<Lines>,
+    pub(crate) response_left: Option<Lines>,
     /// What happens to its spans.
-    pub steps: Vec<Step>,
+    pub(crate) steps: Vec<Step>,
 }
 
 impl Scenario {
@@ -52,26 +47,27 @@ impl Scenario {
         ron::ser::to_string_pretty(self, PrettyConfig::new().depth_limit(1)).expect("it can be written")
     }
 
-    /// Takes it through all passes and to the collector, unless its configuration is refused.
-    pub fn check(&self) {
-        let Some(setup) = Setup::load(self.config.as_bytes()) else { return };
-        let mut host = Host::new(self.known.clone());
+    /// Takes the scenario of a text through all passes and to the collector, unless its configuration is refused.
+    pub fn check(text: &[u8]) {
+        let Some(scenario) = Self::parse(text) else { return };
+        let Some(setup) = Setup::load(scenario.config.as_bytes()) else { return };
+        let mut host = Host::new(scenario.known);
         if setup.policy().correlation.is_some() {
             // The same request came in before, so that there is something to recall.
             let mut earlier = Host::new(Known::inbound());
-            request::check(&setup, &self.request, &mut earlier);
+            request::check(&setup, &scenario.request, &mut earlier);
             host.memory = earlier.calls.remembered;
         }
-        let mut stream = request::check(&setup, &self.request, &mut host);
-        let request_left = self.request_left.clone().unwrap_or_else(|| host.lines());
-        response::check(&setup.config, &mut stream, &self.response, &mut host);
-        let response_left = self.response_left.clone().unwrap_or_else(|| host.lines());
-        host.left = [request_left, response_left, self.trailers.clone()];
-        host.known.now = self.known.ended;
+        let mut stream = request::check(&setup, &scenario.request, &mut host);
+        let request_left = scenario.request_left.unwrap_or_else(|| host.lines());
+        response::check(&setup.config, &mut stream, &scenario.response, &mut host);
+        let response_left = scenario.response_left.unwrap_or_else(|| host.lines());
+        host.left = [request_left, response_left, scenario.trailers];
+        host.known.now = host.known.ended;
         let spans = spans::check(&setup, stream, &mut host);
         if let Some(export) = &setup.config.export {
             let resource = setup.config.service.resource(&mut host);
-            uploads::check(export, &resource, &spans, &self.steps);
+            uploads::check(export, &resource, &spans, &scenario.steps);
         }
     }
 }

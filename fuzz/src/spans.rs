@@ -96,7 +96,11 @@ impl Hop<'_> {
         };
         assert!(allowed.contains(&&kinds[..]), "{kinds:?}");
         let (first, last) = (&spans[0], &spans[spans.len() - 1]);
-        assert_eq!(hex(&last.span_id).as_bytes(), self.sent.parent_id.to_hex(), "the upstream's parent");
+        assert_eq!(
+            hex::encode(&last.span_id).as_bytes(),
+            self.sent.parent_id.to_hex(),
+            "the upstream's parent"
+        );
         if spans.len() == 2 {
             assert_eq!(last.parent_span_id, first.span_id);
             assert!(last.span_id != first.span_id && last.links.is_empty());
@@ -108,7 +112,7 @@ impl Hop<'_> {
 
     /// What one span says.
     fn is_told(&self, span: &Span) {
-        assert_eq!(hex(&span.trace_id).as_bytes(), self.sent.trace_id.to_hex());
+        assert_eq!(hex::encode(&span.trace_id).as_bytes(), self.sent.trace_id.to_hex());
         assert!(span.span_id.len() == 8 && span.span_id != span.parent_span_id);
         assert!(span.start_time_unix_nano <= span.end_time_unix_nano);
         let flags = u32::from(self.sent.flags.is_random()) << 1 | 1;
@@ -175,9 +179,7 @@ fn shown(bytes: &[u8]) -> String {
     if bytes.len() > MAX_TEXT && text.ends_with(char::REPLACEMENT_CHARACTER) {
         text.pop();
     }
-    while text.len() > MAX_TEXT {
-        text.pop();
-    }
+    text.truncate(text.floor_char_boundary(MAX_TEXT));
     text
 }
 
@@ -186,9 +188,4 @@ fn text_of(attribute: &KeyValue) -> Option<&str> {
         Value::Text(text) => Some(text),
         Value::Number(_) => None,
     }
-}
-
-/// The bytes in hexadecimal digits.
-pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

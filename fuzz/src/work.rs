@@ -6,12 +6,8 @@ pub const OF_PATTERN: usize = 32 << 10;
 /// Runs `pass` on an input of so many bytes, and fails if it allocates more than a small multiple of them.
 pub fn bounded<T>(input: usize, pass: impl FnOnce() -> T) -> T {
     let mut result = None;
-    let info = allocation_counter::measure(|| result = Some(pass()));
+    let allocated = allocation_counter::measure(|| result = Some(pass())).bytes_total;
     let bound = 16 * input + (16 << 10);
-    assert!(
-        info.bytes_total <= bound as u64,
-        "{} bytes were allocated for an input of {input}",
-        info.bytes_total
-    );
+    assert!(allocated <= bound as u64, "{allocated} bytes were allocated for an input of {input}");
     result.expect("the pass has run")
 }
