@@ -23,6 +23,7 @@ fuzz_target!(|data: &[u8]| {
         |name: &str| variables.iter().find(|(other, _)| other == name).map(|(_, value)| value.clone());
     let text = if json.trim_ascii().is_empty() { b"{}" } else { json.trim_ascii() };
     let value: Value = serde_json::from_slice(text).unwrap_or_default();
+    assert!(*PATTERNS, "every form is read");
     let size = 8 * data.len() + work::OF_PATTERN * setup::patterns(&value);
     let loaded = work::bounded(size, || Config::load(json, environment));
     let on_bad = OnBadConfig::load(environment).err().map_or(Vec::new(), |Faults(faults)| faults);
@@ -51,6 +52,13 @@ fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
         return fuzzer_mutate(data, size, max_size);
     }
     generate::mutate(data, size, max_size, seed, generate::configuration)
+});
+
+/// The patterns of texts are compiled once, whatever the input is.
+static PATTERNS: LazyLock<bool> = LazyLock::new(|| {
+    let json = br#"{"header": "a", "log": {"format": "a"}, "metrics": {"listener": "a"},
+        "export": {"otlp": {"cluster": "a", "path": "/"}}}"#;
+    Config::load(json, |_| None).is_ok()
 });
 
 /// Whoever reads the faults sees lines of a bounded length.

@@ -1,6 +1,7 @@
 //! Texts of a certain form, valid by construction.
 
 use core::fmt;
+use std::sync::LazyLock;
 
 use regex_lite::Regex;
 use subtle::ConstantTimeEq;
@@ -25,7 +26,8 @@ macro_rules! texts {
             /// Takes a text of this form.
             #[must_use]
             pub fn parse(text: &str) -> Option<Self> {
-                fits(text, $pattern, 0 $(+ $least)?).then(|| Self(texts!(@made text $($made)?)))
+                static PATTERN: Pattern = LazyLock::new(|| Regex::new($pattern).ok());
+                fits(text, &PATTERN, 0 $(+ $least)?).then(|| Self(texts!(@made text $($made)?)))
             }
         }
 
@@ -63,9 +65,11 @@ macro_rules! texts {
     (@made $text:ident $made:expr) => { $made($text) };
 }
 
-/// Whether a text has the form that a pattern describes.
-fn fits(text: &str, pattern: &str, least: usize) -> bool {
-    text.len() >= least && Regex::new(pattern).is_ok_and(|pattern| pattern.is_match(text))
+/// The pattern of a form, compiled when the first text is checked: one takes up to 60 KB.
+type Pattern = LazyLock<Option<Regex>>;
+
+fn fits(text: &str, pattern: &Pattern, least: usize) -> bool {
+    text.len() >= least && pattern.as_ref().is_some_and(|pattern| pattern.is_match(text))
 }
 
 texts! {
