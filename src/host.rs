@@ -2,6 +2,7 @@
 //!
 //! A host implements what it has; the defaults are those of a host that has nothing. Only a callback whose host is a
 //! [`HeaderWriter`](crate::headers::HeaderWriter) can change headers.
+#![expect(unused_variables, reason = "the defaults have no use for their arguments")]
 
 use rand::CryptoRng;
 
@@ -37,7 +38,6 @@ pub trait Properties {
 
     /// A property, unless the host lacks it or it is empty.
     fn property(&mut self, property: Property<'_>) -> Option<PropertyValue> {
-        let _ = property;
         None
     }
 }
@@ -90,40 +90,29 @@ pub enum PropertyValue {
 pub trait SharedMemory {
     /// The value under this key, whichever worker wrote it.
     fn recall(&mut self, key: &str) -> Option<Vec<u8>> {
-        let _ = key;
         None
     }
 
     /// Writes a value under this key, whatever was there.
-    fn remember(&mut self, key: &str, value: &[u8]) {
-        let _ = (key, value);
-    }
+    fn remember(&mut self, key: &str, value: &[u8]) {}
 }
 
 /// The metrics.
 pub trait Metrics {
     /// Adds to a counter.
-    fn count(&mut self, counter: Counter, number: u64) {
-        let _ = (counter, number);
-    }
+    fn count(&mut self, counter: Counter, number: u64) {}
 
     /// Adds to a gauge.
-    fn adjust(&mut self, gauge: Measure, difference: i64) {
-        let _ = (gauge, difference);
-    }
+    fn adjust(&mut self, gauge: Measure, difference: i64) {}
 
     /// Adds a value to a histogram.
-    fn record(&mut self, histogram: Measure, value: u64) {
-        let _ = (histogram, value);
-    }
+    fn record(&mut self, histogram: Measure, value: u64) {}
 }
 
 /// Values that an access log can print.
 pub trait AccessLog {
     /// Puts a value into the stream's filter state.
-    fn publish(&mut self, key: &'static str, value: &[u8]) {
-        let _ = (key, value);
-    }
+    fn publish(&mut self, key: &'static str, value: &[u8]) {}
 }
 
 /// The log of the proxy.
@@ -131,14 +120,11 @@ pub trait Log {
     /// How many lines were held back since the last one, or `None` if a line may not be written at this time
     /// (nanoseconds).
     fn held_back(&mut self, now: u64) -> Option<u64> {
-        let _ = now;
         Some(0)
     }
 
     /// Writes a line of level `warn`.
-    fn warn(&mut self, line: &str) {
-        let _ = line;
-    }
+    fn warn(&mut self, line: &str) {}
 }
 
 /// The headers of the message on its way, for a pass that needs few of them or none.
@@ -162,7 +148,6 @@ pub trait EndedStream {
     /// # Errors
     /// The host refused.
     fn headers(&mut self, map: HeaderMap) -> Result<Headers, Refused> {
-        let _ = map;
         Ok(Headers::default())
     }
 
@@ -192,18 +177,12 @@ impl PropertyValue {
     /// The bytes of a text; a number has none.
     #[must_use]
     pub fn text(self) -> Option<Vec<u8>> {
-        match self {
-            Self::Text(text) => Some(text),
-            Self::Number(_) => None,
-        }
+        if let Self::Text(text) = self { Some(text) } else { None }
     }
 
     /// The number; a text has none.
     #[must_use]
     pub const fn number(&self) -> Option<i64> {
-        match self {
-            Self::Text(_) => None,
-            Self::Number(number) => Some(*number),
-        }
+        if let Self::Number(number) = self { Some(*number) } else { None }
     }
 }

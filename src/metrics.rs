@@ -8,11 +8,11 @@ use crate::formats::FormatError;
 use crate::headers::{TRACEPARENT, TRACESTATE, X_REQUEST_ID};
 use crate::w3c::{TraceParentError, TraceStateError};
 use crate::words::{
-    BatchResult, DecidedBy, Direction, DropCause, Format, HostCall, Mode, Repair, ResponseContext, Role,
-    SamplingDecision, Verdict, labels,
+    BatchResult, DecidedBy, Direction, DropCause, Format, HostCall, Labelled, Mode, Repair, ResponseContext,
+    Role, SamplingDecision, Verdict, labels,
 };
 
-use self::table::{LabelSet, Place, choices, meaning, series, sum};
+use self::table::{LabelSet, Place, choices, series, sum};
 
 series! {
     /// A series of a metric that counts.
@@ -218,9 +218,9 @@ impl LabelSet for Corruption {
     fn meanings(self) -> Vec<String> {
         let (name, _, problem) = self.parts();
         let header = match self {
-            Self::TraceParent(_) | Self::TraceState(_) => meaning(Format::TraceContext),
+            Self::TraceParent(_) | Self::TraceState(_) => Format::TraceContext.meaning(),
             Self::RequestId => "The UUID of `trace_id_source: x-request-id`.",
-            Self::Format(format, _) => meaning(format),
+            Self::Format(format, _) => format.meaning(),
         };
         let place = match self {
             Self::Format(..) => "another format".to_owned(),

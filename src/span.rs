@@ -10,7 +10,7 @@ use self::attributes::{Exchange, clip};
 use crate::headers::TRACESTATE;
 use crate::host::{Clock, EndedStream, HeaderMap, Properties, Random};
 use crate::otlp::{Link, Span, SpanKind, Status, StatusCode};
-use crate::w3c::{SpanId, TraceId, TraceParent};
+use crate::w3c::{SpanId, TraceParent};
 use crate::words::{Direction, Role, labels};
 
 labels! {
@@ -108,10 +108,10 @@ impl Hop {
         let state = request.first(TRACESTATE).filter(|_| !self.late).map(whole_members).unwrap_or_default();
         let name = exchange.name(spans);
         let span = |kind: SpanKind, id: SpanId, parent: Option<SpanId>, remote: bool| Span {
-            trace_id: trace_bytes(sent.trace_id),
-            span_id: span_bytes(id),
+            trace_id: sent.trace_id.to_bytes().to_vec(),
+            span_id: id.to_bytes().to_vec(),
             trace_state: state.clone(),
-            parent_span_id: parent.map(span_bytes).unwrap_or_default(),
+            parent_span_id: parent.map(|id| id.to_bytes().to_vec()).unwrap_or_default(),
             flags: u32::from(sent.flags.byte()) | PARENT_IS_KNOWN | if remote { PARENT_IS_REMOTE } else { 0 },
             name: name.clone(),
             kind: kind.into(),
@@ -135,8 +135,8 @@ impl Hop {
     /// The link of the hop's first span.
     fn links(&self, is_first: bool) -> Vec<Link> {
         let link = self.link.filter(|_| is_first).map(|context| Link {
-            trace_id: trace_bytes(context.trace_id),
-            span_id: span_bytes(context.parent_id),
+            trace_id: context.trace_id.to_bytes().to_vec(),
+            span_id: context.parent_id.to_bytes().to_vec(),
         });
         link.into_iter().collect()
     }
@@ -149,12 +149,4 @@ fn whole_members(state: &[u8]) -> String {
         return text;
     }
     text.rsplit_once(',').map_or_else(String::new, |(whole, _)| whole.to_owned())
-}
-
-fn span_bytes(id: SpanId) -> Vec<u8> {
-    id.number().to_be_bytes().to_vec()
-}
-
-fn trace_bytes(id: TraceId) -> Vec<u8> {
-    [id.high().to_be_bytes(), id.low().to_be_bytes()].concat()
 }

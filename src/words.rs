@@ -3,7 +3,7 @@
 mod labels;
 
 pub use labels::Labelled;
-pub(crate) use labels::labels;
+pub(crate) use labels::{errors, labels, write_clause};
 
 labels! {
     /// Which way a request goes, seen from the workload whose Envoy this is.

@@ -1,9 +1,8 @@
 //! Zipkin's formats, rules B3-01 to B3-11 ([B3 propagation](https://github.com/openzipkin/b3-propagation)).
 
-use super::format::{only, only_line, trace_id, unpadded_span_id};
+use super::format::{Read, ReadResult, ids, only, unpadded_span_id};
 use super::{FormatContext, FormatError, Outgoing, Propagator, RemoteContext};
 use crate::headers::{HeaderWriter, Headers, Refused};
-use crate::w3c::{SpanId, TraceId};
 use crate::words::Format;
 
 const B3: &str = "b3";
@@ -13,24 +12,24 @@ const PARENT_SPAN_ID: &str = "x-b3-parentspanid";
 const SAMPLED: &str = "x-b3-sampled";
 const FLAGS: &str = "x-b3-flags";
 
-pub(super) const SINGLE: Propagator =
-    Propagator { format: Format::B3, headers: &[B3], extract: extract_single, inject: Some(inject_single) };
+pub(super) const SINGLE: Propagator = Propagator {
+    format: Format::B3,
+    headers: &[B3],
+    read: Read::Value(read_single),
+    inject: Some(inject_single),
+};
 
 pub(super) const MULTI: Propagator = Propagator {
     format: Format::B3Multi,
     headers: &[TRACE_ID, SPAN_ID, PARENT_SPAN_ID, SAMPLED, FLAGS],
-    extract: extract_multi,
+    read: Read::Headers(read_multi),
     inject: Some(inject_multi),
 };
-
-fn extract_single(headers: &Headers) -> FormatContext {
-    only_line(headers, B3, read_single)
-}
 
 /// ```text
 /// b3 = trace-id "-" span-id [ "-" state [ "-" parent-span-id ] ] / state      ; state = "0" / "1" / "d"
 /// ```
-fn read_single(value: &[u8]) -> Result<FormatContext, FormatError> {
+fn read_single(value: &[u8]) -> ReadResult {
     let mut pieces = value.split(|byte| *byte == b'-');
     let (first, second) = (pieces.next().unwrap_or_default(), pieces.next());
     let Some(span) = second else {
@@ -59,35 +58,21 @@ const fn state(text: &[u8]) -> Option<(bool, bool)> {
 }
 
 fn inject_single(outgoing: &Outgoing<'_>, writer: &mut dyn HeaderWriter) -> Result<(), Refused> {
-    let state = match (outgoing.debug, outgoing.is_sampled()) {
-        (true, _) => b"d",
-        (false, true) => b"1",
-        (false, false) => b"0",
-    };
+    let state = if outgoing.debug { b"d" } else { outgoing.sampled_digit() };
     let context = outgoing.context;
     let pieces: [&[u8]; 3] = [&context.trace_id.to_hex(), &context.parent_id.to_hex(), state];
     outgoing.put(B3, &pieces.join(&b'-'), writer)
 }
 
-fn extract_multi(headers: &Headers) -> FormatContext {
-    let read = || {
-        // Rule B3-04: of repeated decisions the first counts.
-        let debug = headers.first(FLAGS) == Some(b"1");
-        let decision = if debug { Some(true) } else { decision(headers.first(SAMPLED))? };
-        match (only(headers.lines(TRACE_ID))?, only(headers.lines(SPAN_ID))?) {
-            (None, None) => Ok(decision.map_or(FormatContext::Absent, FormatContext::Decision)),
-            (trace, span) => {
-                let (trace_id, parent_id) = ids(trace.unwrap_or_default(), span.unwrap_or_default())?;
-                Ok(FormatContext::Valid(RemoteContext {
-                    trace_id,
-                    parent_id: Some(parent_id),
-                    sampled: decision,
-                    debug,
-                }))
-            }
-        }
+fn read_multi(headers: &Headers) -> ReadResult {
+    // Rule B3-04: of repeated decisions the first counts.
+    let debug = headers.first(FLAGS) == Some(b"1");
+    let sampled = if debug { Some(true) } else { decision(headers.first(SAMPLED))? };
+    let (trace_id, parent_id) = match (only(headers, TRACE_ID)?, only(headers, SPAN_ID)?) {
+        (None, None) => return Ok(sampled.map_or(FormatContext::Absent, FormatContext::Decision)),
+        (trace, span) => ids(trace.unwrap_or_default(), span.unwrap_or_default())?,
     };
-    read().into()
+    Ok(FormatContext::Valid(RemoteContext { trace_id, parent_id: Some(parent_id), sampled, debug }))
 }
 
 /// Rule B3-06; an empty value is none.
@@ -108,15 +93,8 @@ fn inject_multi(outgoing: &Outgoing<'_>, writer: &mut dyn HeaderWriter) -> Resul
         outgoing.put(FLAGS, b"1", writer)?;
     } else {
         outgoing.headers.remove(FLAGS, writer);
-        outgoing.put(SAMPLED, if outgoing.is_sampled() { b"1" } else { b"0" }, writer)?;
+        outgoing.put(SAMPLED, outgoing.sampled_digit(), writer)?;
     }
     outgoing.put(TRACE_ID, &outgoing.context.trace_id.to_hex(), writer)?;
     outgoing.put(SPAN_ID, &outgoing.context.parent_id.to_hex(), writer)
-}
-
-fn ids(trace: &[u8], span: &[u8]) -> Result<(TraceId, SpanId), FormatError> {
-    if !matches!(trace.len(), 16 | 32) {
-        return Err(FormatError::TraceId);
-    }
-    Ok((trace_id(trace)?, unpadded_span_id(span)?))
 }

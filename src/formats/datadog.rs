@@ -1,8 +1,8 @@
 //! Datadog's format, rules DD-01 to DD-09
 //! ([Datadog, trace context propagation](https://docs.datadoghq.com/tracing/trace_collection/trace_context_propagation/)).
 
-use super::format::{decimal, only};
-use super::{FormatContext, FormatError, Outgoing, Propagator, RemoteContext};
+use super::format::{Read, ReadResult, decimal, only};
+use super::{FormatContext, FormatError, Outgoing, Propagator};
 use crate::headers::{HeaderWriter, Headers, Refused, TRACESTATE};
 use crate::w3c::{SpanId, TraceId, TraceState, decode, trim_ows};
 use crate::words::Format;
@@ -19,27 +19,24 @@ const TID: &[u8] = b"_dd.p.tid=";
 pub(super) const DATADOG: Propagator = Propagator {
     format: Format::Datadog,
     headers: &[TRACE_ID, PARENT_ID, PRIORITY, TAGS],
-    extract,
+    read: Read::Headers(read),
     inject: Some(inject),
 };
 
-fn extract(headers: &Headers) -> FormatContext {
-    let read = || {
-        let Some(trace) = only(headers.lines(TRACE_ID))? else { return Ok(FormatContext::Absent) };
-        let low = decimal(trace).filter(|low| *low != 0).ok_or(FormatError::TraceId)?;
-        let high = headers.first(TAGS).and_then(high_half).unwrap_or(0);
-        let trace_id = TraceId::of_halves(high, low).ok_or(FormatError::TraceId)?;
-        let parent_id = match only(headers.lines(PARENT_ID))? {
-            None => None,
-            Some(digits) => SpanId::of_number(decimal(digits).ok_or(FormatError::SpanId)?),
-        };
-        let priority = only(headers.lines(PRIORITY))?
-            .map(|value| read_priority(value).ok_or(FormatError::Sampled))
-            .transpose()?;
-        let sampled = priority.map(|priority| priority > 0);
-        Ok(FormatContext::Valid(RemoteContext { trace_id, parent_id, sampled, debug: false }))
+fn read(headers: &Headers) -> ReadResult {
+    let Some(trace) = only(headers, TRACE_ID)? else { return Ok(FormatContext::Absent) };
+    let low = decimal(trace).filter(|low| *low != 0).ok_or(FormatError::TraceId)?;
+    let high = headers.first(TAGS).and_then(high_half).unwrap_or(0);
+    let trace_id = TraceId::of_halves(high, low).ok_or(FormatError::TraceId)?;
+    let parent_id = match only(headers, PARENT_ID)? {
+        None => None,
+        Some(digits) => SpanId::of_number(decimal(digits).ok_or(FormatError::SpanId)?),
     };
-    read().into()
+    let priority = match only(headers, PRIORITY)? {
+        None => None,
+        Some(value) => Some(read_priority(value).ok_or(FormatError::Sampled)?),
+    };
+    Ok(FormatContext::valid(trace_id, parent_id, priority.map(|priority| priority > 0)))
 }
 
 /// A tag that is not 16 hexadecimal digits other than zero is passed over (rule DD-02).
@@ -69,12 +66,12 @@ fn inject(outgoing: &Outgoing<'_>, writer: &mut dyn HeaderWriter) -> Result<(), 
 /// Rules DD-06 and DD-09: a priority that came in and says the same stays, since only it says who decided. It is in a
 /// header of its own, or in Datadog's member of the `tracestate`.
 fn put_priority(outgoing: &Outgoing<'_>, writer: &mut dyn HeaderWriter) -> Result<(), Refused> {
-    let read = || outgoing.came(PRIORITY).map(trim_ows).or_else(|| priority_in_tracestate(outgoing.headers));
+    let headers = outgoing.headers;
+    let read = || headers.first(PRIORITY).map(trim_ows).or_else(|| priority_in_tracestate(headers));
     let came = if outgoing.continued { read() } else { None };
     let says_the_same =
         |value: &&[u8]| read_priority(value).is_some_and(|priority| (priority > 0) == outgoing.is_sampled());
-    let own: &[u8] = if outgoing.is_sampled() { b"1" } else { b"0" };
-    outgoing.put(PRIORITY, came.filter(says_the_same).unwrap_or(own), writer)
+    outgoing.put(PRIORITY, came.filter(says_the_same).unwrap_or(outgoing.sampled_digit()), writer)
 }
 
 /// `s` in `dd=s:2;o:rum;p:00f067aa0ba902b7` (rule DD-05).
@@ -91,7 +88,7 @@ fn put_tags(outgoing: &Outgoing<'_>, writer: &mut dyn HeaderWriter) -> Result<()
         tags.extend_from_slice(TID);
         tags.extend_from_slice(format!("{high:016x}").as_bytes());
     }
-    let came = outgoing.came(TAGS).filter(|_| outgoing.continued).unwrap_or_default();
+    let came = outgoing.kept(TAGS).unwrap_or_default();
     // One tag that is none would have the next reader refuse them all.
     let travels = |tag: &&[u8]| tag.starts_with(b"_dd.p.") && tag.contains(&b'=') && !tag.starts_with(TID);
     for tag in split_tags(came).filter(travels) {

@@ -1,9 +1,7 @@
-use core::fmt;
-
 use super::{b3, datadog, gcp, grpc_trace_bin, jaeger, ottrace, remove_all, sw8, xray};
-use crate::headers::{HeaderWriter, Headers, Lines, Refused, TRACEPARENT};
+use crate::headers::{HeaderWriter, Headers, Refused, TRACEPARENT};
 use crate::w3c::{SpanId, TraceId, TraceParent, decode, trim_ows};
-use crate::words::{Format, labels};
+use crate::words::{Format, errors, labels};
 
 labels! {
     /// Why a header of another format is not valid.
@@ -16,22 +14,32 @@ labels! {
         SpanId = "span_id",
         /// The sampling decision is malformed.
         Sampled = "sampled",
-        /// More than one value came.
+        /// More than one value.
         Repeated = "repeated",
     }
 }
+
+errors!(FormatError);
 
 /// How a format other than W3C's is read and written.
 pub(crate) struct Propagator {
     pub(crate) format: Format,
     /// The headers that it is made of; the first names it in metrics.
     pub(crate) headers: &'static [&'static str],
-    /// Reads it from a request's headers.
-    pub(crate) extract: fn(&Headers) -> FormatContext,
+    pub(super) read: Read,
     /// Writes it, and removes those of its headers that it does not write; `None` if it is only read.
     pub(crate) inject: Option<Inject>,
 }
 
+/// How a format is read.
+pub(super) enum Read {
+    /// From the value of its only header.
+    Value(fn(&[u8]) -> ReadResult),
+    /// From several headers.
+    Headers(fn(&Headers) -> ReadResult),
+}
+
+pub(super) type ReadResult = Result<FormatContext, FormatError>;
 type Inject = fn(&Outgoing<'_>, &mut dyn HeaderWriter) -> Result<(), Refused>;
 
 /// Every format but W3C's.
@@ -50,11 +58,9 @@ pub(crate) const PROPAGATORS: &[Propagator] = &[
 /// What a format's headers say.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FormatContext {
-    /// Nothing.
     Absent,
     /// A decision without ids (rule B3-10).
     Decision(bool),
-    /// A context.
     Valid(RemoteContext),
     /// Something that must not be used.
     Corrupt(FormatError),
@@ -82,10 +88,34 @@ pub(crate) struct Outgoing<'a> {
     pub(crate) continued: bool,
 }
 
+impl Propagator {
+    /// Reads it from a request's headers.
+    pub(crate) fn extract(&self, headers: &Headers) -> FormatContext {
+        let read = match self.read {
+            Read::Value(read) => {
+                only(headers, self.name()).and_then(|value| value.map_or(Ok(FormatContext::Absent), read))
+            }
+            Read::Headers(read) => read(headers),
+        };
+        read.unwrap_or_else(FormatContext::Corrupt)
+    }
+
+    fn name(&self) -> &'static str {
+        self.headers.first().copied().unwrap_or_default()
+    }
+}
+
+impl FormatContext {
+    /// A context of a format that has no debug flag.
+    pub(super) const fn valid(trace_id: TraceId, parent_id: Option<SpanId>, sampled: Option<bool>) -> Self {
+        Self::Valid(RemoteContext { trace_id, parent_id, sampled, debug: false })
+    }
+}
+
 impl<'a> Outgoing<'a> {
-    /// The first line of a header as it came in.
-    pub(super) fn came(&self, name: &str) -> Option<&'a [u8]> {
-        self.headers.first(name)
+    /// The first line of a header as it came in, if the trace came in as well.
+    pub(super) fn kept(&self, name: &str) -> Option<&'a [u8]> {
+        if self.continued { self.headers.first(name) } else { None }
     }
 
     /// Writes a header, unless that is just what came in.
@@ -103,6 +133,18 @@ impl<'a> Outgoing<'a> {
     pub(super) const fn is_sampled(&self) -> bool {
         self.context.flags.is_sampled()
     }
+
+    pub(super) const fn sampled_digit(&self) -> &'static [u8] {
+        if self.is_sampled() { b"1" } else { b"0" }
+    }
+}
+
+/// Reads a trace-id of 16 or 32 digits and a span-id of 16, all hexadecimal in lower case.
+pub(super) fn ids(trace: &[u8], span: &[u8]) -> Result<(TraceId, SpanId), FormatError> {
+    if !matches!(trace.len(), 16 | 32) {
+        return Err(FormatError::TraceId);
+    }
+    Ok((trace_id(trace)?, unpadded_span_id(span)?))
 }
 
 /// Reads up to 32 hexadecimal digits, in lower case, as the right-most of a trace-id (rule TP-44).
@@ -122,7 +164,8 @@ pub(super) fn unpadded_span_id(digits: &[u8]) -> Result<SpanId, FormatError> {
 
 /// Reads one or two hexadecimal digits, in lower case, as a byte.
 pub(super) fn byte(digits: &[u8]) -> Option<u8> {
-    padded::<2>(digits).and_then(|digits| decode(&digits)).map(|value| value as u8)
+    let digits = padded::<2>(digits).filter(|_| !digits.is_empty())?;
+    decode(&digits).map(|value| value as u8)
 }
 
 fn padded<const N: usize>(digits: &[u8]) -> Option<[u8; N]> {
@@ -143,17 +186,9 @@ pub(super) fn decimal(digits: &[u8]) -> Option<u64> {
 }
 
 /// The only line of a header: a second one leaves it open which of them counts.
-pub(super) fn only<'a>(lines: Lines<'a>) -> Result<Option<&'a [u8]>, FormatError> {
+pub(super) fn only<'a>(headers: &'a Headers, name: &'static str) -> Result<Option<&'a [u8]>, FormatError> {
+    let lines = headers.lines(name);
     if lines.is_repeated() { Err(FormatError::Repeated) } else { Ok(lines.first().map(trim_ows)) }
-}
-
-/// Reads a format that is made of one header.
-pub(super) fn only_line(
-    headers: &Headers,
-    name: &str,
-    read: fn(&[u8]) -> Result<FormatContext, FormatError>,
-) -> FormatContext {
-    only(headers.lines(name)).and_then(|value| value.map_or(Ok(FormatContext::Absent), read)).into()
 }
 
 impl Format {
@@ -170,24 +205,6 @@ impl Format {
 
     /// The header that names it in metrics.
     pub(crate) fn header(self) -> &'static str {
-        self.propagator().and_then(|propagator| propagator.headers.first()).copied().unwrap_or(TRACEPARENT)
-    }
-}
-
-impl From<Result<FormatContext, FormatError>> for FormatContext {
-    fn from(read: Result<Self, FormatError>) -> Self {
-        read.unwrap_or_else(Self::Corrupt)
-    }
-}
-
-impl fmt::Display for FormatError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Shape => "it is not made of the pieces that the format has",
-            Self::TraceId => "the trace-id is missing, malformed or zero",
-            Self::SpanId => "the span-id is missing, malformed or zero",
-            Self::Sampled => "the sampling decision is malformed",
-            Self::Repeated => "more than one value",
-        })
+        self.propagator().map_or(TRACEPARENT, Propagator::name)
     }
 }

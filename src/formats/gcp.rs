@@ -1,25 +1,25 @@
 //! Google Cloud's format, rules GC-01 to GC-05
 //! ([Google Cloud Trace, trace context](https://cloud.google.com/trace/docs/trace-context)).
 
-use super::format::{decimal, only_line, trace_id};
-use super::{FormatContext, FormatError, Outgoing, Propagator, RemoteContext};
-use crate::headers::{HeaderWriter, Headers, Refused};
+use super::format::{Read, ReadResult, decimal, trace_id};
+use super::{FormatContext, FormatError, Outgoing, Propagator};
+use crate::headers::{HeaderWriter, Refused};
 use crate::w3c::{SpanId, split_once};
 use crate::words::Format;
 
 const X_CLOUD_TRACE_CONTEXT: &str = "x-cloud-trace-context";
 
-pub(super) const GCP: Propagator =
-    Propagator { format: Format::Gcp, headers: &[X_CLOUD_TRACE_CONTEXT], extract, inject: Some(inject) };
-
-fn extract(headers: &Headers) -> FormatContext {
-    only_line(headers, X_CLOUD_TRACE_CONTEXT, read)
-}
+pub(super) const GCP: Propagator = Propagator {
+    format: Format::Gcp,
+    headers: &[X_CLOUD_TRACE_CONTEXT],
+    read: Read::Value(read),
+    inject: Some(inject),
+};
 
 /// ```text
 /// x-cloud-trace-context = 32( HEXDIG ) [ "/" *20( DIGIT ) ] [ ";o=" [ DIGIT ] ]
 /// ```
-fn read(value: &[u8]) -> Result<FormatContext, FormatError> {
+fn read(value: &[u8]) -> ReadResult {
     let (trace, rest) = value.split_at_checked(32).ok_or(FormatError::TraceId)?;
     let trace_id = trace_id(trace)?;
     let (span, option) = split_once(rest, b';').map_or((rest, None), |(span, option)| (span, Some(option)));
@@ -34,7 +34,7 @@ fn read(value: &[u8]) -> Result<FormatContext, FormatError> {
         Some([b'o', b'=', digit]) if digit.is_ascii_digit() => Some(*digit != b'0'),
         _ => return Err(FormatError::Sampled),
     };
-    Ok(FormatContext::Valid(RemoteContext { trace_id, parent_id, sampled, debug: false }))
+    Ok(FormatContext::valid(trace_id, parent_id, sampled))
 }
 
 fn inject(outgoing: &Outgoing<'_>, writer: &mut dyn HeaderWriter) -> Result<(), Refused> {

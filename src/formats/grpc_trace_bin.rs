@@ -1,26 +1,26 @@
 //! OpenCensus' binary format, rules GB-01 to GB-04
 //! ([OpenCensus, binary encoding](https://github.com/census-instrumentation/opencensus-specs/blob/master/encodings/BinaryEncoding.md)).
 
-use super::format::only_line;
-use super::{FormatContext, FormatError, Outgoing, Propagator, RemoteContext};
+use super::format::{Read, ReadResult};
+use super::{FormatContext, FormatError, Outgoing, Propagator};
 use crate::base64;
-use crate::headers::{HeaderWriter, Headers, Refused};
+use crate::headers::{HeaderWriter, Refused};
 use crate::w3c::{SpanId, TraceId};
 use crate::words::Format;
 
 const NAME: &str = "grpc-trace-bin";
 
-pub(super) const GRPC_TRACE_BIN: Propagator =
-    Propagator { format: Format::GrpcTraceBin, headers: &[NAME], extract, inject: Some(inject) };
-
-fn extract(headers: &Headers) -> FormatContext {
-    only_line(headers, NAME, read)
-}
+pub(super) const GRPC_TRACE_BIN: Propagator = Propagator {
+    format: Format::GrpcTraceBin,
+    headers: &[NAME],
+    read: Read::Value(read),
+    inject: Some(inject),
+};
 
 /// ```text
 /// value  = %x00 [ %x00 16( OCTET ) ] [ %x01 8( OCTET ) ] [ %x02 OCTET ] *( OCTET )      ; in base64
 /// ```
-fn read(value: &[u8]) -> Result<FormatContext, FormatError> {
+fn read(value: &[u8]) -> ReadResult {
     // gRPC joins several values with a comma (rule GB-01).
     if value.contains(&b',') {
         return Err(FormatError::Repeated);
@@ -35,12 +35,7 @@ fn read(value: &[u8]) -> Result<FormatContext, FormatError> {
     let span = u64::from_be_bytes(span.unwrap_or_default());
     let parent_id = SpanId::of_number(span).ok_or(FormatError::SpanId)?;
     let [options] = options.unwrap_or_default();
-    Ok(FormatContext::Valid(RemoteContext {
-        trace_id,
-        parent_id: Some(parent_id),
-        sampled: Some(options & 1 != 0),
-        debug: false,
-    }))
+    Ok(FormatContext::valid(trace_id, Some(parent_id), Some(options & 1 != 0)))
 }
 
 type Field<'a, const N: usize> = (Option<[u8; N]>, &'a [u8]);
@@ -57,10 +52,8 @@ fn field<const N: usize>(id: u8, rest: &[u8]) -> Result<Field<'_, N>, FormatErro
 }
 
 fn inject(outgoing: &Outgoing<'_>, writer: &mut dyn HeaderWriter) -> Result<(), Refused> {
-    let context = outgoing.context;
-    let (high, low) = (context.trace_id.high().to_be_bytes(), context.trace_id.low().to_be_bytes());
-    let span = context.parent_id.number().to_be_bytes();
+    let (trace, span) = (outgoing.context.trace_id.to_bytes(), outgoing.context.parent_id.to_bytes());
     let options = u8::from(outgoing.is_sampled());
-    let bytes = [&[0, 0][..], &high, &low, &[1], &span, &[2, options]].concat();
+    let bytes = [&[0, 0][..], &trace, &[1], &span, &[2, options]].concat();
     outgoing.put(NAME, &base64::encode(&bytes), writer)
 }

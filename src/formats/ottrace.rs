@@ -1,8 +1,8 @@
 //! OpenTracing's format, rules OTT-01 to OTT-03
 //! ([OpenTelemetry, propagators distribution](https://opentelemetry.io/docs/specs/otel/context/api-propagators/#propagators-distribution)).
 
-use super::format::{only, span_id, trace_id};
-use super::{FormatContext, FormatError, Outgoing, Propagator, RemoteContext};
+use super::format::{Read, ReadResult, ids, only};
+use super::{FormatContext, FormatError, Outgoing, Propagator};
 use crate::headers::{HeaderWriter, Headers, Refused};
 use crate::words::Format;
 
@@ -13,32 +13,27 @@ const SAMPLED: &str = "ot-tracer-sampled";
 pub(super) const OTTRACE: Propagator = Propagator {
     format: Format::OtTrace,
     headers: &[TRACE_ID, SPAN_ID, SAMPLED],
-    extract,
+    read: Read::Headers(read),
     inject: Some(inject),
 };
 
-fn extract(headers: &Headers) -> FormatContext {
-    let read = || {
-        let (trace, span) = match (only(headers.lines(TRACE_ID))?, only(headers.lines(SPAN_ID))?) {
-            (None, None) => return Ok(FormatContext::Absent),
-            (trace, span) => (trace.unwrap_or_default(), span.unwrap_or_default()),
-        };
-        if !matches!(trace.len(), 16 | 32) {
-            return Err(FormatError::TraceId);
-        }
-        if span.len() != 16 {
-            return Err(FormatError::SpanId);
-        }
-        let (trace_id, span_id) = (trace_id(trace)?, span_id(span)?);
-        let sampled = match only(headers.lines(SAMPLED))?.map(<[u8]>::to_ascii_lowercase).as_deref() {
-            None => None,
-            Some(b"true" | b"1") => Some(true),
-            Some(b"false" | b"0" | b"") => Some(false),
-            Some(_) => return Err(FormatError::Sampled),
-        };
-        Ok(FormatContext::Valid(RemoteContext { trace_id, parent_id: Some(span_id), sampled, debug: false }))
+fn read(headers: &Headers) -> ReadResult {
+    let (trace, span) = match (only(headers, TRACE_ID)?, only(headers, SPAN_ID)?) {
+        (None, None) => return Ok(FormatContext::Absent),
+        (trace, span) => (trace.unwrap_or_default(), span.unwrap_or_default()),
     };
-    read().into()
+    // The reason is the length of an id, before it is its digits.
+    if matches!(trace.len(), 16 | 32) && span.len() != 16 {
+        return Err(FormatError::SpanId);
+    }
+    let (trace_id, parent_id) = ids(trace, span)?;
+    let sampled = match only(headers, SAMPLED)?.map(<[u8]>::to_ascii_lowercase).as_deref() {
+        None => None,
+        Some(b"true" | b"1") => Some(true),
+        Some(b"false" | b"0" | b"") => Some(false),
+        Some(_) => return Err(FormatError::Sampled),
+    };
+    Ok(FormatContext::valid(trace_id, Some(parent_id), sampled))
 }
 
 /// Rule OTT-03: the left half of the trace-id has no place here.

@@ -1,10 +1,9 @@
 //! Apache SkyWalking's format, rules SW-01 to SW-04
 //! ([SkyWalking cross-process propagation headers, v3](https://skywalking.apache.org/docs/main/next/en/api/x-process-propagation-headers-v3/)).
 
-use super::format::{only_line, trace_id};
-use super::{FormatContext, FormatError, Propagator, RemoteContext};
+use super::format::{Read, ReadResult, trace_id};
+use super::{FormatContext, FormatError, Propagator};
 use crate::base64;
-use crate::headers::Headers;
 use crate::words::Format;
 
 const SW8_HEADER: &str = "sw8";
@@ -13,16 +12,12 @@ const MAX_LEN: usize = 2048;
 
 /// Only read: to write it, one must name a service, an instance and an endpoint (rule SW-03).
 pub(super) const SW8: Propagator =
-    Propagator { format: Format::Sw8, headers: &[SW8_HEADER], extract, inject: None };
-
-fn extract(headers: &Headers) -> FormatContext {
-    only_line(headers, SW8_HEADER, read)
-}
+    Propagator { format: Format::Sw8, headers: &[SW8_HEADER], read: Read::Value(read), inject: None };
 
 /// ```text
 /// sw8 = sample "-" trace-id "-" segment-id "-" span "-" service "-" instance "-" endpoint "-" address
 /// ```
-fn read(value: &[u8]) -> Result<FormatContext, FormatError> {
+fn read(value: &[u8]) -> ReadResult {
     if value.len() > MAX_LEN {
         return Err(FormatError::Shape);
     }
@@ -36,12 +31,7 @@ fn read(value: &[u8]) -> Result<FormatContext, FormatError> {
     let text = base64::decode(trace).ok_or(FormatError::TraceId)?;
     // Rule SW-02: an id that is no W3C trace-id has no counterpart here, and is left alone.
     Ok(match trace_id(&text) {
-        Ok(trace_id) if text.len() == 32 => FormatContext::Valid(RemoteContext {
-            trace_id,
-            parent_id: None,
-            sampled: Some(sampled),
-            debug: false,
-        }),
+        Ok(trace_id) if text.len() == 32 => FormatContext::valid(trace_id, None, Some(sampled)),
         _ => FormatContext::Absent,
     })
 }

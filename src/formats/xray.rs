@@ -1,27 +1,27 @@
 //! AWS X-Ray's format, rules XR-01 to XR-07
 //! ([AWS X-Ray, tracing header](https://docs.aws.amazon.com/xray/latest/devguide/xray-concepts.html#xray-concepts-tracingheader)).
 
-use super::format::{only_line, trace_id, unpadded_span_id};
-use super::{FormatContext, FormatError, Outgoing, Propagator, RemoteContext};
-use crate::headers::{HeaderWriter, Headers, Refused};
-use crate::w3c::{SpanId, TraceId, split_once, trim_ows};
+use super::format::{Read, ReadResult, trace_id, unpadded_span_id};
+use super::{FormatContext, FormatError, Outgoing, Propagator};
+use crate::headers::{HeaderWriter, Refused};
+use crate::w3c::{TraceId, split_once, trim_ows};
 use crate::words::Format;
 
 const X_AMZN_TRACE_ID: &str = "x-amzn-trace-id";
 /// How long a value may become (rule XR-06).
 const MAX_LEN: usize = 256;
 
-pub(super) const XRAY: Propagator =
-    Propagator { format: Format::XRay, headers: &[X_AMZN_TRACE_ID], extract, inject: Some(inject) };
-
-fn extract(headers: &Headers) -> FormatContext {
-    only_line(headers, X_AMZN_TRACE_ID, read)
-}
+pub(super) const XRAY: Propagator = Propagator {
+    format: Format::XRay,
+    headers: &[X_AMZN_TRACE_ID],
+    read: Read::Value(read),
+    inject: Some(inject),
+};
 
 /// ```text
 /// x-amzn-trace-id = piece *( ";" piece )      ; piece = key "=" value, in any order, with spaces around it
 /// ```
-fn read(value: &[u8]) -> Result<FormatContext, FormatError> {
+fn read(value: &[u8]) -> ReadResult {
     let (mut root, mut parent, mut sampled) = (None, None, None::<&[u8]>);
     for piece in pieces(value) {
         let (key, value) = key_and_value(piece).ok_or(FormatError::Shape)?;
@@ -43,8 +43,8 @@ fn read(value: &[u8]) -> Result<FormatContext, FormatError> {
         _ => None,
     };
     let trace_id = read_root(root.unwrap_or_default())?;
-    let parent_id = parent.map(read_parent).transpose()?;
-    Ok(FormatContext::Valid(RemoteContext { trace_id, parent_id, sampled, debug: false }))
+    let parent_id = parent.map(|digits| unpadded_span_id(&digits.to_ascii_lowercase())).transpose()?;
+    Ok(FormatContext::valid(trace_id, parent_id, sampled))
 }
 
 /// `1-<8 hexadecimal digits>-<24 hexadecimal digits>` (rule XR-02).
@@ -60,18 +60,13 @@ fn read_root(value: &[u8]) -> Result<TraceId, FormatError> {
     }
 }
 
-fn read_parent(value: &[u8]) -> Result<SpanId, FormatError> {
-    unpadded_span_id(&value.to_ascii_lowercase())
-}
-
 fn inject(outgoing: &Outgoing<'_>, writer: &mut dyn HeaderWriter) -> Result<(), Refused> {
     let context = outgoing.context;
     let trace_id = context.trace_id.to_hex();
     let (seconds, rest) = trace_id.split_at(8);
-    let sampled: &[u8] = if outgoing.is_sampled() { b"1" } else { b"0" };
-    let parent = context.parent_id.to_hex();
+    let (parent, sampled) = (context.parent_id.to_hex(), outgoing.sampled_digit());
     let mut value = [b"Root=1-", seconds, b"-", rest, b";Parent=", &parent, b";Sampled=", sampled].concat();
-    let came = outgoing.came(X_AMZN_TRACE_ID).filter(|_| outgoing.continued).unwrap_or_default();
+    let came = outgoing.kept(X_AMZN_TRACE_ID).unwrap_or_default();
     // Rules XR-05 and XR-06: what a load balancer or a Lambda put there stays, as far as there is room.
     for extra in pieces(came).filter(|piece| is_extra(piece)) {
         if value.len() + 1 + extra.len() <= MAX_LEN {

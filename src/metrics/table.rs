@@ -29,14 +29,8 @@ impl<T: Labelled> LabelSet for T {
     }
 
     fn meanings(self) -> Vec<String> {
-        vec![meaning(self).to_owned()]
+        vec![self.meaning().to_owned()]
     }
-}
-
-/// What a word means.
-pub(super) fn meaning<T: Labelled>(word: T) -> &'static str {
-    let found = T::LABELS.iter().zip(T::MEANINGS).find(|(label, _)| **label == word.label());
-    found.map(|(_, meaning)| *meaning).unwrap_or_default()
 }
 
 /// A place in a table, which is taken apart from the front: first the row, then each value in it.

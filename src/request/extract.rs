@@ -62,7 +62,7 @@ fn extract_w3c<'a>(header: &'a str, headers: &'a Headers) -> Incoming<'a> {
 
 fn read<'a>(propagator: &Propagator, headers: &Headers) -> Incoming<'a> {
     let format = propagator.format;
-    match (propagator.extract)(headers) {
+    match propagator.extract(headers) {
         FormatContext::Absent => Incoming::Absent(None),
         FormatContext::Decision(sampled) => Incoming::Absent(Some(sampled)),
         FormatContext::Valid(context) => Incoming::Valid(TraceContext::of_format(format, context)),

@@ -62,7 +62,7 @@ impl<T: Labelled> Setting for T {
 
     fn shape() -> Shape {
         let title = core::any::type_name::<T>().rsplit("::").next().unwrap_or_default();
-        let words = T::LABELS.iter().copied().zip(T::MEANINGS.iter().copied()).collect();
+        let words = T::ALL.iter().map(|word| (word.label(), word.meaning())).collect();
         Shape::Words(Words { title, words, refused: Vec::new() })
     }
 

@@ -78,6 +78,10 @@ impl TraceId {
         digits
     }
 
+    pub(crate) const fn to_bytes(self) -> [u8; 16] {
+        self.0.get().to_be_bytes()
+    }
+
     /// The right-most 64 bits, all that some formats have.
     pub(crate) const fn low(self) -> u64 {
         self.0.get() as u64
@@ -100,9 +104,12 @@ impl SpanId {
         NonZeroU64::new(number).map(Self)
     }
 
-    /// The number that the id is.
     pub(crate) const fn number(self) -> u64 {
         self.0.get()
+    }
+
+    pub(crate) const fn to_bytes(self) -> [u8; 8] {
+        self.0.get().to_be_bytes()
     }
 
     /// Reads 16 lower-case hexadecimal digits (rules TP-05, TP-21, TP-23).

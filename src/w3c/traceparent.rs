@@ -1,6 +1,6 @@
 use core::fmt;
 
-use crate::words::labels;
+use crate::words::{errors, labels};
 
 use super::{IdError, SpanId, TraceId, decode, encode, is_ows, only_case_is_wrong, trim_ows_start};
 
@@ -24,34 +24,36 @@ pub struct TraceFlags(u8);
 labels! {
     /// Why a `traceparent` is not valid.
     pub enum TraceParentError {
-        /// There is nothing in it (TP-02).
-        Empty = "empty",
-        /// It does not begin with two lower-case hexadecimal digits and `-` (TP-10).
-        Version = "version",
-        /// Its version is `ff` (TP-11).
-        VersionForbidden = "version_ff",
-        /// It ends before the flags do (TP-13, TP-24).
-        Short = "too_short",
-        /// A field does not end in `-` where it should (TP-22).
-        Delimiter = "delimiter",
-        /// Its hexadecimal digits are not all lower case (TP-05).
-        UpperCase = "upper_case",
-        /// The trace-id is not hexadecimal (TP-22).
-        TraceId = "trace_id",
-        /// The trace-id is all zero (TP-20).
-        TraceIdZero = "trace_id_zero",
-        /// The parent-id is not hexadecimal (TP-23).
-        ParentId = "parent_id",
-        /// The parent-id is all zero (TP-21).
-        ParentIdZero = "parent_id_zero",
-        /// The flags are not hexadecimal (TP-24).
-        Flags = "flags",
-        /// Something follows the flags that may not (TP-12, TP-14).
-        Trailing = "trailing",
-        /// More than one value came: in several lines, or joined by a comma (TP-06).
-        Repeated = "repeated",
+        /// The value is empty.
+        Empty = "empty", // TP-02
+        /// The version is not two lower-case hexadecimal digits and a dash.
+        Version = "version", // TP-10
+        /// Version ff is forbidden.
+        VersionForbidden = "version_ff", // TP-11
+        /// The value ends before the flags do.
+        Short = "too_short", // TP-13, TP-24
+        /// A field does not end in a dash.
+        Delimiter = "delimiter", // TP-22
+        /// Hexadecimal digits are in upper case.
+        UpperCase = "upper_case", // TP-05
+        /// The trace-id is not hexadecimal.
+        TraceId = "trace_id", // TP-22
+        /// The trace-id is all zero.
+        TraceIdZero = "trace_id_zero", // TP-20
+        /// The parent-id is not hexadecimal.
+        ParentId = "parent_id", // TP-23
+        /// The parent-id is all zero.
+        ParentIdZero = "parent_id_zero", // TP-21
+        /// The flags are not hexadecimal.
+        Flags = "flags", // TP-24
+        /// Something follows the flags.
+        Trailing = "trailing", // TP-12, TP-14
+        /// More than one value.
+        Repeated = "repeated", // TP-06: in several lines, or joined by a comma
     }
 }
+
+errors!(TraceParentError);
 
 impl TraceParent {
     /// The length of a version `00` value in bytes.
@@ -82,6 +84,8 @@ impl TraceParent {
         let (trace_id, rest) = field(rest)?;
         let (parent_id, rest) = field(rest)?;
         let (flags, rest) = rest.split_first_chunk().ok_or(TraceParentError::Short)?;
+        let of_trace_id = |error| of_id(error, TraceParentError::TraceId, TraceParentError::TraceIdZero);
+        let of_parent_id = |error| of_id(error, TraceParentError::ParentId, TraceParentError::ParentIdZero);
         let parsed = Self {
             trace_id: TraceId::parse(trace_id).map_err(of_trace_id)?,
             parent_id: SpanId::parse(parent_id).map_err(of_parent_id)?,
@@ -139,19 +143,11 @@ fn end(version: u8, rest: &[u8]) -> Result<(), TraceParentError> {
     }
 }
 
-fn of_trace_id(error: IdError) -> TraceParentError {
+fn of_id(error: IdError, not_hex: TraceParentError, zero: TraceParentError) -> TraceParentError {
     match error {
-        IdError::NotHex => TraceParentError::TraceId,
+        IdError::NotHex => not_hex,
         IdError::UpperCase => TraceParentError::UpperCase,
-        IdError::Zero => TraceParentError::TraceIdZero,
-    }
-}
-
-fn of_parent_id(error: IdError) -> TraceParentError {
-    match error {
-        IdError::NotHex => TraceParentError::ParentId,
-        IdError::UpperCase => TraceParentError::UpperCase,
-        IdError::Zero => TraceParentError::ParentIdZero,
+        IdError::Zero => zero,
     }
 }
 
@@ -204,25 +200,3 @@ impl fmt::Display for TraceParent {
         write!(f, "00-{}-{}-{:02x}", self.trace_id, self.parent_id, self.flags.0)
     }
 }
-
-impl fmt::Display for TraceParentError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Empty => "the value is empty",
-            Self::Version => "the version is not two lower-case hexadecimal digits and a dash",
-            Self::VersionForbidden => "version ff is forbidden",
-            Self::Short => "the value ends before the flags do",
-            Self::Delimiter => "a field does not end in a dash",
-            Self::UpperCase => "hexadecimal digits are in upper case",
-            Self::TraceId => "the trace-id is not hexadecimal",
-            Self::TraceIdZero => "the trace-id is all zero",
-            Self::ParentId => "the parent-id is not hexadecimal",
-            Self::ParentIdZero => "the parent-id is all zero",
-            Self::Flags => "the flags are not hexadecimal",
-            Self::Trailing => "something follows the flags",
-            Self::Repeated => "more than one value",
-        })
-    }
-}
-
-impl core::error::Error for TraceParentError {}

@@ -1,6 +1,4 @@
-use core::fmt;
-
-use crate::words::labels;
+use crate::words::{errors, labels};
 
 use super::{split_once, trim_ows};
 
@@ -22,22 +20,24 @@ pub struct Member<'a> {
 labels! {
     /// Why a `tracestate` is not valid.
     pub enum TraceStateError {
-        /// A member has no `=` (TS-25).
-        NoEquals = "no_equals",
-        /// A key is empty, or has a byte that keys may not have (TS-20).
-        Key = "key",
-        /// A key is longer than 256 bytes (TS-23).
-        KeyLong = "key_too_long",
-        /// A value has a byte that values may not have (TS-22).
-        Value = "value",
-        /// A value is empty (TS-24).
-        ValueEmpty = "value_empty",
-        /// A value is longer than 256 bytes (TS-24).
-        ValueLong = "value_too_long",
-        /// There are more than 32 members (TS-07).
-        Members = "too_many_members",
+        /// A member has no equals sign.
+        NoEquals = "no_equals", // TS-25
+        /// A key is not made of lower-case letters, digits and _-*/@.
+        Key = "key", // TS-20
+        /// A key is longer than 256 bytes.
+        KeyLong = "key_too_long", // TS-23
+        /// A value has a byte that is not printable, a comma or an equals sign.
+        Value = "value", // TS-22
+        /// A value is empty.
+        ValueEmpty = "value_empty", // TS-24
+        /// A value is longer than 256 bytes.
+        ValueLong = "value_too_long", // TS-24
+        /// There are more than 32 members.
+        Members = "too_many_members", // TS-07
     }
 }
+
+errors!(TraceStateError);
 
 impl<'a> TraceState<'a> {
     /// How many members a list may have (TS-07).
@@ -207,19 +207,3 @@ const fn is_key_byte(byte: &u8) -> bool {
 const fn is_value_byte(byte: &u8) -> bool {
     matches!(byte, b' '..=b'~') && !matches!(byte, b',' | b'=')
 }
-
-impl fmt::Display for TraceStateError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::NoEquals => "a member has no equals sign",
-            Self::Key => "a key is not made of lower-case letters, digits and _-*/@",
-            Self::KeyLong => "a key is longer than 256 bytes",
-            Self::Value => "a value has a byte that is not printable, a comma or an equals sign",
-            Self::ValueEmpty => "a value is empty",
-            Self::ValueLong => "a value is longer than 256 bytes",
-            Self::Members => "there are more than 32 members",
-        })
-    }
-}
-
-impl core::error::Error for TraceStateError {}

@@ -1,3 +1,5 @@
+use core::fmt;
+
 /// A closed set of words.
 pub trait Labelled: Copy + 'static {
     /// Every word, in order.
@@ -6,11 +8,11 @@ pub trait Labelled: Copy + 'static {
     /// How they are written.
     const LABELS: &'static [&'static str];
 
-    /// What each means, for the references: its comment in the source.
-    const MEANINGS: &'static [&'static str];
-
     /// The word as it is written.
     fn label(self) -> &'static str;
+
+    /// What it means, for the references: its comment in the source.
+    fn meaning(self) -> &'static str;
 
     /// The one that is written so.
     fn of_label(label: &str) -> Option<Self> {
@@ -54,13 +56,37 @@ macro_rules! labels {
         impl $crate::words::Labelled for $name {
             const ALL: &'static [Self] = Self::ALL;
             const LABELS: &'static [&'static str] = &[$($label),+];
-            const MEANINGS: &'static [&'static str] = &[$(concat!($($meaning),+).trim_ascii()),+];
 
             fn label(self) -> &'static str {
                 self.label()
+            }
+
+            fn meaning(self) -> &'static str {
+                match self {
+                    $(Self::$variant => const { concat!($($meaning),+).trim_ascii() }),+
+                }
             }
         }
     )+};
 }
 
-pub(crate) use labels;
+/// Makes [`labels`] errors, whose messages are their meanings.
+macro_rules! errors {
+    ($($name:ident),+) => {$(
+        impl core::fmt::Display for $name {
+            fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+                $crate::words::write_clause($crate::words::Labelled::meaning(*self), f)
+            }
+        }
+
+        impl core::error::Error for $name {}
+    )+};
+}
+
+/// Writes a sentence as a part of another one.
+pub(crate) fn write_clause(sentence: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    let (first, rest) = sentence.trim_end_matches('.').split_at_checked(1).unwrap_or_default();
+    write!(f, "{}{rest}", first.to_ascii_lowercase())
+}
+
+pub(crate) use {errors, labels};
