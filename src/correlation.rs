@@ -81,9 +81,8 @@ fn write(context: TraceParent, now: u64, request: Option<TraceId>) -> Entry {
     let mut entry = [0; ENTRY];
     let (high, low) = (context.trace_id.high(), context.trace_id.low());
     let (request_high, request_low) = request.map_or((0, 0), |id| (id.high(), id.low()));
-    let flags = u8::from(context.flags.is_sampled()) | u8::from(context.flags.is_random()) << 1;
     let numbers = [high, low, context.parent_id.number(), now, request_high, request_low];
-    let bytes = numbers.into_iter().flat_map(u64::to_le_bytes).chain([flags]);
+    let bytes = numbers.into_iter().flat_map(u64::to_le_bytes).chain([context.flags.byte()]);
     entry.iter_mut().zip(bytes).for_each(|(place, byte)| *place = byte);
     entry
 }

@@ -7,6 +7,7 @@ use crate::words::{Direction, labels};
 
 settings! {
     /// What is removed from outbound requests. The first entry that matches counts.
+    #[derive(Default)]
     pub struct Egress(Vec<EgressEntry>);
 }
 

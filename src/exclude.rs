@@ -5,6 +5,7 @@ use crate::settings::{HeaderName, settings};
 
 settings! {
     /// The requests to leave alone: those that one of the entries matches.
+    #[derive(Default)]
     pub struct Exclude(Vec<Match>);
 }
 

@@ -143,13 +143,13 @@ impl Propagation {
     /// Removes the headers that do not go on in any case.
     #[inline]
     pub(crate) fn remove_retired(&self, headers: &Headers, writer: &mut dyn HeaderWriter) {
-        remove_all(&self.remove, headers, writer);
+        self.remove.iter().for_each(|name| headers.remove(name, writer));
     }
 }
 
 /// Removes those of these headers that came in.
-pub(crate) fn remove_all(names: &[impl AsRef<str>], headers: &Headers, writer: &mut dyn HeaderWriter) {
+pub(crate) fn remove_all(names: &[&str], headers: &Headers, writer: &mut dyn HeaderWriter) {
     for name in names {
-        headers.remove(name.as_ref(), writer);
+        headers.remove(name, writer);
     }
 }

@@ -19,7 +19,6 @@ pub struct Answer<'a> {
     pub trailers: &'a Headers,
 }
 
-/// What an answer means.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Judgement {
     /// It arrived, but for some spans.

@@ -47,7 +47,6 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The text as JSON.
 fn text(text: &str) -> String {
     serde_json::to_string(text).unwrap_or_default()
 }

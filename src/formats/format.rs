@@ -31,7 +31,6 @@ pub(crate) struct Propagator {
     pub(crate) inject: Option<Inject>,
 }
 
-/// How a format is read.
 pub(super) enum Read {
     /// From the value of its only header.
     Value(fn(&[u8]) -> ReadResult),

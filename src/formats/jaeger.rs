@@ -25,31 +25,14 @@ fn read(value: &[u8]) -> ReadResult {
     if value.len() > MAX_LEN {
         return Err(FormatError::Shape);
     }
-    let value = unescape(&value.to_ascii_lowercase());
-    let pieces: Vec<&[u8]> = value.split(|byte| *byte == b':').collect();
+    // Jaeger's clients read the value as part of a URL.
+    let value = String::from_utf8_lossy(&value.to_ascii_lowercase()).replace("%3a", ":");
+    let pieces: Vec<&[u8]> = value.as_bytes().split(|byte| *byte == b':').collect();
     let [trace, span, _parent, flags] = pieces.as_slice() else { return Err(FormatError::Shape) };
     let (trace_id, parent_id) = (trace_id(trace)?, Some(span_id(span)?));
     let flags = byte(flags).ok_or(FormatError::Sampled)?;
     let (sampled, debug) = (Some(flags & 1 != 0), flags & 3 == 3);
     Ok(FormatContext::Valid(RemoteContext { trace_id, parent_id, sampled, debug }))
-}
-
-/// Jaeger's clients read the value as part of a URL.
-fn unescape(mut value: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(value.len());
-    while let [first, rest @ ..] = value {
-        match value.strip_prefix(b"%3a") {
-            Some(after) => {
-                out.push(b':');
-                value = after;
-            }
-            None => {
-                out.push(*first);
-                value = rest;
-            }
-        }
-    }
-    out
 }
 
 fn inject(outgoing: &Outgoing<'_>, writer: &mut dyn HeaderWriter) -> Result<(), Refused> {

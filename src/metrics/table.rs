@@ -40,7 +40,6 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// Before any row.
     pub(super) const fn new(place: usize) -> Self {
         Self { rest: place, size: 0 }
     }
@@ -65,7 +64,6 @@ impl Place {
     }
 }
 
-/// The sum of all sizes.
 pub(super) const fn sum(sizes: &[usize]) -> usize {
     match sizes {
         [size, others @ ..] => *size + sum(others),

@@ -2,11 +2,13 @@ use core::cell::Cell;
 use core::num::NonZeroU32;
 
 use crate::host::Clock;
-use crate::settings::{Reader, Setting, Shape, Value};
+use crate::settings::settings;
 
-/// How many traces a second may be recorded in one worker.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RateLimit(NonZeroU32);
+settings! {
+    /// How many traces a second may be recorded in one worker.
+    #[derive(Copy, Eq)]
+    pub struct RateLimit(NonZeroU32);
+}
 
 /// What of a rate is left: it fills with time, up to what one second allows.
 #[derive(Clone, Copy, Debug)]
@@ -23,20 +25,6 @@ impl RateLimit {
     #[must_use]
     pub const fn per_second(traces: NonZeroU32) -> Self {
         Self(traces)
-    }
-}
-
-impl Setting for RateLimit {
-    fn make(value: &Value, reader: &mut Reader<'_>) -> Option<Self> {
-        NonZeroU32::make(value, reader).map(Self)
-    }
-
-    fn shape() -> Shape {
-        NonZeroU32::shape()
-    }
-
-    fn value(&self) -> Value {
-        self.0.value()
     }
 }
 

@@ -171,10 +171,10 @@ macro_rules! settings {
         };
     };
 
-    // A list of its own.
-    ($(#[doc = $meaning:literal])+ $vis:vis struct $name:ident($type:ty);) => {
-        $(#[doc = $meaning])+
-        #[derive(Clone, Debug, Default, PartialEq)]
+    // A type of its own for what is read as another one.
+    ($(#[$meta:meta])+ $vis:vis struct $name:ident($type:ty);) => {
+        $(#[$meta])+
+        #[derive(Clone, Debug, PartialEq)]
         $vis struct $name($type);
 
         const _: () = {

@@ -1,6 +1,7 @@
 //! Reading a tree into settings. Hardly anything here is generic, so that the module holds one copy of it.
 
 use super::fault::{Expected, Fault, FaultKind, Step};
+use super::value::field;
 use super::{Setting, Value};
 
 /// Asks for a variable of the environment.
@@ -56,12 +57,10 @@ impl<'a> Reader<'a> {
         Self { path: Vec::new(), faults: Vec::new(), environment }
     }
 
-    /// What was found wrong.
     pub(crate) fn into_faults(self) -> Vec<Fault> {
         self.faults
     }
 
-    /// How much was found wrong so far.
     pub(crate) const fn faults(&self) -> usize {
         self.faults.len()
     }
@@ -152,7 +151,6 @@ impl<'a> Reader<'a> {
         place
     }
 
-    /// Reads each item of a list.
     pub(crate) fn list(&mut self, value: &Value, read: &mut dyn FnMut(&Value, &mut Self)) -> Option<()> {
         let Value::List(items) = value else { return self.wrong_type("a list", value) };
         for (place, item) in items.iter().enumerate() {
@@ -190,8 +188,7 @@ impl<'v> Fields<'v> {
         slot: &mut dyn Slot,
     ) {
         self.know(name);
-        let value = self.entries.iter().find(|(known, _)| known == name).map(|(_, value)| value);
-        match value {
+        match field(self.entries, name) {
             Some(Value::Null) if need == Need::OrNull => {}
             None | Some(Value::Null) if need == Need::Required => {
                 reader.absent(FaultKind::MissingField, Expected::Fields(vec![name]));

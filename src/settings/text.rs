@@ -54,12 +54,6 @@ macro_rules! texts {
                 &self.0
             }
         }
-
-        impl AsRef<str> for $name {
-            fn as_ref(&self) -> &str {
-                &self.0
-            }
-        }
     )+};
     (@made $text:ident) => { $text.to_owned() };
     (@made $text:ident $made:expr) => { $made($text) };

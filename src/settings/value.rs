@@ -32,9 +32,12 @@ impl Value {
     /// The first field of this name, if the value is an object that has one.
     #[must_use]
     pub fn field(&self, name: &str) -> Option<&Self> {
-        let Self::Object(fields) = self else { return None };
-        fields.iter().find(|(known, _)| known == name).map(|(_, value)| value)
+        if let Self::Object(fields) = self { field(fields, name) } else { None }
     }
+}
+
+pub(super) fn field<'v>(fields: &'v [(String, Value)], name: &str) -> Option<&'v Value> {
+    fields.iter().find(|(known, _)| known == name).map(|(_, value)| value)
 }
 
 /// The value as a message shows it: in one line, lists and objects by their type, a long text cut off.

@@ -72,7 +72,6 @@ struct Report<'a> {
     notes: Vec<String>,
 }
 
-/// Reads the counters, and reports what is wrong.
 pub(crate) fn report(options: &Options) -> Result<Said, String> {
     let (source, reading) =
         source::read(options).map_err(|problem| printable(&problem).collect::<String>())?;
@@ -105,7 +104,6 @@ fn seconds(text: &str) -> Result<u64, String> {
     if time.as_secs() == 0 { Err("less than a second".to_owned()) } else { Ok(time.as_secs()) }
 }
 
-/// The name of a label.
 fn label(text: &str) -> Result<String, String> {
     let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_';
     if text.is_empty() || !text.chars().all(is_name) || text.starts_with(|c: char| c.is_ascii_digit()) {

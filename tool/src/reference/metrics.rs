@@ -136,7 +136,6 @@ impl Section {
         listener.into_iter().chain(self.labels.keys().copied())
     }
 
-    /// Adds a series.
     fn add(&mut self, labels: Vec<Label>) {
         self.series += if self.metric.kind == MetricKind::Histogram { OF_HISTOGRAM } else { 1 };
         for Label { name, value, meaning } in labels {

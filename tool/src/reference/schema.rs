@@ -7,7 +7,6 @@ use tracewarden::settings::{self, Field, Form, Object, Rule, Shape, Words, examp
 /// How many words a list may have that is written where it is used; a longer one is a definition.
 const INLINE_WORDS: usize = 4;
 
-/// The schema of a whole configuration.
 pub(super) fn of(root: &Shape) -> Value {
     let mut definitions = Map::new();
     let mut schema = match root {

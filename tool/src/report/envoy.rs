@@ -24,7 +24,6 @@ struct Stat {
     value: Value,
 }
 
-/// Asks an Envoy.
 pub(crate) fn ask(web: &Web, names: &Names) -> Result<Reading, Failure> {
     let (status, body) = web.get("/stats", &[("format", "json"), ("filter", FILTER)])?;
     if status != 200 {
@@ -33,7 +32,6 @@ pub(crate) fn ask(web: &Web, names: &Names) -> Result<Reading, Failure> {
     read(&body, names).map_err(|problem| Failure::Other(format!("/stats answered {problem}")))
 }
 
-/// Reads an answer.
 pub(crate) fn read(json: &[u8], names: &Names) -> Result<Reading, String> {
     let answer: Stats = serde_json::from_slice(json).map_err(|error| format!("no stats in JSON: {error}"))?;
     let mut reading = Reading::default();

@@ -228,15 +228,11 @@ impl Findings<'_> {
 
     /// Uploads of spans of which none arrives.
     fn unreachable(&self, owner: &Who) -> Option<Finding> {
-        let batches = |wanted: bool| {
-            sum(
-                self.reading.rows_of(owner),
-                |counter| matches!(counter, Counter::Batch { result } if arrives(result) == wanted),
-            )
-        };
-        let failed = batches(false);
+        let batches = |is: fn(Counter) -> bool| sum(self.reading.rows_of(owner), is);
+        let arrived = batches(|counter| matches!(counter, Counter::Batch { result } if arrives(result)));
+        let failed = batches(|counter| matches!(counter, Counter::Batch { result } if !arrives(result)));
         let advice = self.texts.advice(Kind::CollectorUnreachable, Rank::Missing, &Labels::new());
-        (failed > 0 && batches(true) == 0).then(|| of_owner(owner, advice, failed, failed))
+        (failed > 0 && arrived == 0).then(|| of_owner(owner, advice, failed, failed))
     }
 }
 

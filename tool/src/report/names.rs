@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, HashMap};
 
 use tracewarden::metrics::Counter;
 
-/// Labels and their values.
 pub(crate) type Labels = BTreeMap<String, String>;
 
 /// Every counter that the filter has.
@@ -43,7 +42,6 @@ pub(crate) fn split(stat: &str) -> (String, Labels) {
     (metric.to_owned(), labels.map(|(label, value)| (label.to_owned(), value.to_owned())).collect())
 }
 
-/// The labels of a counter, as they are in its name.
 pub(crate) fn labels_of(counter: Counter) -> Labels {
     split(&counter.to_string()).1
 }

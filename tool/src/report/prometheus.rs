@@ -72,7 +72,6 @@ struct Group<'a> {
     window: u64,
 }
 
-/// Asks a Prometheus.
 pub(crate) fn ask(web: &Web, names: &Names, scope: &Scope) -> Result<Reading, Failure> {
     let mut reading = Reading::default();
     reading.seconds = Some(scope.window);
@@ -83,8 +82,7 @@ pub(crate) fn ask(web: &Web, names: &Names, scope: &Scope) -> Result<Reading, Fa
     let ask = |text: &str, reading: &mut Reading| query(web, &[("query", text), ("time", &moment)], reading);
     for group in [scope.named(), scope.unnamed()] {
         let present = ask(&group.present(), &mut reading)?;
-        let metrics = names.metrics().filter(|_| !present.is_empty());
-        for (metric, labels) in metrics {
+        for (metric, labels) in names.metrics().filter(|_| !present.is_empty()) {
             for series in ask(&group.counted(metric, labels), &mut reading)? {
                 reading.take(names, scope.who(&series.metric), metric, &series.metric, series.count());
             }

@@ -31,7 +31,6 @@ pub(crate) struct Build {
     pub(crate) revision: String,
 }
 
-/// One row of the counters.
 #[derive(Clone, Copy)]
 pub(crate) struct Row<'a> {
     pub(crate) who: &'a Who,
@@ -116,7 +115,6 @@ impl Reading {
         *self.served.entry(who).or_default() += count;
     }
 
-    /// How many requests Envoy itself counted.
     pub(crate) fn served(&self, who: &Who) -> u64 {
         self.served.get(who).map_or(0, |count| count.round() as u64)
     }
@@ -156,9 +154,8 @@ impl Reading {
 
     fn rows_from<'a>(&'a self, who: &Who) -> impl Iterator<Item = Row<'a>> + use<'a> {
         let rows = self.counts.range((who.clone(), 0)..);
-        let rows =
-            rows.map(|((who, _), &(counter, count))| Row { who, counter, count: count.round() as u64 });
-        rows.filter(|row| row.count > 0)
+        rows.map(|((who, _), &(counter, count))| Row { who, counter, count: count.round() as u64 })
+            .filter(|row| row.count > 0)
     }
 
     /// The notes, and what was not understood.

@@ -10,7 +10,7 @@ use humantime::format_duration;
 use super::Report;
 use super::advice::Rank;
 use super::findings::{Finding, Summary};
-use super::source::{Server, Since, Source};
+use super::source::{Since, Source};
 use crate::grouped;
 
 /// What there is to say of a Prometheus that knows nothing.
@@ -66,20 +66,15 @@ pub(super) fn lines(report: &Report<'_>, top: usize, width: usize) -> String {
     out
 }
 
-/// What was read.
 fn heading(source: &Source) -> String {
     let Source { kind, target, since, seconds } = source;
     let time = seconds.map(|seconds| format_duration(Duration::from_secs(seconds)).to_string());
-    let what = match kind {
-        Server::Envoy => "Envoy",
-        Server::Prometheus => "Prometheus",
-    };
     let when = match (since, time) {
         (Since::Window, time) => format!("in the last {}", time.unwrap_or_default()),
         (Since::Start, Some(time)) => format!("in the {time} since its start"),
         (Since::Start, None) => "since Envoy's start".to_owned(),
     };
-    format!("{what} at {target}, {when}")
+    format!("{kind:?} at {target}, {when}")
 }
 
 /// One line for each role, mode and direction.
@@ -117,7 +112,6 @@ fn contexts(summary: &Summary) -> String {
     if others.is_empty() { begin } else { format!("{begin}: {}", others.join(", ")) }
 }
 
-/// One finding.
 fn entry(out: &mut String, width: usize, place: usize, finding: &Finding) {
     let Finding { who, advice, .. } = finding;
     let style = match advice.rank {
@@ -134,7 +128,6 @@ fn entry(out: &mut String, width: usize, place: usize, finding: &Finding) {
     }
 }
 
-/// How much it is, and of what.
 fn amount(finding: &Finding) -> String {
     let Finding { advice, labels, count, of, .. } = finding;
     let ending = if of.unwrap_or(*count) == 1 { "" } else { "s" };

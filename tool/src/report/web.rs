@@ -28,8 +28,9 @@ impl Web {
         let uri: ureq::http::Uri = url.parse().map_err(|error| format!("{url}: {error}"))?;
         let authority = uri.authority().ok_or_else(|| format!("{url}: it names no host"))?;
         if authority.as_str().contains('@') {
-            return Err("credentials do not belong into an address: see TRACEWARDEN_AUTHORIZATION in --help"
-                .to_owned());
+            let problem =
+                "credentials do not belong into an address: see TRACEWARDEN_AUTHORIZATION in --help";
+            return Err(problem.to_owned());
         }
         if uri.query().is_some() {
             return Err(format!("{url}: only the server's address is wanted, without a query"));
@@ -44,7 +45,6 @@ impl Web {
         Ok(Self { agent, base: url.trim_end_matches('/').to_owned(), headers })
     }
 
-    /// Its address.
     pub(crate) fn base(&self) -> &str {
         &self.base
     }
