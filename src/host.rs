@@ -40,16 +40,6 @@ pub trait Properties {
     fn property(&mut self, property: Property<'_>) -> Option<PropertyValue> {
         None
     }
-
-    /// A property that is text.
-    fn text(&mut self, property: Property<'_>) -> Option<Vec<u8>> {
-        if let PropertyValue::Text(text) = self.property(property)? { Some(text) } else { None }
-    }
-
-    /// A property that is a number.
-    fn number(&mut self, property: Property<'_>) -> Option<i64> {
-        if let PropertyValue::Number(number) = self.property(property)? { Some(number) } else { None }
-    }
 }
 
 /// A property that the core asks for by what it means.
@@ -182,3 +172,17 @@ pub enum HeaderMap {
 pub trait Host: Clock + Random + Properties + SharedMemory + Metrics + AccessLog + Log {}
 
 impl<T: Clock + Random + Properties + SharedMemory + Metrics + AccessLog + Log> Host for T {}
+
+impl PropertyValue {
+    /// The bytes of a text; a number has none.
+    #[must_use]
+    pub fn text(self) -> Option<Vec<u8>> {
+        if let Self::Text(text) = self { Some(text) } else { None }
+    }
+
+    /// The number; a text has none.
+    #[must_use]
+    pub const fn number(&self) -> Option<i64> {
+        if let Self::Number(number) = self { Some(*number) } else { None }
+    }
+}

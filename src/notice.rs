@@ -94,7 +94,7 @@ fn peer(direction: Direction, host: &mut impl Properties) -> Option<String> {
     if direction == Direction::Outbound {
         return Some("this workload".to_owned());
     }
-    let value = host.text(Property::PeerUri).or_else(|| host.text(Property::PeerAddress))?;
+    let value = host.property(Property::PeerUri).or_else(|| host.property(Property::PeerAddress))?.text()?;
     // Addresses and URIs are graphic ASCII; anything else could change what the rest of the line looks like.
     Some(value.into_iter().filter(u8::is_ascii_graphic).take(MAX_PEER).map(char::from).collect())
 }

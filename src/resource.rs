@@ -1,6 +1,6 @@
 //! The resource of the spans: the proxy of a workload.
 
-use crate::host::{Properties, Property};
+use crate::host::{Properties, Property, PropertyValue};
 use crate::otlp::{KeyValue, Resource};
 use crate::settings::{Object, Reader, Rules, Setting, Shape, Step, settings};
 
@@ -54,7 +54,7 @@ impl Service {
     /// would count twice wherever metrics are made of spans.
     pub fn resource(&self, host: &mut impl Properties) -> Resource {
         let mut text = |property| {
-            let value = host.text(property)?;
+            let value = host.property(property).and_then(PropertyValue::text)?;
             Some(String::from_utf8_lossy(&value).into_owned())
         };
         let name = self.name.clone().unwrap_or_else(|| {

@@ -5,7 +5,7 @@ mod cidr;
 pub(crate) use cidr::Cidr;
 
 use crate::headers::Headers;
-use crate::host::{Properties, Property};
+use crate::host::{Properties, Property, PropertyValue};
 use crate::secret::SecretHeader;
 use crate::settings::{NonEmpty, Reader, Rules, Setting, settings};
 use crate::words::labels;
@@ -79,16 +79,16 @@ impl Trust {
         if self.trusts_everyone() {
             return true;
         }
+        let mut text = |property| host.property(property).and_then(PropertyValue::text).unwrap_or_default();
         let (mut san, mut address) = (None, None);
         self.trusted.iter().any(|peer| match peer {
             Peer::Header(secret) => secret.is_in(headers),
             Peer::San(pattern) => {
-                let san = san.get_or_insert_with(|| host.text(Property::PeerUri).unwrap_or_default());
+                let san = san.get_or_insert_with(|| text(Property::PeerUri));
                 is_like(san, pattern.as_bytes())
             }
             Peer::Cidr(cidr) => {
-                let address =
-                    address.get_or_insert_with(|| host.text(Property::PeerAddress).unwrap_or_default());
+                let address = address.get_or_insert_with(|| text(Property::PeerAddress));
                 cidr.contains(address)
             }
         })

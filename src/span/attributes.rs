@@ -156,15 +156,17 @@ impl<'a> Exchange<'a> {
         let added = spans.added(request, &response, host);
         let mut outcome = Outcome::of_stream(&response, host);
         outcome.is_cut_off = host.is_cut_off();
+        let number = |host: &mut dyn Properties, property| host.property(property)?.number();
+        let text = |host: &mut dyn Properties, property| host.property(property)?.text();
         Self {
             request,
             outcome,
-            route: host.text(Property::RouteName).and_then(|name| route(&name)),
-            protocol: host.text(Property::Protocol).and_then(|protocol| version(&protocol)),
-            peer: if serves { host.text(Property::PeerAddress) } else { None },
-            upstream: if calls { host.text(Property::UpstreamAddress) } else { None },
-            attempts: if calls { host.number(Property::UpstreamAttempts) } else { None },
-            sizes: [host.number(Property::RequestSize), host.number(Property::ResponseSize)],
+            route: text(host, Property::RouteName).and_then(|name| route(&name)),
+            protocol: text(host, Property::Protocol).and_then(|protocol| version(&protocol)),
+            peer: if serves { text(host, Property::PeerAddress) } else { None },
+            upstream: if calls { text(host, Property::UpstreamAddress) } else { None },
+            attempts: if calls { number(host, Property::UpstreamAttempts) } else { None },
+            sizes: [number(host, Property::RequestSize), number(host, Property::ResponseSize)],
             added,
         }
     }
