@@ -18,7 +18,7 @@ fn a_configuration_is_judged_as_the_filter_judges_it() {
         ("", 0, "valid\n"),
         (r#"{"role": "edge"}"#, 0, "valid\n"),
         (r#"{"role": "gate"}"#, 1, "role: expected one of \"edge\", \"internal\", found \"gate\"\n"),
-        ("{", 1, "the configuration: "),
+        ("{", 1, "configuration: expected valid JSON"),
     ];
     for (json, code, begin) in rows {
         let (status, said, _) = run(&["check"], json);
