@@ -38,7 +38,7 @@ impl Judgement {
 
 impl Answer<'_> {
     pub(super) fn judge(self, protocol: Protocol) -> Judgement {
-        let status = number(self.headers.first(":status"));
+        let status = self.headers.first(":status").and_then(number);
         match protocol {
             Protocol::OtlpGrpc => self.judge_grpc(status),
             Protocol::OtlpHttp | Protocol::Zipkin => self.judge_http(status),
@@ -54,7 +54,7 @@ impl Answer<'_> {
             }
             // The other form of `Retry-After`, a date, is not read.
             Some(429 | 502 | 503 | 504) => {
-                Judgement::Busy { seconds: number(self.headers.first("retry-after")).map(u64::from) }
+                Judgement::Busy { seconds: self.headers.first("retry-after").and_then(number).map(u64::from) }
             }
             _ => Judgement::Refused,
         }
@@ -85,6 +85,6 @@ fn rejected(body: &[u8]) -> u64 {
 }
 
 /// The number that a header's value is.
-pub(super) fn number(value: Option<&[u8]>) -> Option<u32> {
-    core::str::from_utf8(value?).ok()?.trim().parse().ok()
+pub(super) fn number(value: &[u8]) -> Option<u32> {
+    core::str::from_utf8(value).ok()?.trim().parse().ok()
 }

@@ -42,7 +42,7 @@ pub(super) fn timeout(milliseconds: u32) -> String {
 /// ([their table](https://github.com/grpc/grpc/blob/master/doc/http-grpc-status-mapping.md)).
 pub(super) fn status(grpc_status: Option<&[u8]>, http_status: Option<u32>) -> u32 {
     match (grpc_status, http_status) {
-        (Some(_), _) => number(grpc_status).unwrap_or(UNKNOWN),
+        (Some(status), _) => number(status).unwrap_or(UNKNOWN),
         (None, Some(400)) => INTERNAL,
         (None, Some(401)) => UNAUTHENTICATED,
         (None, Some(403)) => PERMISSION_DENIED,

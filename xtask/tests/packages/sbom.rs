@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::process::Command;
 
+use cargo_metadata::{DependencyKind, MetadataCommand, NodeDep, TargetKind};
 use serde_json::{Value, json};
 
 use crate::modules::committed;
@@ -37,6 +38,28 @@ fn cargo_tree(edges: &str) -> BTreeSet<String> {
     purls.filter(|purl| !purl.starts_with("pkg:cargo/tracewarden")).collect()
 }
 
+/// The purls of what the edge reaches in Cargo's resolved graph without passing through a procedural macro. The graph adds up
+/// the features of the whole workspace, so it has more packages than a build of the module.
+fn reached_without_macros() -> BTreeSet<String> {
+    let options = ["--locked", "--filter-platform", "wasm32-wasip1"].map(str::to_owned);
+    let metadata = MetadataCommand::new().current_dir(in_repository("")).other_options(options).exec();
+    let metadata = metadata.expect("Cargo's metadata");
+    let nodes = &metadata.resolve.as_ref().expect("a graph").nodes;
+    let edge = metadata.packages.iter().find(|package| package.name.as_str() == "tracewarden-proxy-wasm");
+    let (mut reached, mut waiting) = (BTreeSet::new(), vec![&edge.expect("the edge").id]);
+    while let Some(id) = waiting.pop() {
+        let package = &metadata[id];
+        let is_macro = package.targets.iter().any(|target| target.is_kind(TargetKind::ProcMacro));
+        if is_macro || !reached.insert(format!("pkg:cargo/{}@{}", package.name, package.version)) {
+            continue;
+        }
+        let node = nodes.iter().find(|node| node.id == *id).expect("a node");
+        let is_normal = |dep: &&NodeDep| dep.dep_kinds.iter().any(|kind| kind.kind == DependencyKind::Normal);
+        waiting.extend(node.deps.iter().filter(is_normal).map(|dep| &dep.pkg));
+    }
+    reached
+}
+
 #[test]
 fn lists_what_cargo_builds_the_module_from_and_nothing_else() {
     let scratch = Scratch::new("sbom");
@@ -61,6 +84,11 @@ fn lists_what_cargo_builds_the_module_from_and_nothing_else() {
     let linked = cargo_tree("normal,no-proc-macro");
     let all = cargo_tree("normal");
     assert!(linked.len() > 5 && all.len() > linked.len(), "{linked:?} {all:?}");
+    assert_eq!(
+        linked,
+        &all & &reached_without_macros(),
+        "xtask asks Cargo's tree as well, so the graph is asked too"
+    );
     assert_eq!(scopes.remove("required"), Some(linked.clone()));
     assert_eq!(scopes.remove("excluded"), Some(&all - &linked));
     assert_eq!(scopes, BTreeMap::new());
