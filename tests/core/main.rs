@@ -4,9 +4,11 @@
 mod config;
 mod documents;
 mod environment;
+mod headers;
 mod imports;
 mod metrics;
 mod rules;
 mod sampling;
 mod settings;
+mod value;
 mod w3c;

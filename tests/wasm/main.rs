@@ -4,6 +4,7 @@
 mod edge;
 mod export;
 mod faults;
+mod header_map;
 mod lifetime;
 mod module;
 mod policy;
