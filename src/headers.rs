@@ -1,7 +1,5 @@
 //! The headers of one request or response: built once at the edge, then asked by name.
 
-use core::ops::Range;
-
 /// The header that carries the trace's ids, unless the mesh renamed it.
 pub const TRACEPARENT: &str = "traceparent";
 /// The header that carries what vendors add to them.
@@ -18,19 +16,19 @@ pub const SERVER_TIMING: &str = "server-timing";
 /// All header lines of a message, in the order in which they came.
 #[derive(Clone, Debug, Default)]
 pub struct Headers {
+    /// The texts of the lines. After each name and each value comes a NUL.
     bytes: Vec<u8>,
+    /// The lines, and one more where the last of them ends.
     lines: Vec<Line>,
     /// One bit for each [`fingerprint`] of a name, so that a header that is absent costs no walk.
     fingerprints: u64,
 }
 
-/// Where a line's name and value are.
-#[derive(Clone, Debug, Default)]
-pub struct Line {
-    /// The bytes of the name.
-    pub name: Range<u32>,
-    /// The bytes of the value.
-    pub value: Range<u32>,
+/// Where a line's name and its value start. Its value ends where the next line starts.
+#[derive(Clone, Copy, Debug)]
+struct Line {
+    name: u32,
+    value: u32,
 }
 
 /// The lines of one header.
@@ -70,28 +68,29 @@ pub struct Refused;
 pub(crate) fn ignore(_: Result<(), Refused>) {}
 
 impl Headers {
-    /// Headers of this number of lines, whose names and values are parts of `bytes`; `next` finds the next line there.
-    /// Returns `None` if it finds none, or one that is not within the bytes. The caller bounds the number: memory is taken for
-    /// so many lines at once.
+    /// Headers of this number of lines, which stand one after the other in `bytes`, from `start` on: a name, a NUL, a
+    /// value, a NUL. `next` tells the lengths of the next line's name and value. Returns `None` if it tells none, or if a
+    /// line leads out of the bytes. The caller bounds the number: memory is taken for so many lines at once.
     #[inline]
-    pub fn index(bytes: Vec<u8>, number: usize, mut next: impl FnMut(&[u8]) -> Option<Line>) -> Option<Self> {
-        let mut lines = vec![Line::default(); number];
-        let mut fingerprints = 0;
-        for line in &mut lines {
-            let Line { name, value } = next(&bytes)?;
-            fingerprints |= fingerprint(bytes.get(name.start as usize..name.end as usize)?);
-            if value.start > value.end || value.end as usize > bytes.len() {
-                return None;
-            }
-            *line = Line { name, value };
+    pub fn index(
+        bytes: Vec<u8>,
+        start: u32,
+        number: usize,
+        mut next: impl FnMut(&[u8]) -> Option<(u32, u32)>,
+    ) -> Option<Self> {
+        let mut lines = vec![Line { name: 0, value: 0 }; number + 1];
+        let (mut fingerprints, mut at) = (0, u64::from(start));
+        let (end, all) = lines.split_last_mut()?;
+        for line in all {
+            let (name, value) = next(&bytes)?;
+            fingerprints |= fingerprint(name, *bytes.get(usize::try_from(at).ok()?)?);
+            let value_at = at + u64::from(name) + 1;
+            *line = Line { name: at as u32, value: value_at as u32 };
+            at = value_at + u64::from(value) + 1;
         }
+        let at = u32::try_from(at).ok().filter(|at| *at as usize <= bytes.len())?;
+        *end = Line { name: at, value: at };
         Some(Self { bytes, lines, fingerprints })
-    }
-
-    /// The bytes that the lines are parts of.
-    #[must_use]
-    pub fn bytes(&self) -> &[u8] {
-        &self.bytes
     }
 
     /// The first line of a header.
@@ -120,7 +119,8 @@ impl Headers {
 
     /// Every line, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
-        self.lines.iter().map(|line| (self.text(&line.name), self.text(&line.value)))
+        let ends = self.lines.iter().skip(1);
+        self.lines.iter().zip(ends).map(|(line, next)| (self.name(line), self.text(line.value, next.name)))
     }
 
     /// Removes the header if it came in.
@@ -134,23 +134,27 @@ impl Headers {
     /// The next line of a header from this place on, and its place.
     #[inline]
     fn find(&self, name: &str, from: usize) -> Option<(usize, &[u8])> {
-        let wanted = name.as_bytes();
-        if self.fingerprints & fingerprint(wanted) == 0 {
+        let (wanted, length) = (name.as_bytes(), name.len() as u32);
+        if self.fingerprints & fingerprint(length, *wanted.first().unwrap_or(&0)) == 0 {
             return None;
         }
-        let length = wanted.len() as u32;
-        let lines = self.lines.iter().enumerate().skip(from);
+        let mut lines = self.lines.iter().enumerate().skip(from);
         // Envoy hands names over in lower case; other hosts need not (rules TP-01, TS-01).
-        let mut found = lines.filter(|(_, Line { name, .. })| {
-            name.end.wrapping_sub(name.start) == length && is_same(self.text(name), wanted)
-        });
-        found.next().map(|(place, line)| (place, self.text(&line.value)))
+        let (place, line) = lines
+            .find(|(_, line)| line.value - line.name == length + 1 && is_same(self.name(line), wanted))?;
+        Some((place, self.text(line.value, self.lines.get(place + 1)?.name)))
     }
 
     #[inline]
-    #[expect(clippy::indexing_slicing, reason = "the ranges of a line were checked when it was added")]
-    fn text(&self, range: &Range<u32>) -> &[u8] {
-        &self.bytes[range.start as usize..range.end as usize]
+    fn name(&self, line: &Line) -> &[u8] {
+        self.text(line.name, line.value)
+    }
+
+    /// The text that starts here, where the next one starts there.
+    #[inline]
+    #[expect(clippy::indexing_slicing, reason = "the lines are in order, and the last ends within the bytes")]
+    fn text(&self, start: u32, next: u32) -> &[u8] {
+        &self.bytes[start as usize..next as usize - 1]
     }
 }
 
@@ -160,26 +164,23 @@ fn is_same(name: &[u8], wanted: &[u8]) -> bool {
     name.iter().zip(wanted).all(|(one, other)| one == other || one.eq_ignore_ascii_case(other))
 }
 
-/// One of 64 bits, by the length and the last byte of a name, without regard to case.
+/// One of 64 bits, by the length and the first byte of a name, without regard to case. An empty name has a NUL there.
 #[inline]
-fn fingerprint(name: &[u8]) -> u64 {
-    let last = name.last().map_or(0, |byte| u32::from(byte | 0x20));
-    1 << ((name.len() as u32).wrapping_mul(11).wrapping_add(last) % u64::BITS)
+fn fingerprint(length: u32, first: u8) -> u64 {
+    1 << (length.wrapping_mul(7).wrapping_add(u32::from(first | 0x20)) % u64::BITS)
 }
 
 impl<N: AsRef<[u8]>, V: AsRef<[u8]>> FromIterator<(N, V)> for Headers {
     fn from_iter<T: IntoIterator<Item = (N, V)>>(lines: T) -> Self {
-        let mut headers = Self::default();
+        let (mut bytes, mut lengths) = (Vec::new(), Vec::new());
         for (name, value) in lines {
-            let start = headers.bytes.len() as u32;
-            headers.bytes.extend_from_slice(name.as_ref());
-            let middle = headers.bytes.len() as u32;
-            headers.bytes.extend_from_slice(value.as_ref());
-            let end = headers.bytes.len() as u32;
-            headers.fingerprints |= fingerprint(name.as_ref());
-            headers.lines.push(Line { name: start..middle, value: middle..end });
+            let (name, value) = (name.as_ref(), value.as_ref());
+            bytes.extend([name, value].map(|text| [text, &[0]].concat()).concat());
+            lengths.push((name.len() as u32, value.len() as u32));
         }
-        headers
+        let number = lengths.len();
+        let mut lengths = lengths.into_iter();
+        Self::index(bytes, 0, number, |_| lengths.next()).unwrap_or_default()
     }
 }
 

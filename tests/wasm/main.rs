@@ -1,5 +1,5 @@
 //! The built module in the test host: the scenarios, and what only a host of proxy-wasm can see or do.
-#![expect(clippy::expect_used, clippy::panic, reason = "a test may fail")]
+#![expect(clippy::expect_used, clippy::panic, clippy::unwrap_used, reason = "a test may fail")]
 
 mod edge;
 mod export;
