@@ -7,7 +7,7 @@ pub use environment::OnBadConfig;
 
 use crate::exclude::Exclude;
 use crate::export::{Collector, Export};
-use crate::formats::is_taken;
+use crate::formats::is_free;
 use crate::request::Policy;
 use crate::resource::Service;
 use crate::response::Response;
@@ -103,13 +103,16 @@ impl Config {
 }
 
 /// How messages name a header that `traceparent` may be called.
-const FREE_HEADER: &str =
-    "a header name of 1 to 128 letters, digits and -_.!#$%&'*+^`|~, of no other header that the filter uses";
+const FREE_HEADER: &str = "a header name of 1 to 128 letters, digits and -_.!#$%&'*+^`|~, without a meaning in HTTP or for the filter";
 
 impl Rules for Config {
     fn check(&self, reader: &mut Reader<'_>) {
-        if is_taken(&self.request.header) {
+        if !is_free(&self.request.header) {
             reader.conflict("header", FREE_HEADER, &self.request.header.value());
+        }
+        let mut secrets = self.request.sampling.force.iter().chain(self.request.trust.secrets());
+        if secrets.any(|secret| secret.name == self.request.header) {
+            reader.conflict("header", "a header that holds no secret", &self.request.header.value());
         }
         if self.export.is_some() && self.request.parent_id == ParentId::Forward {
             let expected = "\"auto\" or \"new\" with export: \"forward\" leaves no parent-id for its spans";

@@ -1,20 +1,19 @@
 //! What leaves the mesh: hosts outside of it need not know contexts that mean something inside.
 
-use crate::headers::{BAGGAGE, HeaderWriter, TRACESTATE, ignore};
 use crate::matching::{Match, Target};
 use crate::settings::settings;
-use crate::words::{Direction, labels};
+use crate::words::labels;
 
 settings! {
-    /// What is removed from outbound requests. The first entry that matches counts.
+    /// What is removed from requests to some hosts. The first entry that matches counts.
     #[derive(Default)]
     pub struct Egress(Vec<EgressEntry>);
 }
 
 settings! {
-    /// What is removed from some outbound requests, such as `{"match": {"host": "*.example.org"}, "strip": "all"}`.
+    /// What is removed from some requests, such as `{"match": {"host": "*.example.org"}, "strip": "all"}`.
     pub(crate) struct EgressEntry "Egress entry" {
-        /// Which requests.
+        /// Which requests. Where the listener states no direction, a condition on it holds.
         when as "match": Match,
         /// What is removed from them.
         strip: Strip,
@@ -26,30 +25,23 @@ labels! {
     pub enum Strip {
         /// The header `tracestate`.
         TraceState = "tracestate",
-        /// The header `baggage`.
+        /// The header `baggage`, and that of every other format.
         Baggage = "baggage",
-        /// Everything: the context of every format, `tracestate` and `baggage`.
+        /// Everything: the context of every format, and all that accompanies it.
         All = "all",
     }
 }
 
 impl Egress {
+    /// Whether it says nothing of any request.
+    #[inline]
+    pub(crate) const fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// What the host of this request does not get.
     #[inline]
     pub(crate) fn strip(&self, target: &Target<'_>) -> Option<Strip> {
-        if target.direction != Direction::Outbound {
-            return None;
-        }
-        self.0.iter().find(|entry| entry.when.holds(target)).map(|entry| entry.strip)
-    }
-}
-
-impl Strip {
-    /// Removes what accompanies a context.
-    pub(crate) fn apply(self, writer: &mut dyn HeaderWriter) {
-        ignore(writer.remove(match self {
-            Self::TraceState => TRACESTATE,
-            Self::Baggage | Self::All => BAGGAGE,
-        }));
+        self.0.iter().find(|entry| entry.when.may_hold(target)).map(|entry| entry.strip)
     }
 }

@@ -1,21 +1,25 @@
 //! The passes of one plugin: a configuration, and what is left of its rates on one worker.
 
+use core::cell::Cell;
+
 use crate::config::Config;
 use crate::headers::{HeaderWriter, Headers};
-use crate::host::{Clock, EndedStream, HeaderMap, HeaderReader, Host, Metrics, Properties};
+use crate::host::{Clock, EndedStream, HeaderMap, HeaderReader, Host, Log, Metrics, Properties};
 use crate::metrics::Counter;
 use crate::otlp::Span;
 use crate::request::{Outcome, Request, SAMPLED, salvage};
 use crate::sampling::Rates;
 use crate::span::{self, Hop, Origin};
 use crate::w3c::{TraceFlags, TraceParent};
-use crate::words::{DecidedBy, Mode, SamplingDecision};
+use crate::words::{DecidedBy, Direction, Mode, SamplingDecision};
 
 /// A plugin that works.
 #[derive(Debug)]
 pub struct Filter {
     config: Config,
     rates: Rates,
+    /// Whether the log says that the direction is unknown on which the configuration depends.
+    is_direction_noticed: Cell<bool>,
 }
 
 /// What is remembered of a request until its stream ends.
@@ -34,7 +38,7 @@ impl Filter {
     /// A filter that works by this configuration.
     #[must_use]
     pub fn new(config: Config) -> Self {
-        Self { config, rates: Rates::default() }
+        Self { config, rates: Rates::default(), is_direction_noticed: Cell::new(false) }
     }
 
     /// Its configuration.
@@ -47,6 +51,9 @@ impl Filter {
     pub fn request(&self, headers: &Headers, host: &mut (impl Host + HeaderWriter)) -> StreamContext {
         let Config { request: policy, export, .. } = &self.config;
         let outcome = Request::new(policy, &self.rates, export.is_some(), headers, host).pass();
+        if outcome.direction == Direction::Unspecified && !policy.egress.is_empty() {
+            self.notice_direction(host);
+        }
         let Some(sent) = outcome.sent else { return StreamContext::Untraced };
         match self.begin_hop(&outcome, sent, headers, host) {
             Some(hop) => StreamContext::Spanned(sent, Box::new(hop)),
@@ -84,6 +91,17 @@ impl Filter {
                 hop.finish(&self.config.spans, sent, host)
             }
             _ => Vec::new(),
+        }
+    }
+
+    /// Says once that entries of `egress` may apply to more requests than they are meant for.
+    #[cold]
+    fn notice_direction(&self, host: &mut impl Log) {
+        if !self.is_direction_noticed.replace(true) {
+            host.warn(
+                "tracewarden: egress: the listener states no traffic_direction, so every entry that matches a request \
+                 applies; set direction in the plugin's configuration or traffic_direction on the listener",
+            );
         }
     }
 

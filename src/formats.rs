@@ -7,14 +7,17 @@ mod gcp;
 mod grpc_trace_bin;
 mod jaeger;
 mod ottrace;
+mod owned;
 mod sw8;
 mod xray;
 
 pub use format::FormatError;
-pub(crate) use format::{FormatContext, Outgoing, PROPAGATORS, Propagator, RemoteContext};
+pub(crate) use format::{FormatContext, Outgoing, PROPAGATORS, Propagator, Reading, RemoteContext, Said};
+pub use owned::{Companion, CompanionKind, FormatHeaders};
+pub(crate) use owned::{remove_companions, retire};
 
 use crate::headers::{
-    BAGGAGE, HeaderWriter, Headers, Refused, SERVER_TIMING, TRACERESPONSE, TRACESTATE, X_REQUEST_ID,
+    HeaderWriter, Headers, Refused, SERVER_TIMING, TRACEPARENT, TRACERESPONSE, X_REQUEST_ID, is_of_http,
 };
 use crate::settings::{Expected, FaultKind, HeaderName, Reader, Setting, Shape, Value, settings};
 use crate::words::Format;
@@ -28,7 +31,8 @@ settings! {
         pub extract: Vec<Format> = vec![Format::TraceContext],
         /// The formats that are written, such as `["tracecontext", "b3"]`.
         pub inject: Vec<WrittenFormat> = vec![WrittenFormat(Format::TraceContext)],
-        /// Headers that are removed in any case, such as `["uber-trace-id"]`.
+        /// Headers that are removed and never written, such as `["uber-trace-id"]`. The first header of a format takes the
+        /// format's other headers with it, except its baggage. In `mode: observe` nothing is removed.
         pub remove: Vec<HeaderName> = Vec::new(),
     }
 }
@@ -81,9 +85,12 @@ impl Setting for WrittenFormat {
 
 /// Whether a header of this name has a meaning of its own.
 pub(crate) fn is_taken(name: &str) -> bool {
-    let others = [TRACESTATE, BAGGAGE, SERVER_TIMING, TRACERESPONSE, X_REQUEST_ID];
-    let mut formats = PROPAGATORS.iter().flat_map(|propagator| propagator.headers);
-    others.contains(&name) || formats.any(|header| *header == name)
+    owned::is_owned(name) || [SERVER_TIMING, TRACERESPONSE, X_REQUEST_ID].contains(&name) || is_of_http(name)
+}
+
+/// Whether `traceparent` may be called so.
+pub(crate) fn is_free(name: &str) -> bool {
+    name == TRACEPARENT || !is_taken(name)
 }
 
 impl Propagation {
@@ -98,53 +105,61 @@ impl Propagation {
         self.extract.contains(&format)
     }
 
+    /// Whether it is written, where `traceparent` is called `header`. What is removed in any case is not.
     #[inline]
-    pub(crate) fn writes(&self, format: Format) -> bool {
-        self.inject.iter().any(|written| written.format() == format)
+    pub(crate) fn writes(&self, format: Format, header: &str) -> bool {
+        self.inject.iter().any(|written| written.format() == format) && !self.retires(format, header)
+    }
+
+    /// Whether the header that names the format is removed in any case, which leaves no room for the others.
+    #[inline]
+    pub(crate) fn retires(&self, format: Format, header: &str) -> bool {
+        !self.remove.is_empty() && format.carriers(header).next().is_some_and(|name| self.removes(name))
+    }
+
+    /// Whether a header of this name is removed in any case.
+    pub(crate) fn removes(&self, name: &str) -> bool {
+        self.remove.iter().any(|removed| **removed == *name)
     }
 
     /// Writes the context in every format but W3C's; it went out if one of them could be written.
     pub(crate) fn inject_foreign(
         &self,
+        header: &str,
         outgoing: &Outgoing<'_>,
         writer: &mut dyn HeaderWriter,
     ) -> Result<(), Refused> {
         let mut written = Err(Refused);
-        for propagator in self.inject.iter().filter_map(|written| written.format().propagator()) {
+        let formats = self.inject.iter().map(|written| written.format());
+        for propagator in
+            formats.filter(|format| !self.retires(*format, header)).filter_map(Format::propagator)
+        {
             if let Some(inject) = propagator.inject {
-                let this = inject(outgoing, writer);
+                let is_said = outgoing.is_said(propagator.format);
+                let this = if is_said { Ok(()) } else { inject(outgoing, writer) };
                 written = written.or(this);
             }
         }
         written
     }
 
-    /// Removes the headers of every format for which `which` holds.
-    pub(crate) fn remove_formats(
-        &self,
-        header: &str,
-        headers: &Headers,
-        writer: &mut dyn HeaderWriter,
-        which: impl Fn(Format) -> bool,
-    ) {
-        if which(Format::TraceContext) {
-            remove_all(&[header, TRACESTATE], headers, writer);
-        }
-        for propagator in PROPAGATORS.iter().filter(|propagator| which(propagator.format)) {
-            remove_all(propagator.headers, headers, writer);
-        }
-    }
-
-    /// Removes every context from a request that nothing is written into.
-    pub(crate) fn strip(&self, header: &str, headers: &Headers, writer: &mut dyn HeaderWriter) {
-        self.remove_formats(header, headers, writer, |_| true);
-    }
-
-    /// Removes the headers that do not go on in any case.
+    /// Removes the headers that do not go on in any case, and all of a format whose first header is one of them.
     #[inline]
-    pub(crate) fn remove_retired(&self, headers: &Headers, writer: &mut dyn HeaderWriter) {
+    pub(crate) fn remove_retired(&self, header: &str, headers: &Headers, writer: &mut dyn HeaderWriter) {
+        if self.remove.is_empty() {
+            return;
+        }
         self.remove.iter().for_each(|name| headers.remove(name, writer));
+        for format in Format::ALL.iter().filter(|format| self.retires(**format, header)) {
+            retire(*format, header, headers, writer);
+        }
     }
+}
+
+/// Removes every context, whatever its format, and what steers its traces.
+pub(crate) fn strip(header: &str, headers: &Headers, writer: &mut dyn HeaderWriter) {
+    Format::ALL.iter().for_each(|format| retire(*format, header, headers, writer));
+    headers.remove(TRACEPARENT, writer);
 }
 
 /// Removes those of these headers that came in.

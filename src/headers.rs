@@ -209,6 +209,55 @@ impl<'a> Lines<'a> {
     }
 }
 
+/// Whether HTTP itself, or what serves it, gives a header of this name a meaning
+/// ([IANA, HTTP field names](https://www.iana.org/assignments/http-fields)).
+pub(crate) fn is_of_http(name: &str) -> bool {
+    const BEGINNINGS: [&str; 7] =
+        ["accept", "access-control-", "content-", "if-", "proxy-", "sec-", "x-forwarded-"];
+    const NAMES: [&str; 39] = [
+        "age",
+        "allow",
+        "alt-svc",
+        "authorization",
+        "cache-control",
+        "connection",
+        "cookie",
+        "date",
+        "early-data",
+        "etag",
+        "expect",
+        "expires",
+        "forwarded",
+        "from",
+        "grpc-status",
+        "grpc-timeout",
+        "host",
+        "keep-alive",
+        "last-modified",
+        "link",
+        "location",
+        "max-forwards",
+        "origin",
+        "pragma",
+        "priority",
+        "range",
+        "referer",
+        "retry-after",
+        "server",
+        "set-cookie",
+        "strict-transport-security",
+        "te",
+        "trailer",
+        "transfer-encoding",
+        "upgrade",
+        "user-agent",
+        "vary",
+        "via",
+        "www-authenticate",
+    ];
+    NAMES.contains(&name) || BEGINNINGS.iter().any(|begin| name.starts_with(begin))
+}
+
 /// The path without its query.
 pub(crate) fn without_query(path: &[u8]) -> &[u8] {
     path.split(|byte| *byte == b'?').next().unwrap_or_default()
@@ -217,6 +266,11 @@ pub(crate) fn without_query(path: &[u8]) -> &[u8] {
 /// Whether a `content-type` is gRPC's.
 pub(crate) fn is_grpc(content_type: &[u8]) -> bool {
     content_type.starts_with(b"application/grpc")
+}
+
+/// The authority of a URL without what is before its `@`, which may be a password.
+pub(crate) fn without_credentials(authority: &[u8]) -> &[u8] {
+    authority.rsplit(|byte| *byte == b'@').next().unwrap_or(authority)
 }
 
 /// The host and the port of an authority or an address; what follows the colon and is no port is none.

@@ -5,7 +5,7 @@ use core::str::Chars;
 
 use regex_lite::{Regex, RegexBuilder};
 
-use crate::headers::{Headers, host_and_port, is_grpc, without_query};
+use crate::headers::{Headers, host_and_port, is_grpc, without_credentials, without_query};
 use crate::settings::{
     Expected, FaultKind, Form, HeaderName, Object, Reader, Rule, Rules, Setting, Shape, Value, settings,
 };
@@ -14,8 +14,8 @@ use crate::words::{Direction, DirectionWord};
 settings! {
     /// Conditions on a request, all of which must hold. At least one is stated, such as `{"path_prefix": "/healthz"}`.
     pub(crate) struct Match "Match", checked {
-        /// The host without its port. Upper and lower case are the same. A `*` at the start stands for one or more
-        /// labels, such as `"*.example.org"`.
+        /// The host without its port. Upper and lower case are the same, and so is an absolute name (`example.org.`). A `*`
+        /// at the start stands for one or more labels, such as `"*.example.org"`.
         pub(crate) host: Option<String> = None,
         /// The path without its query, such as `"/healthz"`.
         pub(crate) path: Option<String> = None,
@@ -182,9 +182,9 @@ impl<'a> Target<'a> {
         self.headers.first(name).unwrap_or_default()
     }
 
-    /// The authority without its port.
+    /// The host of the authority.
     fn host(&self) -> &'a [u8] {
-        self.host.get_or_init(|| host_and_port(self.header(":authority")).0)
+        self.host.get_or_init(|| without_dot(host_and_port(without_credentials(self.header(":authority"))).0))
     }
 
     fn path(&self) -> &'a [u8] {
@@ -213,7 +213,23 @@ impl<'a> Target<'a> {
 }
 
 impl Match {
+    /// Whether it holds.
     pub(crate) fn holds(&self, target: &Target<'_>) -> bool {
+        self.is_of_direction(target.direction) && self.holds_but_for_direction(target)
+    }
+
+    /// Whether it holds, as far as is known: the listener need not state the direction.
+    pub(crate) fn may_hold(&self, target: &Target<'_>) -> bool {
+        let direction = target.direction;
+        (direction == Direction::Unspecified || self.is_of_direction(direction))
+            && self.holds_but_for_direction(target)
+    }
+
+    fn is_of_direction(&self, direction: Direction) -> bool {
+        self.direction.stated().is_none_or(|wanted| direction == wanted)
+    }
+
+    fn holds_but_for_direction(&self, target: &Target<'_>) -> bool {
         let is = |wanted: &Option<String>, test: &dyn Fn(&[u8]) -> bool| {
             wanted.as_ref().is_none_or(|wanted| test(wanted.as_bytes()))
         };
@@ -224,7 +240,6 @@ impl Match {
             && is(&self.method, &|wanted| target.method() == wanted)
             && is(&self.user_agent_prefix, &|wanted| target.user_agent().starts_with(wanted))
             && is(&self.grpc_service, &|wanted| target.grpc_service() == Some(wanted))
-            && self.direction.stated().is_none_or(|wanted| target.direction == wanted)
             && self.header.as_ref().is_none_or(|header| header.holds(target.headers))
     }
 }
@@ -236,8 +251,10 @@ impl HeaderMatch {
     }
 }
 
-/// Hosts are compared without regard to case; a wildcard matches at least one label.
+/// Hosts are compared without regard to case, and to the dot at the end of an absolute name; a wildcard matches at least
+/// one label.
 fn is_host(host: &[u8], wanted: &[u8]) -> bool {
+    let wanted = without_dot(wanted);
     match wanted.strip_prefix(b"*") {
         Some(suffix) => {
             match host.len().checked_sub(suffix.len()).and_then(|place| host.split_at_checked(place)) {
@@ -247,6 +264,13 @@ fn is_host(host: &[u8], wanted: &[u8]) -> bool {
         }
         None => host.eq_ignore_ascii_case(wanted),
     }
+}
+
+fn without_dot(mut host: &[u8]) -> &[u8] {
+    while let [rest @ .., b'.'] = host {
+        host = rest;
+    }
+    host
 }
 
 #[cfg(test)]

@@ -48,6 +48,9 @@ series! {
         /// `propagation.extract` is used.
         Conflict { used: Format, other: Format } if (used != other)
             = Metric::of_listener("tracewarden_conflicts_total", "contexts"),
+        /// Each request without a context in a format that is read, by each other known format whose header came. Name it in
+        /// `propagation.extract` to continue those traces.
+        Unread { format: Format } = Metric::of_listener("tracewarden_unread_total", "requests"),
         /// With `export`: each span that was made. It is exported, or dropped, or waits: recorded = exported + dropped +
         /// `tracewarden_export_queue_spans`.
         SpanRecorded = Metric::of_module("tracewarden_spans_recorded_total", "spans"),
@@ -198,7 +201,7 @@ impl Corruption {
             Self::TraceParent(reason) => (TRACEPARENT, reason.label(), reason),
             Self::TraceState(reason) => (TRACESTATE, reason.label(), reason),
             Self::RequestId => (X_REQUEST_ID, "uuid", &"it is no UUID"),
-            Self::Format(format, reason) => (format.header(), reason.label(), reason),
+            Self::Format(format, reason) => (format.headers().name(), reason.label(), reason),
         }
     }
 }

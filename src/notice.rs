@@ -4,7 +4,7 @@ use crate::host::{Clock, Log, Properties, Property};
 use crate::metrics::Corruption;
 use crate::settings::{LogFormat, settings};
 use crate::w3c::TraceParent;
-use crate::words::{Direction, Verdict};
+use crate::words::{Direction, Format, Verdict};
 
 /// Something that an operator may want to read about one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,6 +15,8 @@ pub struct Notice {
     pub direction: Direction,
     /// Why it was invalid.
     pub corruption: Option<Corruption>,
+    /// A format whose header came, and that is not read.
+    pub unread: Option<Format>,
     /// The context that the upstream receives.
     pub sent: Option<TraceParent>,
 }
@@ -64,9 +66,13 @@ impl Notice {
 
     /// The line; `held` others were not written since the last one.
     fn line(&self, format: &LogFormat, peer: Option<&str>, held: u64) -> String {
-        let reason = match self.corruption {
-            Some(corruption) => corruption.to_string(),
-            None => "no traceparent came".to_owned(),
+        let reason = match (self.corruption, self.unread) {
+            (Some(corruption), _) => corruption.to_string(),
+            (None, Some(format)) => {
+                let (name, format) = (format.headers().name(), format.label());
+                format!("no traceparent came, but {name}: propagation.extract does not name {format}")
+            }
+            (None, None) => "no traceparent came".to_owned(),
         };
         let held = if held == 0 { String::new() } else { format!(" ({held} more since the last such line)") };
         format!(

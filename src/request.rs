@@ -1,7 +1,8 @@
-//! The request pass: extract what came, assess it, sample the trace, apply the outcome; one file each.
+//! The request pass: close the border, extract what came, assess it, sample the trace, apply the outcome; one file each.
 
 mod apply;
 mod assess;
+mod border;
 mod context;
 mod extract;
 mod message;
@@ -13,14 +14,15 @@ pub(crate) use self::report::SAMPLED;
 
 use self::apply::Applied;
 use self::assess::{Assessment, Next};
+use self::border::Border;
 use self::extract::Extraction;
-use crate::baggage::{self, Baggage};
+use crate::baggage::Baggage;
 use crate::correlation::Correlation;
-use crate::egress::{Egress, Strip};
+use crate::egress::Egress;
 use crate::exclude::Exclude;
-use crate::formats::Propagation;
-use crate::headers::{BAGGAGE, HeaderWriter, Headers, TRACEPARENT};
-use crate::host::{Host, Metrics};
+use crate::formats::{Propagation, Reading, strip};
+use crate::headers::{HeaderWriter, Headers, TRACEPARENT};
+use crate::host::Host;
 use crate::matching::Target;
 use crate::metrics::Counter;
 use crate::notice::LogSettings;
@@ -28,7 +30,7 @@ use crate::sampling::{Rates, Sampler};
 use crate::settings::{HeaderName, settings};
 use crate::trust::Trust;
 use crate::w3c::TraceParent;
-use crate::words::{Direction, DirectionWord, Format, Mode, ParentId, Role, Start, TraceIdSource, Verdict};
+use crate::words::{Direction, DirectionWord, Mode, ParentId, Role, Start, TraceIdSource, Verdict};
 
 settings! {
     /// What happens to requests.
@@ -46,8 +48,8 @@ settings! {
         pub trace_id_source: TraceIdSource = TraceIdSource::Random,
         /// Which parent-id a valid context is sent on with. `"forward"` is not possible with `export`.
         pub parent_id: ParentId = ParentId::Auto,
-        /// The name of the header `traceparent` in a mesh that renamed it, such as `"x-traceparent"`. The names of other headers
-        /// that the filter reads or writes are refused.
+        /// The name of the header `traceparent` in a mesh that renamed it, such as `"x-traceparent"`. The names of headers that
+        /// HTTP or the filter gives a meaning are refused.
         pub header: HeaderName = HeaderName::known(TRACEPARENT),
         /// The formats of trace context.
         pub propagation: Propagation = Propagation::default(),
@@ -92,8 +94,9 @@ pub(crate) struct Request<'a, H> {
     exports: bool,
     /// Its headers and its direction, for conditions to look at.
     target: Target<'a>,
-    /// Whether its sender is; if not, no context of any format may go on but what we write.
-    trusted: bool,
+    border: Border,
+    /// What each format says of its trace; empty if W3C's is the only one.
+    readings: Vec<Reading>,
     host: &'a mut H,
 }
 
@@ -110,7 +113,7 @@ pub(crate) struct Outcome {
 }
 
 impl<'a, H: Host + HeaderWriter> Request<'a, H> {
-    /// A request that has arrived. What its upstream must not learn is removed at once.
+    /// A request that has arrived. What must not cross is removed at once.
     pub(crate) fn new(
         policy: &'a Policy,
         rates: &'a Rates,
@@ -119,11 +122,10 @@ impl<'a, H: Host + HeaderWriter> Request<'a, H> {
         host: &'a mut H,
     ) -> Self {
         let trusted = policy.trust.admits(headers, host);
-        if policy.mode == Mode::Enforce {
-            remove_private(policy, headers, trusted, host);
-        }
         let direction = policy.direction.stated().unwrap_or_else(|| host.direction());
-        Self { policy, rates, exports, target: Target::new(headers, direction), trusted, host }
+        let target = Target::new(headers, direction);
+        let border = Border::close(policy, &target, trusted, host);
+        Self { policy, rates, exports, target, border, readings: Vec::new(), host }
     }
 
     /// Takes the request through the stages.
@@ -133,7 +135,7 @@ impl<'a, H: Host + HeaderWriter> Request<'a, H> {
             self.leave_alone();
             return Outcome { direction, came: None, parent: None, sent: None };
         }
-        let Extraction { context, repaired, corrupt_formats } = extract::extract(&mut self);
+        let Extraction { context, repaired } = extract::extract(&mut self);
         let (came, corruption) = (context.parent(), context.corruption());
         let Assessment { verdict, next } = assess::assess(&mut self, context, repaired);
         self.count_verdict(verdict);
@@ -142,43 +144,32 @@ impl<'a, H: Host + HeaderWriter> Request<'a, H> {
         }
         let applied = match self.policy.mode {
             Mode::Observe => Applied { sent: came, ..Applied::NOTHING },
-            Mode::Enforce => self.enforce(next, &corrupt_formats),
+            Mode::Enforce => self.enforce(next),
         };
         report::report(&mut self, verdict, corruption, came, &applied);
         if let (Some(memory), Some(sent), Direction::Inbound, true) =
-            (self.policy.correlation, applied.sent, direction, self.trusted)
+            (self.policy.correlation, applied.sent, direction, self.border.trusted)
         {
             memory.remember(sent, self.target.headers, self.host);
         }
         Outcome { direction, came, parent: applied.parent, sent: applied.sent }
     }
 
-    /// Writes what the assessment leads to, and removes what must not go on.
+    /// Writes what the assessment leads to, if the border lets a context out.
     #[inline]
-    fn enforce(&mut self, next: Next<'_>, corrupt_formats: &[Format]) -> Applied {
-        let kept_back = self.policy.egress.strip(&self.target);
-        let applied = if kept_back == Some(Strip::All) {
-            self.policy.propagation.strip(&self.policy.header, self.target.headers, self.host);
-            Applied::NOTHING
-        } else {
-            let plan = sample::sample(self, next);
-            apply::apply(self, plan, corrupt_formats)
-        };
-        if let Some(strip) = kept_back {
-            strip.apply(self.host);
+    fn enforce(&mut self, next: Next<'_>) -> Applied {
+        if self.border.is_closed() {
+            return Applied::NOTHING;
         }
-        self.policy.propagation.remove_retired(self.target.headers, self.host);
-        applied
+        let plan = sample::sample(self, next);
+        apply::apply(self, plan)
     }
 
-    /// Counts an excluded request, and removes what an outsider put there all the same.
+    /// Counts an excluded request, and removes the context that an outsider put there all the same.
     fn leave_alone(&mut self) {
         self.count_verdict(Verdict::Excluded);
-        if self.policy.mode == Mode::Enforce {
-            if !self.trusted {
-                self.policy.propagation.strip(&self.policy.header, self.target.headers, self.host);
-            }
-            self.policy.propagation.remove_retired(self.target.headers, self.host);
+        if self.policy.mode == Mode::Enforce && !self.border.trusted {
+            strip(&self.policy.header, self.target.headers, self.host);
         }
     }
 
@@ -191,24 +182,8 @@ impl<'a, H: Host + HeaderWriter> Request<'a, H> {
     /// What this pod remembers of its inbound side, for a request on its way out.
     #[inline]
     fn memory(&self) -> Option<Correlation> {
-        self.policy.correlation.filter(|_| self.trusted && self.target.direction == Direction::Outbound)
-    }
-}
-
-/// Removes secrets and guesses at them, the baggage of those who are not trusted, and baggage beyond its bounds.
-#[inline]
-fn remove_private(
-    policy: &Policy,
-    headers: &Headers,
-    trusted: bool,
-    host: &mut (impl HeaderWriter + Metrics),
-) {
-    for secret in policy.sampling.force.iter().chain(policy.trust.secrets()) {
-        headers.remove(&secret.name, host);
-    }
-    if !trusted && !policy.trust.baggage {
-        headers.remove(BAGGAGE, host);
-    } else if policy.baggage.limit && baggage::limit(headers, host) {
-        host.count(Counter::BaggageLimited, 1);
+        self.policy
+            .correlation
+            .filter(|_| self.border.trusted && self.target.direction == Direction::Outbound)
     }
 }

@@ -1,16 +1,26 @@
 //! Headers that prove who sent a request.
 
+use crate::formats::is_taken;
 use crate::headers::Headers;
-use crate::settings::{HeaderName, Secret, settings};
+use crate::settings::{HeaderName, Reader, Rules, Secret, Setting, settings};
 
 settings! {
     /// A header whose value must be a secret. It is compared in constant time, never logged, and never sent on. Such as
     /// `{"header": "x-trace-force", "value_env": "TRACE_FORCE_SECRET"}`.
-    pub(crate) struct SecretHeader "Secret header" {
+    pub(crate) struct SecretHeader "Secret header", checked {
         /// The header's name.
         pub(crate) name as "header": HeaderName,
         /// The environment variable that holds the secret.
         secret as "value_env": Secret,
+    }
+}
+
+impl Rules for SecretHeader {
+    fn check(&self, reader: &mut Reader<'_>) {
+        if is_taken(&self.name) {
+            let expected = "a header of its own, without a meaning in HTTP or for the filter";
+            reader.conflict("header", expected, &self.name.value());
+        }
     }
 }
 

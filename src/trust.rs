@@ -104,8 +104,10 @@ impl Trust {
 }
 
 fn is_like(value: &[u8], pattern: &[u8]) -> bool {
-    match pattern.strip_suffix(b"*") {
-        Some(prefix) => value.starts_with(prefix),
-        None => value == pattern && !value.is_empty(),
-    }
+    // Whoever has no name is like nobody.
+    !value.is_empty()
+        && match pattern.strip_suffix(b"*") {
+            Some(prefix) => value.starts_with(prefix),
+            None => value == pattern,
+        }
 }

@@ -1,7 +1,7 @@
 //! What environment variables say, for fields that the JSON leaves out.
 
 use super::{Config, FREE_HEADER};
-use crate::formats::{Propagation, WrittenFormat, is_taken};
+use crate::formats::{Propagation, WrittenFormat, is_free};
 use crate::request::Policy;
 use crate::resource::Service;
 use crate::sampling::{PROBABILITY, Parent, Sampler, Threshold};
@@ -197,7 +197,7 @@ fn parse_bool(text: &str) -> Option<bool> {
 }
 
 fn parse_header(text: &str) -> Option<HeaderName> {
-    HeaderName::parse(text).filter(|name| !is_taken(name))
+    HeaderName::parse(text).filter(|name| is_free(name))
 }
 
 fn parse_probability(text: &str) -> Option<Threshold> {

@@ -38,6 +38,7 @@ impl Config {
             Counter::Corrupt { .. }
             | Counter::Format { .. }
             | Counter::Conflict { .. }
+            | Counter::Unread { .. }
             | Counter::BaggageLimited
             | Counter::Bypassed
             | Counter::HostError { .. } => false,

@@ -1,6 +1,7 @@
 //! Zipkin's formats, rules B3-01 to B3-11 ([B3 propagation](https://github.com/openzipkin/b3-propagation)).
 
 use super::format::{Read, ReadResult, ids, only, unpadded_span_id};
+use super::owned::{Companion, FormatHeaders};
 use super::{FormatContext, FormatError, Outgoing, Propagator, RemoteContext};
 use crate::headers::{HeaderWriter, Headers, Refused};
 use crate::words::Format;
@@ -12,16 +13,22 @@ const PARENT_SPAN_ID: &str = "x-b3-parentspanid";
 const SAMPLED: &str = "x-b3-sampled";
 const FLAGS: &str = "x-b3-flags";
 
+/// B3 itself has no baggage; Zipkin's clients of the Spring framework send it next to B3.
+const SLEUTH_BAGGAGE: Companion = Companion::baggage("baggage-*", "Spring Cloud Sleuth, baggage");
+
 pub(super) const SINGLE: Propagator = Propagator {
     format: Format::B3,
-    headers: &[B3],
+    headers: FormatHeaders { carriers: &[B3], companions: &[SLEUTH_BAGGAGE] },
     read: Read::Value(read_single),
     inject: Some(inject_single),
 };
 
 pub(super) const MULTI: Propagator = Propagator {
     format: Format::B3Multi,
-    headers: &[TRACE_ID, SPAN_ID, PARENT_SPAN_ID, SAMPLED, FLAGS],
+    headers: FormatHeaders {
+        carriers: &[TRACE_ID, SPAN_ID, PARENT_SPAN_ID, SAMPLED, FLAGS],
+        companions: &[SLEUTH_BAGGAGE],
+    },
     read: Read::Headers(read_multi),
     inject: Some(inject_multi),
 };
@@ -44,7 +51,13 @@ fn read_single(value: &[u8]) -> ReadResult {
         return Err(FormatError::Shape);
     }
     let (sampled, debug) = (decision.map(|(sampled, _)| sampled), decision.is_some_and(|(_, debug)| debug));
-    Ok(FormatContext::Valid(RemoteContext { trace_id, parent_id: Some(parent_id), sampled, debug }))
+    Ok(FormatContext::Valid(RemoteContext {
+        trace_id,
+        parent_id: Some(parent_id),
+        sampled,
+        debug,
+        short: first.len() == 16,
+    }))
 }
 
 /// Whether the trace is sampled, and whether at any cost.
@@ -60,7 +73,7 @@ const fn state(text: &[u8]) -> Option<(bool, bool)> {
 fn inject_single(outgoing: &Outgoing<'_>, writer: &mut dyn HeaderWriter) -> Result<(), Refused> {
     let state = if outgoing.debug { b"d" } else { outgoing.sampled_digit() };
     let context = outgoing.context;
-    let pieces: [&[u8]; 3] = [&context.trace_id.to_hex(), &context.parent_id.to_hex(), state];
+    let pieces: [&[u8]; 3] = [&outgoing.trace_id_digits(Format::B3), &context.parent_id.to_hex(), state];
     outgoing.put(B3, &pieces.join(&b'-'), writer)
 }
 
@@ -68,11 +81,13 @@ fn read_multi(headers: &Headers) -> ReadResult {
     // Rule B3-04: of repeated decisions the first counts.
     let debug = headers.first(FLAGS) == Some(b"1");
     let sampled = if debug { Some(true) } else { decision(headers.first(SAMPLED))? };
-    let (trace_id, parent_id) = match (only(headers, TRACE_ID)?, only(headers, SPAN_ID)?) {
+    let (trace, span) = match (only(headers, TRACE_ID)?, only(headers, SPAN_ID)?) {
         (None, None) => return Ok(sampled.map_or(FormatContext::Absent, FormatContext::Decision)),
-        (trace, span) => ids(trace.unwrap_or_default(), span.unwrap_or_default())?,
+        (trace, span) => (trace.unwrap_or_default(), span.unwrap_or_default()),
     };
-    Ok(FormatContext::Valid(RemoteContext { trace_id, parent_id: Some(parent_id), sampled, debug }))
+    let (trace_id, parent_id) = ids(trace, span)?;
+    let short = trace.len() == 16;
+    Ok(FormatContext::Valid(RemoteContext { trace_id, parent_id: Some(parent_id), sampled, debug, short }))
 }
 
 /// Rule B3-06; an empty value is none.
@@ -95,6 +110,6 @@ fn inject_multi(outgoing: &Outgoing<'_>, writer: &mut dyn HeaderWriter) -> Resul
         outgoing.headers.remove(FLAGS, writer);
         outgoing.put(SAMPLED, outgoing.sampled_digit(), writer)?;
     }
-    outgoing.put(TRACE_ID, &outgoing.context.trace_id.to_hex(), writer)?;
+    outgoing.put(TRACE_ID, &outgoing.trace_id_digits(Format::B3Multi), writer)?;
     outgoing.put(SPAN_ID, &outgoing.context.parent_id.to_hex(), writer)
 }

@@ -1,3 +1,4 @@
+use super::owned::{FormatHeaders, TRACE_CONTEXT};
 use super::{b3, datadog, gcp, grpc_trace_bin, jaeger, ottrace, remove_all, sw8, xray};
 use crate::headers::{HeaderWriter, Headers, Refused, TRACEPARENT};
 use crate::w3c::{SpanId, TraceId, TraceParent, decode, trim_ows};
@@ -24,8 +25,7 @@ errors!(FormatError);
 /// How a format other than W3C's is read and written.
 pub(crate) struct Propagator {
     pub(crate) format: Format,
-    /// The headers that it is made of; the first names it in metrics.
-    pub(crate) headers: &'static [&'static str],
+    pub(super) headers: FormatHeaders,
     pub(super) read: Read,
     /// Writes it, and removes those of its headers that it does not write; `None` if it is only read.
     pub(crate) inject: Option<Inject>,
@@ -74,6 +74,24 @@ pub(crate) struct RemoteContext {
     /// `None` if the decision is left to the receiver.
     pub(crate) sampled: Option<bool>,
     pub(crate) debug: bool,
+    /// Whether the trace-id is spelled in 64 bits, by a format that may.
+    pub(crate) short: bool,
+}
+
+/// What a format said of a request's trace.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reading {
+    pub(crate) format: Format,
+    pub(crate) said: Said,
+}
+
+/// What a format can say, unless its headers are absent.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Said {
+    Decision(bool),
+    Context(RemoteContext),
+    /// Something that must not be used.
+    Nonsense,
 }
 
 /// The context that goes out, for a format to write down.
@@ -83,7 +101,9 @@ pub(crate) struct Outgoing<'a> {
     pub(crate) debug: bool,
     /// The headers that came in.
     pub(crate) headers: &'a Headers,
-    /// Whether the trace came in as well: only then it keeps the extras that came with it.
+    /// What they say, as far as they were read.
+    pub(crate) readings: &'a [Reading],
+    /// Whether the trace came in: then a format that names it keeps its spelling, and the extras that came with it.
     pub(crate) continued: bool,
 }
 
@@ -91,30 +111,81 @@ impl Propagator {
     /// Reads it from a request's headers.
     pub(crate) fn extract(&self, headers: &Headers) -> FormatContext {
         let read = match self.read {
-            Read::Value(read) => {
-                only(headers, self.name()).and_then(|value| value.map_or(Ok(FormatContext::Absent), read))
-            }
+            Read::Value(read) => only(headers, self.headers.name())
+                .and_then(|value| value.map_or(Ok(FormatContext::Absent), read)),
             Read::Headers(read) => read(headers),
         };
         read.unwrap_or_else(FormatContext::Corrupt)
     }
-
-    fn name(&self) -> &'static str {
-        self.headers.first().copied().unwrap_or_default()
-    }
 }
 
 impl FormatContext {
+    const fn context(self) -> Option<RemoteContext> {
+        match self {
+            Self::Valid(context) => Some(context),
+            Self::Absent | Self::Decision(_) | Self::Corrupt(_) => None,
+        }
+    }
+
     /// A context of a format that has no debug flag.
     pub(super) const fn valid(trace_id: TraceId, parent_id: Option<SpanId>, sampled: Option<bool>) -> Self {
-        Self::Valid(RemoteContext { trace_id, parent_id, sampled, debug: false })
+        Self::Valid(RemoteContext { trace_id, parent_id, sampled, debug: false, short: false })
+    }
+}
+
+impl RemoteContext {
+    /// Whether it names this trace and this span, in any spelling.
+    pub(crate) fn names(&self, sent: TraceParent) -> bool {
+        self.trace_id.is_same_trace(sent.trace_id) && self.parent_id.is_none_or(|id| id == sent.parent_id)
+    }
+}
+
+impl Reading {
+    /// Whether a reader of this format learns nothing that contradicts what is sent.
+    pub(crate) fn agrees_with(&self, sent: TraceParent) -> bool {
+        let is_decision = |sampled: bool| sampled == sent.flags.is_sampled();
+        match self.said {
+            Said::Decision(sampled) => is_decision(sampled),
+            Said::Context(context) => context.names(sent) && context.sampled.is_none_or(is_decision),
+            Said::Nonsense => false,
+        }
     }
 }
 
 impl<'a> Outgoing<'a> {
-    /// The first line of a header as it came in, if the trace came in as well.
-    pub(super) fn kept(&self, name: &str) -> Option<&'a [u8]> {
-        if self.continued { self.headers.first(name) } else { None }
+    /// What this format said, if it named the same trace.
+    pub(super) fn came_in(&self, format: Format) -> Option<RemoteContext> {
+        let said = match self.readings.iter().find(|reading| reading.format == format) {
+            _ if !self.continued => None,
+            Some(Reading { said: Said::Context(context), .. }) => Some(*context),
+            Some(_) => None,
+            // It is written and not read.
+            None => format.propagator().and_then(|propagator| propagator.extract(self.headers).context()),
+        };
+        said.filter(|context| context.trace_id.is_same_trace(self.context.trace_id))
+    }
+
+    /// Whether this format's headers already say all of it.
+    pub(super) fn is_said(&self, format: Format) -> bool {
+        let TraceParent { trace_id, parent_id, .. } = self.context;
+        self.came_in(format).is_some_and(|came| {
+            (came.trace_id, came.parent_id) == (trace_id, Some(parent_id))
+                && (came.sampled, came.debug) == (Some(self.is_sampled()), self.debug)
+                && format.headers().carriers.iter().all(|name| !self.headers.lines(name).is_repeated())
+        })
+    }
+
+    /// The first line of a header of this format as it came in, if the format named the same trace.
+    pub(super) fn kept(&self, format: Format, name: &str) -> Option<&'a [u8]> {
+        self.came_in(format).and_then(|_| self.headers.first(name))
+    }
+
+    /// The digits of the trace-id: 16 of them if it has 64 bits and came so.
+    pub(super) fn trace_id_digits(&self, format: Format) -> Vec<u8> {
+        let digits = self.context.trace_id.to_hex();
+        let is_short =
+            self.context.trace_id.high() == 0 && self.came_in(format).is_some_and(|came| came.short);
+        digits.split_at(if is_short { 16 } else { 0 }).1.to_vec()
     }
 
     /// Writes a header, unless that is just what came in.
@@ -202,8 +273,15 @@ impl Format {
         self.propagator().is_none_or(|propagator| propagator.inject.is_some())
     }
 
-    /// The header that names it in metrics.
-    pub(crate) fn header(self) -> &'static str {
-        self.propagator().map_or(TRACEPARENT, Propagator::name)
+    /// The headers that carry it and those that accompany it.
+    #[must_use]
+    pub fn headers(self) -> &'static FormatHeaders {
+        self.propagator().map_or(&TRACE_CONTEXT, |propagator| &propagator.headers)
+    }
+
+    /// The headers that carry it, where `traceparent` may be called `header`.
+    pub(crate) fn carriers(self, header: &str) -> impl Iterator<Item = &str> {
+        let names = self.headers().carriers.iter().copied();
+        names.map(move |name| if name == TRACEPARENT { header } else { name })
     }
 }

@@ -2,6 +2,7 @@
 //! ([Google Cloud Trace, trace context](https://cloud.google.com/trace/docs/trace-context)).
 
 use super::format::{Read, ReadResult, decimal, trace_id};
+use super::owned::FormatHeaders;
 use super::{FormatContext, FormatError, Outgoing, Propagator};
 use crate::headers::{HeaderWriter, Refused};
 use crate::w3c::{SpanId, split_once};
@@ -11,7 +12,7 @@ const X_CLOUD_TRACE_CONTEXT: &str = "x-cloud-trace-context";
 
 pub(super) const GCP: Propagator = Propagator {
     format: Format::Gcp,
-    headers: &[X_CLOUD_TRACE_CONTEXT],
+    headers: FormatHeaders::alone(&[X_CLOUD_TRACE_CONTEXT]),
     read: Read::Value(read),
     inject: Some(inject),
 };

@@ -2,6 +2,7 @@
 //! ([OpenCensus, binary encoding](https://github.com/census-instrumentation/opencensus-specs/blob/master/encodings/BinaryEncoding.md)).
 
 use super::format::{Read, ReadResult};
+use super::owned::{Companion, FormatHeaders};
 use super::{FormatContext, FormatError, Outgoing, Propagator};
 use crate::base64;
 use crate::headers::{HeaderWriter, Refused};
@@ -12,7 +13,10 @@ const NAME: &str = "grpc-trace-bin";
 
 pub(super) const GRPC_TRACE_BIN: Propagator = Propagator {
     format: Format::GrpcTraceBin,
-    headers: &[NAME],
+    headers: FormatHeaders {
+        carriers: &[NAME],
+        companions: &[Companion::baggage("grpc-tags-bin", "OpenCensus, gRPC propagation")],
+    },
     read: Read::Value(read),
     inject: Some(inject),
 };

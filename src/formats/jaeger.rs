@@ -2,6 +2,7 @@
 //! ([Jaeger client libraries, propagation format](https://www.jaegertracing.io/docs/1.76/client-libraries/#propagation-format)).
 
 use super::format::{Read, ReadResult, byte, span_id, trace_id};
+use super::owned::{Companion, FormatHeaders};
 use super::{FormatContext, FormatError, Outgoing, Propagator, RemoteContext};
 use crate::headers::{HeaderWriter, Refused};
 use crate::words::Format;
@@ -10,7 +11,14 @@ const UBER_TRACE_ID: &str = "uber-trace-id";
 
 pub(super) const JAEGER: Propagator = Propagator {
     format: Format::Jaeger,
-    headers: &[UBER_TRACE_ID],
+    headers: FormatHeaders {
+        carriers: &[UBER_TRACE_ID],
+        companions: &[
+            Companion::hint("jaeger-debug-id", "Jaeger, client libraries, forced sampling"),
+            Companion::baggage("uberctx-*", "Jaeger, client libraries, baggage"),
+            Companion::baggage("jaeger-baggage", "Jaeger, client libraries, baggage"),
+        ],
+    },
     read: Read::Value(read),
     inject: Some(inject),
 };
@@ -29,15 +37,17 @@ fn read(value: &[u8]) -> ReadResult {
     let value = String::from_utf8_lossy(&value.to_ascii_lowercase()).replace("%3a", ":");
     let pieces: Vec<&[u8]> = value.as_bytes().split(|byte| *byte == b':').collect();
     let [trace, span, _parent, flags] = pieces.as_slice() else { return Err(FormatError::Shape) };
+    let short = trace.len() <= 16;
     let (trace_id, parent_id) = (trace_id(trace)?, Some(span_id(span)?));
     let flags = byte(flags).ok_or(FormatError::Sampled)?;
     let (sampled, debug) = (Some(flags & 1 != 0), flags & 3 == 3);
-    Ok(FormatContext::Valid(RemoteContext { trace_id, parent_id, sampled, debug }))
+    Ok(FormatContext::Valid(RemoteContext { trace_id, parent_id, sampled, debug, short }))
 }
 
 fn inject(outgoing: &Outgoing<'_>, writer: &mut dyn HeaderWriter) -> Result<(), Refused> {
     let flags = if outgoing.debug && outgoing.is_sampled() { b"3" } else { outgoing.sampled_digit() };
     let context = outgoing.context;
-    let pieces: [&[u8]; 4] = [&context.trace_id.to_hex(), &context.parent_id.to_hex(), b"0", flags];
+    let pieces: [&[u8]; 4] =
+        [&outgoing.trace_id_digits(Format::Jaeger), &context.parent_id.to_hex(), b"0", flags];
     outgoing.put(UBER_TRACE_ID, &pieces.join(&b':'), writer)
 }

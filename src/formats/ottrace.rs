@@ -2,6 +2,7 @@
 //! ([OpenTelemetry, propagators distribution](https://opentelemetry.io/docs/specs/otel/context/api-propagators/#propagators-distribution)).
 
 use super::format::{Read, ReadResult, ids, only};
+use super::owned::{Companion, FormatHeaders};
 use super::{FormatContext, FormatError, Outgoing, Propagator};
 use crate::headers::{HeaderWriter, Headers, Refused};
 use crate::words::Format;
@@ -12,7 +13,13 @@ const SAMPLED: &str = "ot-tracer-sampled";
 
 pub(super) const OTTRACE: Propagator = Propagator {
     format: Format::OtTrace,
-    headers: &[TRACE_ID, SPAN_ID, SAMPLED],
+    headers: FormatHeaders {
+        carriers: &[TRACE_ID, SPAN_ID, SAMPLED],
+        companions: &[
+            Companion::baggage("ot-baggage-*", "OpenTelemetry, OT trace propagator"),
+            Companion::hint("x-ot-span-context", "Istio, trace context propagation (Lightstep)"),
+        ],
+    },
     read: Read::Headers(read),
     inject: Some(inject),
 };
@@ -39,7 +46,7 @@ fn read(headers: &Headers) -> ReadResult {
 /// Rule OTT-03: the left half of the trace-id has no place here.
 fn inject(outgoing: &Outgoing<'_>, writer: &mut dyn HeaderWriter) -> Result<(), Refused> {
     if outgoing.context.trace_id.low() == 0 {
-        return outgoing.withhold(OTTRACE.headers, writer);
+        return outgoing.withhold(OTTRACE.headers.carriers, writer);
     }
     let trace_id = outgoing.context.trace_id.to_hex();
     let (_, low) = trace_id.split_at(16);

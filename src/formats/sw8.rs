@@ -2,6 +2,7 @@
 //! ([SkyWalking cross-process propagation headers, v3](https://skywalking.apache.org/docs/main/next/en/api/x-process-propagation-headers-v3/)).
 
 use super::format::{Read, ReadResult, trace_id};
+use super::owned::{Companion, FormatHeaders};
 use super::{FormatContext, FormatError, Propagator};
 use crate::base64;
 use crate::words::Format;
@@ -11,8 +12,18 @@ const SW8_HEADER: &str = "sw8";
 const MAX_LEN: usize = 2048;
 
 /// Only read: to write it, one must name a service, an instance and an endpoint (rule SW-03).
-pub(super) const SW8: Propagator =
-    Propagator { format: Format::Sw8, headers: &[SW8_HEADER], read: Read::Value(read), inject: None };
+pub(super) const SW8: Propagator = Propagator {
+    format: Format::Sw8,
+    headers: FormatHeaders {
+        carriers: &[SW8_HEADER],
+        companions: &[
+            Companion::hint("sw8-x", "SkyWalking, cross-process propagation headers, v3"),
+            Companion::baggage("sw8-correlation", "SkyWalking, cross-process correlation headers"),
+        ],
+    },
+    read: Read::Value(read),
+    inject: None,
+};
 
 /// ```text
 /// sw8 = sample "-" trace-id "-" segment-id "-" span "-" service "-" instance "-" endpoint "-" address

@@ -2,6 +2,7 @@
 //! ([AWS X-Ray, tracing header](https://docs.aws.amazon.com/xray/latest/devguide/xray-concepts.html#xray-concepts-tracingheader)).
 
 use super::format::{Read, ReadResult, trace_id, unpadded_span_id};
+use super::owned::FormatHeaders;
 use super::{FormatContext, FormatError, Outgoing, Propagator};
 use crate::headers::{HeaderWriter, Refused};
 use crate::w3c::{TraceId, split_once, trim_ows};
@@ -13,7 +14,7 @@ const MAX_LEN: usize = 256;
 
 pub(super) const XRAY: Propagator = Propagator {
     format: Format::XRay,
-    headers: &[X_AMZN_TRACE_ID],
+    headers: FormatHeaders::alone(&[X_AMZN_TRACE_ID]),
     read: Read::Value(read),
     inject: Some(inject),
 };
@@ -66,7 +67,7 @@ fn inject(outgoing: &Outgoing<'_>, writer: &mut dyn HeaderWriter) -> Result<(), 
     let (seconds, rest) = trace_id.split_at(8);
     let (parent, sampled) = (context.parent_id.to_hex(), outgoing.sampled_digit());
     let mut value = [b"Root=1-", seconds, b"-", rest, b";Parent=", &parent, b";Sampled=", sampled].concat();
-    let came = outgoing.kept(X_AMZN_TRACE_ID).unwrap_or_default();
+    let came = outgoing.kept(Format::XRay, X_AMZN_TRACE_ID).unwrap_or_default();
     // Rules XR-05 and XR-06: what a load balancer or a Lambda put there stays, as far as there is room.
     for extra in pieces(came).filter(|piece| is_extra(piece)) {
         if value.len() + 1 + extra.len() <= MAX_LEN {

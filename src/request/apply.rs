@@ -1,4 +1,5 @@
 use super::Request;
+use super::border::Outward;
 use super::message::Message;
 use super::sample::{Plan, Root};
 use crate::headers::HeaderWriter;
@@ -6,7 +7,7 @@ use crate::host::{Host, Metrics};
 use crate::metrics::Counter;
 use crate::sampling::Sampled;
 use crate::w3c::TraceParent;
-use crate::words::{Format, Repair};
+use crate::words::Repair;
 
 /// What was written.
 pub(super) struct Applied {
@@ -23,18 +24,21 @@ impl Applied {
 
 /// Writes what was planned, and counts the sampling decision that is then on the wire.
 #[inline]
-pub(super) fn apply<H: Host + HeaderWriter>(
-    request: &mut Request<'_, H>,
-    plan: Plan<'_>,
-    corrupt_formats: &[Format],
-) -> Applied {
+pub(super) fn apply<H: Host + HeaderWriter>(request: &mut Request<'_, H>, plan: Plan<'_>) -> Applied {
+    let Request { policy, border, .. } = *request;
+    let mut outward;
     let mut message = Message {
-        propagation: &request.policy.propagation,
-        header: &request.policy.header,
+        propagation: &policy.propagation,
+        header: &policy.header,
         headers: request.target.headers,
-        corrupt_formats,
-        trusted: request.trusted,
-        writer: request.host,
+        readings: &request.readings,
+        trusted: border.trusted,
+        writer: if border.withholds_any(policy) {
+            outward = Outward { border, policy, writer: request.host };
+            &mut outward
+        } else {
+            request.host
+        },
     };
     match plan {
         Plan::Continue { context, parent, repair, child, sampled } => {

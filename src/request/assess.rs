@@ -4,7 +4,7 @@ use crate::headers::HeaderWriter;
 use crate::host::Host;
 use crate::trust::Untrusted;
 use crate::w3c::TraceParent;
-use crate::words::{Repair, Role, Verdict};
+use crate::words::{Format, Repair, Role, Verdict};
 
 /// What came in, in one word, and what follows from it: one value, so that the two cannot disagree.
 pub(super) struct Assessment<'a> {
@@ -36,7 +36,7 @@ pub(super) fn assess<'a, H: Host + HeaderWriter>(
 ) -> Assessment<'a> {
     let parent = incoming.parent();
     let repair = repaired.then_some(Repair::Format);
-    let (verdict, next) = match (incoming, request.trusted, request.policy.trust.untrusted) {
+    let (verdict, next) = match (incoming, request.border.trusted, request.policy.trust.untrusted) {
         (Incoming::Valid(context), true, _) => {
             (linked(request, &context), Next::Continue { context, parent, repair })
         }
@@ -45,16 +45,26 @@ pub(super) fn assess<'a, H: Host + HeaderWriter>(
         }
         (Incoming::Valid(_), false, Untrusted::Restart) => (Verdict::Untrusted, Next::Start(None)),
         (Incoming::Valid(_), false, Untrusted::Strip) => (Verdict::Untrusted, Next::Withhold),
+        (Incoming::Corrupt(_), false, Untrusted::Strip) => (Verdict::Corrupt, Next::Withhold),
         (Incoming::Corrupt(_), ..) => (Verdict::Corrupt, Next::Start(None)),
-        (Incoming::Absent(decision), trusted, _) => {
+        (Incoming::Absent(decision), trusted, untrusted) => {
             let verdict = match request.policy.role {
                 Role::Edge => Verdict::Started,
                 Role::Internal => Verdict::Lost,
             };
-            (verdict, Next::Start(decision.filter(|_| trusted)))
+            let is_stripped = !trusted && untrusted == Untrusted::Strip && has_any_context(request);
+            let next = if is_stripped { Next::Withhold } else { Next::Start(decision.filter(|_| trusted)) };
+            (verdict, next)
         }
     };
     Assessment { verdict, next }
+}
+
+/// Whether a context came in some format, though in none that is read.
+#[cold]
+fn has_any_context<H>(request: &Request<'_, H>) -> bool {
+    let headers = request.target.headers;
+    Format::ALL.iter().any(|format| format.carriers(&request.policy.header).any(|name| headers.has(name)))
 }
 
 /// Whether a valid context belongs to a trace that this pod received, if it remembers those.

@@ -1,4 +1,4 @@
-use crate::formats::RemoteContext;
+use crate::formats::{RemoteContext, Said};
 use crate::metrics::Corruption;
 use crate::sampling::{OtState, Sampled, reports_threshold};
 use crate::w3c::{SpanId, TraceFlags, TraceId, TraceParent, TraceState, TraceStateError};
@@ -22,6 +22,8 @@ pub(super) struct TraceContext<'a> {
     /// Whether it is not in `traceparent`, and must be written there whatever this hop decides.
     pub(super) elsewhere: bool,
     pub(super) trace_id: TraceId,
+    /// Whether the trace-id is spelled in 64 bits, by a format that may.
+    pub(super) short: bool,
     /// The span that sent the request, in the formats that must name one.
     pub(super) parent_id: Option<SpanId>,
     /// The sampled flag, or `None` if the decision is left to this hop.
@@ -41,6 +43,18 @@ impl Incoming<'_> {
         match self {
             Self::Valid(context) => context.parent(),
             Self::Absent(_) | Self::Corrupt(_) => None,
+        }
+    }
+
+    /// The same, as far as any format can express it.
+    pub(super) fn said(&self) -> Option<Said> {
+        match self {
+            Self::Absent(decision) => decision.map(Said::Decision),
+            Self::Corrupt(_) => Some(Said::Nonsense),
+            Self::Valid(context) => {
+                let &TraceContext { trace_id, parent_id, sampled, debug, short, .. } = context;
+                Some(Said::Context(RemoteContext { trace_id, parent_id, sampled, debug, short }))
+            }
         }
     }
 
@@ -64,6 +78,7 @@ impl<'a> TraceContext<'a> {
             format: Format::TraceContext,
             elsewhere: false,
             trace_id,
+            short: false,
             parent_id: Some(parent_id),
             sampled: Some(flags.is_sampled()),
             random: flags.is_random(),
@@ -80,11 +95,12 @@ impl<'a> TraceContext<'a> {
 
     /// A context of another format, none of which says that its trace-id is random (rules TP-44, B3-08).
     pub(super) fn of_format(format: Format, context: RemoteContext) -> Self {
-        let RemoteContext { trace_id, parent_id, sampled, debug } = context;
+        let RemoteContext { trace_id, parent_id, sampled, debug, short } = context;
         Self {
             format,
             elsewhere: true,
             trace_id,
+            short,
             parent_id,
             sampled,
             random: false,
@@ -94,9 +110,23 @@ impl<'a> TraceContext<'a> {
         }
     }
 
-    /// Takes from W3C's headers, which name the same trace, what this format does not say: the `tracestate`, the random
-    /// flag and, for Datadog, whose tracer looks for its parent in the `tracestate`, the parent-id (rule DD-08).
-    pub(super) fn complete_with(&mut self, w3c: Self) {
+    /// Takes from another format, which names the same trace, what this one does not say: the left half of the trace-id,
+    /// a decision that was left open, and the debug flag.
+    pub(super) fn complete_with(&mut self, other: Self) {
+        if self.trace_id.high() == 0 && other.trace_id.high() != 0 {
+            self.trace_id = other.trace_id;
+            self.elsewhere = true;
+        }
+        self.sampled = self.sampled.or(other.sampled);
+        self.debug |= other.debug;
+        if other.format == Format::TraceContext {
+            self.complete_with_w3c(other);
+        }
+    }
+
+    /// Takes the `tracestate`, the random flag and, for Datadog, whose tracer looks for its parent in the `tracestate`, the
+    /// parent-id (rule DD-08).
+    fn complete_with_w3c(&mut self, w3c: Self) {
         self.state = w3c.state;
         self.random = w3c.random;
         if self.format == Format::Datadog || self.parent_id.is_none() {
@@ -104,11 +134,19 @@ impl<'a> TraceContext<'a> {
         }
     }
 
-    /// The trace, without anything that could tell this hop or a later one how to sample it. With no parent-id that
-    /// counts as the sender's, one of this hop goes out.
+    /// The trace, without anything that could tell this hop or a later one how to sample it, or whose it is: any vendor's
+    /// member of the `tracestate` may. With no parent-id that counts as the sender's, one of this hop goes out.
     pub(super) fn with_ids_alone(self) -> Self {
-        let state = self.state.map(|list| list.without(OtState::KEY));
-        Self { parent_id: None, sampled: None, debug: false, state, chosen_by_sender: true, ..self }
+        let state = Ok(TraceState::default());
+        Self {
+            parent_id: None,
+            sampled: None,
+            debug: false,
+            elsewhere: true,
+            state,
+            chosen_by_sender: true,
+            ..self
+        }
     }
 
     /// The context as it came, as far as `traceparent` can express it.

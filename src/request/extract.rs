@@ -1,19 +1,17 @@
 use super::Request;
 use super::context::{Incoming, TraceContext};
-use crate::formats::{FormatContext, Propagator};
+use crate::formats::{FormatContext, Propagator, Reading};
 use crate::headers::{Headers, TRACESTATE};
 use crate::host::Metrics;
 use crate::metrics::{Corruption, Counter};
 use crate::w3c::{TraceParent, TraceParentError, TraceState};
-use crate::words::{Direction, Format};
+use crate::words::Direction;
 
 /// What the headers of a request say about its trace, all formats considered.
 pub(super) struct Extraction<'a> {
     pub(super) context: Incoming<'a>,
     /// Whether a format that goes before the one that held the context was corrupt.
     pub(super) repaired: bool,
-    /// The formats whose headers are invalid.
-    pub(super) corrupt_formats: Vec<Format>,
 }
 
 /// Reads the context in the first format that holds a valid one (rule OT-19), and counts what the others say.
@@ -22,15 +20,15 @@ pub(super) fn extract<'a, H: Metrics>(request: &mut Request<'a, H>) -> Extractio
     let (propagation, header, headers) =
         (&request.policy.propagation, &request.policy.header, request.target.headers);
     let w3c = || extract_w3c(header, headers);
-    let mut extraction =
-        Extraction { context: Incoming::Absent(None), repaired: false, corrupt_formats: Vec::new() };
+    let mut extraction = Extraction { context: Incoming::Absent(None), repaired: false };
     if propagation.is_w3c_alone() {
         extraction.context = w3c();
         return extraction;
     }
     for format in propagation.extract.iter().copied() {
         let read = format.propagator().map_or_else(w3c, |propagator| read(propagator, headers));
-        extraction.consider(format, read, request.target.direction, request.host);
+        request.readings.extend(read.said().map(|said| Reading { format, said }));
+        extraction.consider(read, request.target.direction, request.host);
     }
     if let Incoming::Valid(context) = &extraction.context {
         request.host.count(Counter::Format { format: context.format }, 1);
@@ -72,22 +70,13 @@ fn read<'a>(propagator: &Propagator, headers: &Headers) -> Incoming<'a> {
 
 impl<'a> Extraction<'a> {
     /// Weighs what the next format says against what those before it said.
-    fn consider(
-        &mut self,
-        format: Format,
-        read: Incoming<'a>,
-        direction: Direction,
-        counters: &mut impl Metrics,
-    ) {
-        if matches!(read, Incoming::Corrupt(_)) {
-            self.corrupt_formats.push(format);
-        }
+    fn consider(&mut self, read: Incoming<'a>, direction: Direction, counters: &mut impl Metrics) {
         match (&mut self.context, read) {
             (Incoming::Valid(used), Incoming::Valid(other)) => {
-                if used.trace_id != other.trace_id {
-                    counters.count(Counter::Conflict { used: used.format, other: other.format }, 1);
-                } else if other.format == Format::TraceContext {
+                if used.trace_id.is_same_trace(other.trace_id) {
                     used.complete_with(other);
+                } else {
+                    counters.count(Counter::Conflict { used: used.format, other: other.format }, 1);
                 }
             }
             (Incoming::Valid(_) | Incoming::Corrupt(_), Incoming::Corrupt(corruption)) => {

@@ -1,6 +1,6 @@
 use super::context::TraceContext;
 use super::sample::Root;
-use crate::formats::{Outgoing, Propagation};
+use crate::formats::{Outgoing, Propagation, Reading, Said, retire, strip};
 use crate::headers::{HeaderWriter, Headers, Refused, TRACESTATE, ignore};
 use crate::sampling::{Sampled, tracestate_of_child, tracestate_of_root};
 use crate::w3c::{TraceFlags, TraceParent};
@@ -12,7 +12,7 @@ pub(super) struct Message<'a> {
     /// The name of the `traceparent` header.
     pub(super) header: &'a str,
     pub(super) headers: &'a Headers,
-    pub(super) corrupt_formats: &'a [Format],
+    pub(super) readings: &'a [Reading],
     pub(super) trusted: bool,
     pub(super) writer: &'a mut dyn HeaderWriter,
 }
@@ -27,13 +27,14 @@ impl Message<'_> {
         child: Option<TraceParent>,
         sampled: Sampled,
     ) -> Option<TraceParent> {
-        let came = context.parent();
-        let (elsewhere, debug) = (context.elsewhere, context.debug);
+        let (came, format) = (context.parent(), context.format);
+        let (elsewhere, debug) = (context.elsewhere, context.debug && sampled.decision.is_record());
         let flags = TraceFlags::of(sampled.decision.is_record(), context.random);
         let Some(outgoing) = child.or(came.map(|came| TraceParent { flags, ..came })) else {
             return self.withhold();
         };
-        let writes = self.propagation.writes(Format::TraceContext);
+        let continued = !context.chosen_by_sender;
+        let writes = self.propagation.writes(Format::TraceContext, self.header);
         let mut written = if writes && (child.is_some() || elsewhere) {
             self.writer.set(self.header, &outgoing.to_bytes())
         } else {
@@ -41,8 +42,9 @@ impl Message<'_> {
         };
         self.send_state(context, sampled, written.is_ok());
         if !self.propagation.is_w3c_alone() {
-            let outgoing = Outgoing { context: outgoing, debug, headers: self.headers, continued: true };
-            let foreign = self.propagation.inject_foreign(&outgoing, self.writer);
+            let (headers, readings) = (self.headers, self.readings);
+            let outgoing = Outgoing { context: outgoing, debug, headers, readings, continued };
+            let foreign = self.propagation.inject_foreign(self.header, &outgoing, self.writer);
             if !writes {
                 written = foreign;
             }
@@ -50,8 +52,10 @@ impl Message<'_> {
         if written.is_err() && !self.trusted {
             return self.withhold();
         }
-        self.clean(true);
-        if written.is_ok() { Some(outgoing) } else { came }
+        let stays = !self.propagation.retires(format, self.header);
+        let sent = if written.is_ok() { Some(outgoing) } else { came.filter(|_| stays) };
+        self.clean(sent, true);
+        sent
     }
 
     /// Writes the `tracestate` that goes with a continued context. What is forwarded with its parent-id is forwarded as
@@ -79,7 +83,7 @@ impl Message<'_> {
     /// Sends nothing, because a context needs ids of this hop and there are none; what an outsider sent does not go on.
     fn withhold(&mut self) -> Option<TraceParent> {
         if !self.trusted {
-            self.propagation.strip(self.header, self.headers, self.writer);
+            strip(self.header, self.headers, self.writer);
         }
         None
     }
@@ -89,7 +93,7 @@ impl Message<'_> {
     #[inline]
     pub(super) fn send_root(&mut self, root: Option<Root>) -> Option<TraceParent> {
         let propagation = self.propagation;
-        let writes = propagation.writes(Format::TraceContext);
+        let writes = propagation.writes(Format::TraceContext, self.header);
         let w3c =
             root.filter(|root| writes && self.writer.set(self.header, &root.context.to_bytes()).is_ok());
         let state = w3c.and_then(|root| tracestate_of_root(root.sampled));
@@ -104,24 +108,32 @@ impl Message<'_> {
         if let Some(Root { context, .. }) = root
             && !propagation.is_w3c_alone()
         {
-            let outgoing = Outgoing { context, debug: false, headers: self.headers, continued: false };
-            let foreign = propagation.inject_foreign(&outgoing, self.writer);
+            let outgoing =
+                Outgoing { context, debug: false, headers: self.headers, readings: &[], continued: false };
+            let foreign = propagation.inject_foreign(self.header, &outgoing, self.writer);
             sent = sent.or(foreign.is_ok().then_some(context));
         }
-        self.clean(sent.is_some());
+        self.clean(sent, sent.is_some());
         sent
     }
 
-    /// Removes what must not go on, unless it was written over: invalid headers, and all that an outsider sent.
+    /// Removes what must not go on, unless it was written over: all that an outsider sent, what is invalid, and what
+    /// contradicts the context that the upstream receives.
     #[inline]
-    fn clean(&mut self, written: bool) {
-        let (propagation, corrupt_formats, trusted) = (self.propagation, self.corrupt_formats, self.trusted);
-        if trusted && corrupt_formats.is_empty() {
+    fn clean(&mut self, sent: Option<TraceParent>, written: bool) {
+        if self.trusted && self.readings.is_empty() {
             return;
         }
-        propagation.remove_formats(self.header, self.headers, self.writer, |format| {
-            let is_suspect = !trusted || corrupt_formats.contains(&format);
-            is_suspect && !(written && propagation.writes(format))
-        });
+        let is_stale = |reading: &Reading| match sent {
+            Some(sent) => !reading.agrees_with(sent),
+            None => matches!(reading.said, Said::Nonsense),
+        };
+        for format in Format::ALL.iter().copied() {
+            let stale = || self.readings.iter().any(|reading| reading.format == format && is_stale(reading));
+            let is_written = written && self.propagation.writes(format, self.header);
+            if !is_written && (!self.trusted || stale()) {
+                retire(format, self.header, self.headers, self.writer);
+            }
+        }
     }
 }

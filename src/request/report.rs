@@ -1,11 +1,11 @@
-use super::Request;
 use super::apply::Applied;
+use super::{Policy, Request};
 use crate::headers::HeaderWriter;
 use crate::host::{AccessLog, Host};
 use crate::metrics::{Corruption, Counter};
 use crate::notice::Notice;
 use crate::w3c::TraceParent;
-use crate::words::{Repair, Verdict};
+use crate::words::{Format, Repair, Verdict};
 
 /// Counts what was repaired, and informs the logs.
 #[inline]
@@ -24,13 +24,27 @@ pub(super) fn report<H: Host + HeaderWriter>(
         }
         _ => {}
     }
+    let unread = if matches!(verdict, Verdict::Lost | Verdict::Started) { unread(request) } else { None };
     if is_broken || corruption.is_some() {
-        let notice = Notice { verdict, direction, corruption, sent: applied.sent };
+        let notice = Notice { verdict, direction, corruption, unread, sent: applied.sent };
         notice.log(&request.policy.log.format, request.host);
     }
     if request.policy.access_log.filter_state {
         publish(verdict, came, applied.sent, request.host);
     }
+}
+
+/// Counts the formats that came and are not read, and names the first.
+fn unread<H: Host + HeaderWriter>(request: &mut Request<'_, H>) -> Option<Format> {
+    let Policy { propagation, header, .. } = request.policy;
+    let mut first = None;
+    for format in Format::ALL.iter().copied().filter(|format| !propagation.reads(*format)) {
+        if format.carriers(header).next().is_some_and(|name| request.target.headers.has(name)) {
+            request.host.count(Counter::Unread { format }, 1);
+            first = first.or(Some(format));
+        }
+    }
+    first
 }
 
 /// The key under which an access log finds whether the trace is sampled.

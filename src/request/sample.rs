@@ -3,6 +3,7 @@ use rand::Rng;
 use super::Request;
 use super::assess::Next;
 use super::context::TraceContext;
+use crate::formats::Said;
 use crate::headers::HeaderWriter;
 use crate::host::Host;
 use crate::metrics::{Corruption, Counter};
@@ -68,6 +69,7 @@ fn continued<'a, H: Host + HeaderWriter>(
     let is_of_this_hop = request.policy.parent_id == ParentId::New
         || request.records(sampled.decision.is_record())
         || context.is_outdated_by(sampled)
+        || is_contradicted(request, &context, sampled.decision.is_record())
         || context.parent_id.is_none();
     let child = if is_of_this_hop {
         request.host.rng().map(|rng| TraceParent {
@@ -81,6 +83,18 @@ fn continued<'a, H: Host + HeaderWriter>(
     Plan::Continue { context, parent, repair, child, sampled }
 }
 
+/// Whether a format has another decision under the same parent-id, under which no decision may change.
+fn is_contradicted<H>(request: &Request<'_, H>, context: &TraceContext<'_>, record: bool) -> bool {
+    request.readings.iter().any(|reading| match reading.said {
+        Said::Context(said) => {
+            said.trace_id.is_same_trace(context.trace_id)
+                && said.parent_id == context.parent_id
+                && said.sampled.is_some_and(|sampled| sampled != record)
+        }
+        Said::Decision(_) | Said::Nonsense => false,
+    })
+}
+
 #[inline]
 fn root<H: Host + HeaderWriter>(request: &mut Request<'_, H>, decision: Option<bool>) -> Option<Root> {
     if request.policy.start == Start::Never {
@@ -92,13 +106,13 @@ fn root<H: Host + HeaderWriter>(request: &mut Request<'_, H>, decision: Option<b
     let source = if of_request.is_some() { Repair::RequestId } else { Repair::New };
     let (trace_id, random) = of_request.unwrap_or((drawn, true));
     let sampled = decide(request, trace_id, decision, None, None);
-    let flags = TraceFlags::of(sampled.decision.is_record(), random);
+    let flags = TraceFlags::of(sampled.decision.is_record(), random && request.policy.sampling.random_flag);
     Some(Root { context: TraceParent { trace_id, parent_id, flags }, sampled, source })
 }
 
 /// The trace-id made from the request's id, if the configuration asks for that and the sender is trusted.
 fn trace_id_of_request<H: Host + HeaderWriter>(request: &mut Request<'_, H>) -> Option<(TraceId, bool)> {
-    if request.policy.trace_id_source == TraceIdSource::Random || !request.trusted {
+    if request.policy.trace_id_source == TraceIdSource::Random || !request.border.trusted {
         return None;
     }
     let found = request_id::trace_id(request.target.headers);

@@ -230,7 +230,9 @@ macro_rules! settings {
                             stated += 1;
                         })?
                         $(if fields.state(<$part>::NAMES) {
-                            made = <$part>::from_fields(fields, reader).map(Self::$variant);
+                            let part = <$part>::from_fields(fields, reader);
+                            part.iter().for_each(|part| $crate::settings::Rules::check(part, reader));
+                            made = part.map(Self::$variant);
                             stated += 1;
                         })?
                     )+

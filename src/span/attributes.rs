@@ -2,7 +2,7 @@
 //! [conventions for HTTP](https://opentelemetry.io/docs/specs/semconv/http/http-spans/), and what the configuration adds.
 
 use super::{Kind, Outcome};
-use crate::headers::{Headers, host_and_port, is_grpc, without_query};
+use crate::headers::{Headers, host_and_port, is_grpc, without_credentials, without_query};
 use crate::host::{EndedStream, HeaderMap, Properties, Property, PropertyValue};
 use crate::matching::Pattern;
 use crate::otlp::{KeyValue, SpanKind};
@@ -283,11 +283,6 @@ fn method_of(method: &[u8]) -> Option<&'static str> {
 /// `1.1` of `HTTP/1.1`.
 fn version(protocol: &[u8]) -> Option<String> {
     protocol.strip_prefix(b"HTTP/").map(clip)
-}
-
-/// The authority of a URL without what is before its `@`, which may be a password.
-fn without_credentials(authority: &[u8]) -> &[u8] {
-    authority.rsplit(|byte| *byte == b'@').next().unwrap_or(authority)
 }
 
 /// The host, without the brackets of an IPv6 address, and the port.

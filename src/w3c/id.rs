@@ -92,6 +92,11 @@ impl TraceId {
         (self.0.get() >> 64) as u64
     }
 
+    /// Whether the ids name one trace: they are equal, or one of them lacks the left half, as in formats of 64 bits.
+    pub(crate) fn is_same_trace(self, other: Self) -> bool {
+        self == other || self.low() == other.low() && (self.high() == 0 || other.high() == 0)
+    }
+
     /// The id of these halves, unless both are zero.
     pub(crate) fn of_halves(high: u64, low: u64) -> Option<Self> {
         NonZeroU128::new(u128::from(high) << 64 | u128::from(low)).map(Self)

@@ -94,6 +94,11 @@ fn a_refusal_names_the_path_the_bound_and_the_value() {
         (r#"{"enabled": "yes"}"#, r#"enabled: expected true or false, found "yes""#),
         (r#"{"header": "trace parent"}"#, "header: expected a header name of 1 to 128 letters"),
         (r#"{"header": "Tracestate"}"#, "header: expected a header name of 1 to 128 letters"),
+        (r#"{"header": "host"}"#, "header: expected a header name of 1 to 128 letters"),
+        (r#"{"header": "User-Agent"}"#, "header: expected a header name of 1 to 128 letters"),
+        (r#"{"header": "content-length"}"#, "header: expected a header name of 1 to 128 letters"),
+        (r#"{"header": "uberctx-user"}"#, "header: expected a header name of 1 to 128 letters"),
+        (r#"{"header": "jaeger-debug-id"}"#, "header: expected a header name of 1 to 128 letters"),
         (
             r#"{"propagation": {"remove": [""]}}"#,
             "propagation.remove[0]: expected a header name of 1 to 128 ",
@@ -265,6 +270,28 @@ fn a_refusal_names_the_path_the_bound_and_the_value() {
         let message = fault.to_string();
         assert!(message.starts_with(begin), "{json}: `{message}` does not begin with `{begin}`");
         assert!(!message.contains('\n'), "{json}: one line");
+    }
+}
+
+#[test]
+fn a_secret_has_a_header_of_its_own() {
+    let rows: &[(&str, &str)] = &[
+        (
+            r#"{"sampling": {"force": {"header": "traceparent", "value_env": "S"}}}"#,
+            r#"sampling.force.header: expected a header of its own, without a meaning in HTTP or for the filter, found "traceparent""#,
+        ),
+        (
+            r#"{"trust": {"default": "untrusted", "trusted": [{"header": "cookie", "value_env": "S"}]}}"#,
+            r#"trust.trusted[0].header: expected a header of its own, without a meaning in HTTP or for the filter, found "cookie""#,
+        ),
+        (
+            r#"{"header": "x-mesh", "sampling": {"force": {"header": "x-mesh", "value_env": "S"}}}"#,
+            r#"header: expected a header that holds no secret, found "x-mesh""#,
+        ),
+    ];
+    for (json, begin) in rows {
+        let faults = load_with(json, &[("S", "secret")]).expect_err(json).to_string();
+        assert!(faults.starts_with(begin), "A15, {json}: `{faults}` does not begin with `{begin}`");
     }
 }
 

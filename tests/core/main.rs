@@ -4,6 +4,7 @@
 mod config;
 mod documents;
 mod environment;
+mod formats;
 mod headers;
 mod imports;
 mod metrics;

@@ -12,18 +12,20 @@ const EVERYTHING: &[Line<'_>] = &[
 
 #[test]
 fn what_is_not_to_leave_the_mesh_does_not() {
-    // What is stripped; the headers that go on.
-    let rows: &[(&str, &str, &[&str])] = &[
-        ("outbound", "tracestate", &["traceparent", "baggage", "b3"]),
-        ("outbound", "baggage", &["traceparent", "tracestate", "b3"]),
-        ("outbound", "all", &[]),
-        ("inbound", "all", &["traceparent", "tracestate", "baggage", "b3"]),
+    // The direction, and whether a condition states it; what is stripped; the headers that go on.
+    let rows: &[(&str, &str, &str, &[&str])] = &[
+        ("outbound", "", "tracestate", &["traceparent", "baggage", "b3"]),
+        ("outbound", "", "baggage", &["traceparent", "tracestate", "b3"]),
+        ("outbound", "", "all", &[]),
+        ("outbound", r#", "direction": "outbound""#, "all", &[]),
+        ("inbound", "", "all", &[]),
+        ("inbound", r#", "direction": "outbound""#, "all", &["traceparent", "tracestate", "baggage", "b3"]),
     ];
     for parent_id in ["forward", "new"] {
-        for (direction, strip, kept) in rows {
+        for (direction, condition, strip, kept) in rows {
             let config = format!(
                 r#"{{"direction": "{direction}", "parent_id": "{parent_id}",
-                "egress": [{{"match": {{"host": "*.example.org"}}, "strip": "{strip}"}}]}}"#
+                "egress": [{{"match": {{"host": "*.example.org"{condition}}}, "strip": "{strip}"}}]}}"#
             );
             let outcome = Scenario::new(&config, EVERYTHING, Some(&[])).run();
             for header in ["traceparent", "tracestate", "baggage", "b3"] {

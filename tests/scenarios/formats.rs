@@ -147,7 +147,7 @@ fn every_format_is_written_as_its_rules_say() {
             "xray",
             &[(
                 "x-amzn-trace-id",
-                "Self=1-67891234-12456789abcdef0123456789;Root=1-1-1;CalledFrom=app; Lineage=a:1",
+                "Self=1-67891234-12456789abcdef0123456789;Root=1-4bf92f35-77b34da6a3ce929d0e0e4736;CalledFrom=app; Lineage=a:1",
             )],
             &[(
                 "x-amzn-trace-id",
@@ -165,8 +165,9 @@ fn every_format_is_written_as_its_rules_say() {
             "DD-04 DD-09",
             "datadog",
             &[
+                ("x-datadog-trace-id", "11803532876627986230"),
                 ("x-datadog-sampling-priority", "2"),
-                ("x-datadog-tags", "_dd.p.dm=-4,other=1,_dd.p.tid=0000000000000001"),
+                ("x-datadog-tags", "_dd.p.dm=-4,other=1,_dd.p.tid=4bf92f3577b34da6"),
             ],
             &[
                 ("x-datadog-trace-id", "11803532876627986230"),
@@ -215,7 +216,8 @@ fn what_a_load_balancer_says_goes_on_as_far_as_there_is_room() {
     const OWN: &str = "Root=1-4bf92f35-77b34da6a3ce929d0e0e4736;Parent=00f067aa0ba902b7;Sampled=1";
     for (length, is_kept) in [(256, true), (257, false)] {
         let extra = format!("Self={}", "1".repeat(length - OWN.len() - ";Self=".len()));
-        let request = [("traceparent", W3C), ("x-amzn-trace-id", extra.as_str())];
+        let came = format!("{extra};Root=1-4bf92f35-77b34da6a3ce929d0e0e4736");
+        let request = [("traceparent", W3C), ("x-amzn-trace-id", came.as_str())];
         let outcome = run(&config(&["tracecontext"], &["xray"]), &request);
         let expected = if is_kept { format!("{OWN};{extra}") } else { OWN.to_owned() };
         assert_eq!(only("XR-05 XR-06", &outcome.request, "x-amzn-trace-id"), expected, "{length} bytes");
@@ -269,7 +271,11 @@ fn what_datadog_would_refuse_is_not_written() {
     let request =
         [("traceparent", W3C), ("x-datadog-sampling-priority", "2"), ("x-datadog-sampling-priority", "2")];
     let outcome = run(&config, &request);
-    assert_eq!(only("what goes on", &outcome.request, "x-datadog-sampling-priority"), "2", "one line");
+    assert_eq!(
+        only("what goes on", &outcome.request, "x-datadog-sampling-priority"),
+        "1",
+        "one line, of this hop"
+    );
 }
 
 #[test]

@@ -150,3 +150,114 @@ fn with_no_format_nothing_is_read_or_written() {
     assert_eq!(only("what goes on", &outcome.request, "traceparent"), W3C);
     assert_eq!(outcome.request.lines("b3"), [b"0"]);
 }
+
+#[test]
+fn spellings_of_64_and_of_128_bits_are_one_trace() {
+    const LOW: &str = "a3ce929d0e0e4736";
+    let dd: (&str, &str) = ("x-datadog-trace-id", "11803532876627986230");
+    let b3 = format!("{LOW}-00f067aa0ba902b7-1");
+    let ot =
+        [("ot-tracer-traceid", LOW), ("ot-tracer-spanid", "00f067aa0ba902b7"), ("ot-tracer-sampled", "true")];
+    // The formats in their order, and what came.
+    let rows: [(&[&str], Vec<(&str, &str)>); 4] = [
+        (&["datadog", "tracecontext"], vec![("traceparent", W3C), ("tracestate", "dd=s:1,a=1"), dd]),
+        (&["tracecontext", "datadog"], vec![("traceparent", W3C), ("tracestate", "dd=s:1,a=1"), dd]),
+        (&["b3", "tracecontext"], vec![("traceparent", W3C), ("tracestate", "dd=s:1,a=1"), ("b3", &b3)]),
+        (
+            &["tracecontext", "ottrace"],
+            vec![("traceparent", W3C), ("tracestate", "dd=s:1,a=1"), ot[0], ot[1], ot[2]],
+        ),
+    ];
+    for (formats, request) in rows {
+        let outcome = run(&config(formats, formats), &request);
+        assert_eq!(only("B1", &outcome.request, "traceparent"), W3C, "B1, {formats:?}: the long id wins");
+        assert_eq!(only("B1", &outcome.request, "tracestate"), "dd=s:1,a=1", "B1, {formats:?}");
+        let conflict = outcome.counters.iter().find(|counter| counter.starts_with("conflicts"));
+        assert_eq!(conflict, None, "B1, {formats:?}");
+    }
+    let other = format!("{}0{LOW}-00f067aa0ba902b7-1", "1".repeat(15));
+    let outcome = run(&config(&["b3", "tracecontext"], &["b3"]), &[("traceparent", W3C), ("b3", &other)]);
+    assert!(
+        outcome.counters.contains(&"conflicts b3 tracecontext".to_owned()),
+        "two long ids: {:?}",
+        outcome.counters
+    );
+}
+
+#[test]
+fn what_is_valid_and_unchanged_keeps_its_spelling() {
+    let rows: &[(&str, Headers)] = &[
+        ("b3", &[("b3", "a3ce929d0e0e4736-00f067aa0ba902b7-1")]),
+        ("b3", &[("b3", "a3ce929d0e0e4736-00f067aa0ba902b7-d-1111111111111111")]),
+        (
+            "b3multi",
+            &[
+                ("x-b3-traceid", "a3ce929d0e0e4736"),
+                ("x-b3-spanid", "00f067aa0ba902b7"),
+                ("x-b3-parentspanid", "1111111111111111"),
+                ("x-b3-sampled", "true"),
+            ],
+        ),
+        ("jaeger", &[("uber-trace-id", "3ce929d0e0e4736:f067aa0ba902b7:7:1")]),
+        (
+            "xray",
+            &[(
+                "x-amzn-trace-id",
+                "Sampled=1;Self=1;Parent=00f067aa0ba902b7;Root=1-4bf92f35-77b34da6a3ce929d0e0e4736",
+            )],
+        ),
+    ];
+    for (format, request) in rows {
+        let outcome = run(&config(&[format], &[format]), request);
+        for (header, value) in *request {
+            assert_eq!(only("B3, D5", &outcome.request, header), *value, "B3, D5: {header}");
+        }
+    }
+    // Only the parent-id is new.
+    let config = r#"{"direction": "inbound", "parent_id": "new", "propagation": {"extract": ["b3"], "inject": ["b3", "jaeger"]}}"#;
+    let outcome = run(config, &[("b3", "a3ce929d0e0e4736-00f067aa0ba902b7-1")]);
+    let sent = only("B3", &outcome.request, "b3");
+    assert!(
+        sent.starts_with("a3ce929d0e0e4736-") && sent.ends_with("-1"),
+        "B3, the trace-id has 16 digits still: {sent}"
+    );
+    let jaeger = only("B3", &outcome.request, "uber-trace-id");
+    assert!(
+        jaeger.starts_with("0000000000000000a3ce929d0e0e4736:"),
+        "B3, this format had no spelling: {jaeger}"
+    );
+}
+
+#[test]
+fn datadogs_member_of_the_tracestate_goes_into_its_headers() {
+    const MEMBER: &str = "dd=o:synthetics-browser;t.dm:-0;t.usr.id:baz64~~;t.tid:1";
+    let config = config(&["tracecontext", "datadog"], &["tracecontext", "datadog"]);
+    let tid = "_dd.p.tid=4bf92f3577b34da6";
+    let own: (&str, &str) = ("x-datadog-trace-id", "11803532876627986230");
+    // What came next to it; the tags and the origin that go out.
+    let rows: [(Vec<(&str, &str)>, String, Option<&str>); 3] = [
+        (vec![], format!("{tid},_dd.p.dm=-0,_dd.p.usr.id=baz64=="), Some("synthetics-browser")),
+        (
+            vec![own, ("x-datadog-tags", "_dd.p.usr.id=x"), ("x-datadog-origin", "rum")],
+            format!("{tid},_dd.p.usr.id=x"),
+            Some("rum"),
+        ),
+        (
+            vec![
+                ("x-datadog-trace-id", "1"),
+                ("x-datadog-tags", "_dd.p.usr.id=bob"),
+                ("x-datadog-origin", "rum"),
+            ],
+            format!("{tid},_dd.p.dm=-0,_dd.p.usr.id=baz64=="),
+            Some("synthetics-browser"),
+        ),
+    ];
+    for (next_to_it, tags, origin) in rows {
+        let mut request = vec![("traceparent", W3C), ("tracestate", MEMBER)];
+        request.extend(&next_to_it);
+        let outcome = run(&config, &request);
+        assert_eq!(only("D1", &outcome.request, "x-datadog-tags"), *tags, "D1, DD-05, {next_to_it:?}");
+        assert_eq!(only("D1", &outcome.request, "tracestate"), MEMBER, "D1, DD-10");
+        assert_eq!(outcome.request.get("x-datadog-origin"), origin.map(str::as_bytes), "D1, {next_to_it:?}");
+    }
+}

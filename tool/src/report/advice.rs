@@ -21,6 +21,7 @@ pub(crate) enum Kind {
     Corrupt,
     Unlinked,
     Conflict,
+    Unread,
     ResponseMismatch,
     ResponseCorrupt,
     CollectorUnreachable,
@@ -142,6 +143,7 @@ pub(crate) const fn kind(counter: Counter, received: Received) -> Option<(Kind, 
             (Kind::Corrupt, Rank::Broken)
         }
         Counter::Conflict { .. } => (Kind::Conflict, Rank::Broken),
+        Counter::Unread { .. } => (Kind::Unread, Rank::Broken),
         Counter::Response { context: ResponseContext::Mismatch } => (Kind::ResponseMismatch, Rank::Broken),
         Counter::Response { context: ResponseContext::Corrupt } => (Kind::ResponseCorrupt, Rank::Missing),
         Counter::SpanDropped { .. } => (Kind::SpansDropped, Rank::Missing),

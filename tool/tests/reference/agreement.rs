@@ -29,9 +29,14 @@ const BEYOND_THE_SCHEMA: &[Beyond] = &[
         applies: |document| says(document, &["NO_SUCH_VARIABLE"]),
     },
     Beyond {
-        refusal: "of no other header that the filter uses",
+        refusal: "without a meaning in HTTP or for the filter",
         why: "in upper and lower case, which a list of words does not know",
-        applies: |document| document["header"] == "B3" || document["header"] == "tracestate",
+        applies: |document| {
+            let trusted = document["trust"]["trusted"].as_array().into_iter().flatten();
+            let secrets = trusted.chain([&document["sampling"]["force"]]);
+            let mut headers = secrets.chain([document]).map(|holder| &holder["header"]);
+            headers.any(|header| header == "B3" || header == "tracestate")
+        },
     },
     Beyond {
         refusal: "expected a range of addresses",

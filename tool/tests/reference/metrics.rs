@@ -88,6 +88,8 @@ fn the_reference_says_how_many_series_there_can_be() {
         - 3
         + number::<ResponseContext>()
         + number::<Format>() * number::<Format>()
+        // Unread ones.
+        + number::<Format>()
         + 1;
     let of_spans = 2 + number::<DropCause>() + number::<BatchResult>();
     let counters = of_passes + of_spans + 1 + number::<HostCall>();
