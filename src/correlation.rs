@@ -1,17 +1,22 @@
 //! What this pod received, remembered for a while in a memory that all its workers share. Its outbound side can then tell
 //! an application that lost a context from one that never had it, and restore the lost one.
 
+mod entry;
+
 use core::num::NonZeroU32;
 
+use self::entry::Entry;
 use crate::headers::Headers;
-use crate::host::{Clock, SharedMemory};
+use crate::host::{Clock, Metrics, SharedMemory};
+use crate::metrics::Counter;
 use crate::request_id;
 use crate::settings::{settings, whole};
-use crate::w3c::{SpanId, TraceFlags, TraceId, TraceParent};
+use crate::w3c::{TraceId, TraceParent};
+use crate::words::CorrelationResult;
 
 settings! {
-    /// A memory that Envoy's workers share, with two entries for each slot. A slot takes about 315 bytes once it is used.
-    /// Such as `{}`.
+    /// A memory that Envoy's workers share, with two entries for each slot. A slot takes about 360 bytes once it is used, and as
+    /// much more as the `tracestate` has that came with the request. Such as `{}`.
     #[derive(Copy)]
     pub struct Correlation "Correlation" {
         /// How many traces, and as many requests, are remembered. A later one may take the place of an earlier one.
@@ -21,80 +26,115 @@ settings! {
     }
 }
 
-/// A received context: the trace-id, the span-id, the flags, when it came (nanoseconds), and by which request.
-type Entry = [u8; ENTRY];
-const ENTRY: usize = 16 + 8 + 1 + 8 + 16;
+/// A context that the workload received, with its `tracestate`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Received {
+    pub(crate) context: TraceParent,
+    /// Empty if there was none.
+    pub(crate) state: Vec<u8>,
+}
+
+/// How many bytes of a `tracestate` are remembered: as many as each hop should pass on at least (rule TS-08).
+const MAX_STATE: usize = 512;
 
 impl Correlation {
-    /// Remembers a context that the workload receives.
+    /// Remembers a context that the workload receives, and the request that brings it.
     pub(crate) fn remember(
         self,
-        sent: TraceParent,
+        received: Received,
         headers: &Headers,
-        host: &mut (impl Clock + SharedMemory),
+        host: &mut (impl Clock + SharedMemory + Metrics),
     ) {
         let Some(now) = host.now() else { return };
-        let request = request_id::trace_id(headers).map(|(id, _)| id);
-        let entry = write(sent, now, request);
-        host.remember(&self.key('t', sent.trace_id), &entry);
-        if let Some(request) = request {
-            host.remember(&self.key('r', request), &entry);
+        let trace_id = received.context.trace_id;
+        let trace =
+            Entry { came: now, context: received.context, is_ambiguous: false, request: &[], state: &[] };
+        host.remember(&self.slot_of_trace(trace_id), &trace.to_bytes(), None);
+        let Some(request) = request_id::key(headers) else {
+            count(CorrelationResult::Unusable, host);
+            return;
+        };
+        let fits = received.state.len() <= MAX_STATE;
+        if !fits {
+            count(CorrelationResult::StateDropped, host);
         }
+        let state = if fits { received.state.as_slice() } else { &[] };
+        self.remember_request(&Entry { request: &request, state, ..trace }, host);
+        count(CorrelationResult::Remembered, host);
     }
 
     /// Whether the workload received this trace.
     pub(crate) fn received(self, trace_id: TraceId, host: &mut (impl Clock + SharedMemory)) -> bool {
-        self.recall('t', trace_id, host).is_some_and(|(context, _)| context.trace_id == trace_id)
+        let found = host.recall(&self.slot_of_trace(trace_id));
+        let entry = found.as_ref().and_then(|(bytes, _)| Entry::parse(bytes));
+        let is_of_trace = |entry: &Entry<'_>| entry.context.trace_id.is_same_trace(trace_id);
+        entry.is_some_and(|entry| is_of_trace(&entry) && self.is_fresh(&entry, host.now()))
     }
 
-    /// The context that the workload received with the request of this request's id.
+    /// The context that the workload received with the request of this request's id, unless several traces came with it.
     pub(crate) fn of_request(
         self,
         headers: &Headers,
-        host: &mut (impl Clock + SharedMemory),
-    ) -> Option<TraceParent> {
-        let (request, _) = request_id::trace_id(headers)?;
-        let (context, received) = self.recall('r', request, host)?;
-        (received == Some(request)).then_some(context)
+        host: &mut (impl Clock + SharedMemory + Metrics),
+    ) -> Option<Received> {
+        let Some(request) = request_id::key(headers) else {
+            count(CorrelationResult::Unusable, host);
+            return None;
+        };
+        let (bytes, _) = host.recall(&self.slot_of_request(&request))?;
+        let now = host.now();
+        let entry =
+            Entry::parse(&bytes).filter(|entry| entry.request == request && self.is_fresh(entry, now))?;
+        if entry.is_ambiguous {
+            count(CorrelationResult::Ambiguous, host);
+            return None;
+        }
+        count(CorrelationResult::Repaired, host);
+        Some(Received { context: entry.context, state: entry.state.to_vec() })
     }
 
-    fn recall(
-        self,
-        kind: char,
-        id: TraceId,
-        host: &mut (impl Clock + SharedMemory),
-    ) -> Option<(TraceParent, Option<TraceId>)> {
-        let entry = host.recall(&self.key(kind, id))?;
-        let (context, came, request) = read(entry.as_slice().try_into().ok()?)?;
+    /// Writes the entry of a request. If the same id came with another trace, no later call can be given to one of them.
+    fn remember_request(self, entry: &Entry<'_>, host: &mut impl SharedMemory) {
+        let slot = self.slot_of_request(entry.request);
+        // A second try sees what another worker has written meanwhile.
+        for _ in 0..2 {
+            let found = host.recall(&slot);
+            let earlier = found.as_ref().and_then(|(bytes, _)| Entry::parse(bytes));
+            let is_ambiguous = earlier.is_some_and(|earlier| {
+                earlier.request == entry.request
+                    && self.is_fresh(&earlier, Some(entry.came))
+                    && (earlier.is_ambiguous
+                        || !earlier.context.trace_id.is_same_trace(entry.context.trace_id))
+            });
+            let version = found.as_ref().map(|(_, version)| *version);
+            if host.remember(&slot, &Entry { is_ambiguous, ..*entry }.to_bytes(), version) {
+                return;
+            }
+        }
+        host.remember(&slot, &Entry { is_ambiguous: true, ..*entry }.to_bytes(), None);
+    }
+
+    fn is_fresh(self, entry: &Entry<'_>, now: Option<u64>) -> bool {
         let ttl = u64::from(self.ttl_seconds.get()) * 1_000_000_000;
-        let age = host.now()?.saturating_sub(came);
-        (age <= ttl).then_some((context, request))
+        now.is_some_and(|now| now.saturating_sub(entry.came) <= ttl)
     }
 
-    /// Ids are random, so their right-most bits are hash enough.
-    fn key(self, kind: char, id: TraceId) -> String {
-        format!("tracewarden.{kind}.{}", id.low() % u64::from(self.slots.get()))
+    fn slot_of_trace(self, id: TraceId) -> String {
+        format!("tracewarden.t.{}", id.low() % u64::from(self.slots.get()))
+    }
+
+    fn slot_of_request(self, request: &[u8]) -> String {
+        format!("tracewarden.r.{}", hash(request) % u64::from(self.slots.get()))
     }
 }
 
-fn write(context: TraceParent, now: u64, request: Option<TraceId>) -> Entry {
-    let mut entry = [0; ENTRY];
-    let (high, low) = (context.trace_id.high(), context.trace_id.low());
-    let (request_high, request_low) = request.map_or((0, 0), |id| (id.high(), id.low()));
-    let numbers = [high, low, context.parent_id.number(), now, request_high, request_low];
-    let bytes = numbers.into_iter().flat_map(u64::to_le_bytes).chain([context.flags.byte()]);
-    entry.iter_mut().zip(bytes).for_each(|(place, byte)| *place = byte);
-    entry
+fn count(result: CorrelationResult, host: &mut impl Metrics) {
+    host.count(Counter::Correlation { result }, 1);
 }
 
-fn read(entry: Entry) -> Option<(TraceParent, u64, Option<TraceId>)> {
-    let (numbers, flags) = entry.as_chunks();
-    let [high, low, parent, came, request_high, request_low] = numbers else { return None };
-    let [flags] = flags else { return None };
-    let number = |bytes: &[u8; 8]| u64::from_le_bytes(*bytes);
-    let trace_id = TraceId::of_halves(number(high), number(low))?;
-    let parent_id = SpanId::of_number(number(parent))?;
-    let flags = TraceFlags::of(flags & 1 != 0, flags & 2 != 0);
-    let request = TraceId::of_halves(number(request_high), number(request_low));
-    Some((TraceParent { trace_id, parent_id, flags }, number(came), request))
+/// Which slot: FNV-1a. Whoever aims at one takes it from its owner, as whoever sends many requests does.
+fn hash(bytes: &[u8]) -> u64 {
+    bytes
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3))
 }

@@ -88,13 +88,15 @@ pub enum PropertyValue {
 
 /// A memory that all workers share.
 pub trait SharedMemory {
-    /// The value under this key, whichever worker wrote it.
-    fn recall(&mut self, key: &str) -> Option<Vec<u8>> {
+    /// The value under this key, whichever worker wrote it, and its version.
+    fn recall(&mut self, key: &str) -> Option<(Vec<u8>, u32)> {
         None
     }
 
-    /// Writes a value under this key, whatever was there.
-    fn remember(&mut self, key: &str, value: &[u8]) {}
+    /// Writes a value under this key, and says whether it is done with: not if what is there has another version than this.
+    fn remember(&mut self, key: &str, value: &[u8], version: Option<u32>) -> bool {
+        true
+    }
 }
 
 /// The metrics.

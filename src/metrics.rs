@@ -8,8 +8,8 @@ use crate::formats::FormatError;
 use crate::headers::{TRACEPARENT, TRACESTATE, X_REQUEST_ID};
 use crate::w3c::{TraceParentError, TraceStateError};
 use crate::words::{
-    BatchResult, DecidedBy, Direction, DropCause, Format, HostCall, Labelled, Mode, Repair, ResponseContext,
-    Role, SamplingDecision, Verdict, labels,
+    BatchResult, CorrelationResult, DecidedBy, Direction, DropCause, Format, HostCall, Labelled, Mode,
+    Repair, ResponseContext, Role, SamplingDecision, Verdict, labels,
 };
 
 use self::table::{LabelSet, Place, choices, series, sum};
@@ -51,6 +51,9 @@ series! {
         /// Each request without a context in a format that is read, by each other known format whose header came. Name it in
         /// `propagation.extract` to continue those traces.
         Unread { format: Format } = Metric::of_listener("tracewarden_unread_total", "requests"),
+        /// With `correlation`: each inbound request with a context, and each outbound request that lost its own, by what the
+        /// memory did for it.
+        Correlation { result: CorrelationResult } = Metric::of_listener("tracewarden_correlation_total", "requests"),
         /// With `export`: each span that was made. It is exported, or dropped, or waits: recorded = exported + dropped +
         /// `tracewarden_export_queue_spans`.
         SpanRecorded = Metric::of_module("tracewarden_spans_recorded_total", "spans"),

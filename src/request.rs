@@ -17,7 +17,7 @@ use self::assess::{Assessment, Next};
 use self::border::Border;
 use self::extract::Extraction;
 use crate::baggage::Baggage;
-use crate::correlation::Correlation;
+use crate::correlation::{Correlation, Received};
 use crate::egress::Egress;
 use crate::exclude::Exclude;
 use crate::formats::{Propagation, Reading, strip};
@@ -137,20 +137,23 @@ impl<'a, H: Host + HeaderWriter> Request<'a, H> {
         }
         let Extraction { context, repaired } = extract::extract(&mut self);
         let (came, corruption) = (context.parent(), context.corruption());
+        let is_observed = self.policy.mode == Mode::Observe && self.remembers();
+        let observed_state = if is_observed { context.state() } else { None };
         let Assessment { verdict, next } = assess::assess(&mut self, context, repaired);
         self.count_verdict(verdict);
         if let Some(corruption) = corruption {
             self.host.count(Counter::Corrupt { direction, corruption }, 1);
         }
         let applied = match self.policy.mode {
-            Mode::Observe => Applied { sent: came, ..Applied::NOTHING },
+            Mode::Observe => {
+                Applied { sent: came, state: observed_state.unwrap_or_default(), ..Applied::NOTHING }
+            }
             Mode::Enforce => self.enforce(next),
         };
         report::report(&mut self, verdict, corruption, came, &applied);
-        if let (Some(memory), Some(sent), Direction::Inbound, true) =
-            (self.policy.correlation, applied.sent, direction, self.border.trusted)
-        {
-            memory.remember(sent, self.target.headers, self.host);
+        if let (Some(memory), Some(sent), true) = (self.policy.correlation, applied.sent, self.remembers()) {
+            let received = Received { context: sent, state: applied.state };
+            memory.remember(received, self.target.headers, self.host);
         }
         Outcome { direction, came, parent: applied.parent, sent: applied.sent }
     }
@@ -161,8 +164,18 @@ impl<'a, H: Host + HeaderWriter> Request<'a, H> {
         if self.border.is_closed() {
             return Applied::NOTHING;
         }
-        let plan = sample::sample(self, next);
+        let received = match next {
+            Next::Start(_) => self.recall(),
+            Next::Continue { .. } | Next::Withhold => None,
+        };
+        let plan = sample::sample(self, next, received.as_ref());
         apply::apply(self, plan)
+    }
+
+    /// The context that this pod received with a request that has lost it on its way out.
+    #[cold]
+    fn recall(&mut self) -> Option<Received> {
+        self.memory()?.of_request(self.target.headers, self.host)
     }
 
     /// Counts an excluded request, and removes the context that an outsider put there all the same.
@@ -177,6 +190,12 @@ impl<'a, H: Host + HeaderWriter> Request<'a, H> {
     fn count_verdict(&mut self, context: Verdict) {
         let Policy { role, mode, .. } = *self.policy;
         self.host.count(Counter::Request { direction: self.target.direction, role, mode, context }, 1);
+    }
+
+    /// Whether what this hop sends in is remembered, whoever sent it.
+    #[inline]
+    fn remembers(&self) -> bool {
+        self.policy.correlation.is_some() && self.target.direction == Direction::Inbound
     }
 
     /// What this pod remembers of its inbound side, for a request on its way out.

@@ -10,10 +10,29 @@ pub(crate) fn trace_id(headers: &Headers) -> Option<(TraceId, bool)> {
     lines.first().filter(|_| !lines.is_repeated()).and_then(read)
 }
 
+/// The longest request id by which a request is known.
+const MAX_KEY: usize = 200;
+
+/// The request's id, if it has one of 1 to 200 bytes. Envoy's note in a UUID is not part of it.
+pub(crate) fn key(headers: &Headers) -> Option<Vec<u8>> {
+    let lines = headers.lines(X_REQUEST_ID);
+    let id = lines.first().filter(|id| !lines.is_repeated() && (1..=MAX_KEY).contains(&id.len()))?;
+    Some(match digits(id) {
+        Some((digits, _)) => [b"uuid:", &digits[..]].concat(),
+        None => id.to_vec(),
+    })
+}
+
 /// ```text
 /// uuid = 8( HEXDIG ) "-" 4( HEXDIG ) "-" version 3( HEXDIG ) "-" 4( HEXDIG ) "-" 12( HEXDIG )
 /// ```
 fn read(uuid: &[u8]) -> Option<(TraceId, bool)> {
+    let (digits, is_random) = digits(uuid)?;
+    Some((TraceId::parse(&digits).ok()?, is_random))
+}
+
+/// The digits of a UUID in lower case, without Envoy's note, and whether they are random.
+fn digits(uuid: &[u8]) -> Option<([u8; 32], bool)> {
     let lengths = uuid.split(|byte| *byte == b'-').map(<[u8]>::len);
     if !lengths.eq([8, 4, 4, 4, 12]) {
         return None;
@@ -27,7 +46,7 @@ fn read(uuid: &[u8]) -> Option<(TraceId, bool)> {
     if is_random {
         *version = b'4';
     }
-    Some((TraceId::parse(&digits).ok()?, is_random))
+    Some((digits, is_random))
 }
 
 #[cfg(test)]

@@ -56,6 +56,20 @@ labels! {
         New = "new",
     }
 
+    /// What became of a request that correlation looks at.
+    pub enum CorrelationResult {
+        /// An inbound request's context is remembered under the request's id.
+        Remembered = "remembered",
+        /// The same, without its `tracestate`, which was over 512 bytes long. It counts in addition.
+        StateDropped = "state_dropped",
+        /// An outbound request that had lost its context got it back.
+        Repaired = "repaired",
+        /// An outbound request got nothing back, because requests of several traces had its id.
+        Ambiguous = "ambiguous",
+        /// The request has no `x-request-id`, several, or one of over 200 bytes.
+        Unusable = "unusable",
+    }
+
     /// The context that the upstream put on its response, compared with the request's.
     pub enum ResponseContext {
         /// No context.

@@ -244,13 +244,15 @@ impl Properties for Host {
 }
 
 impl SharedMemory for Host {
-    fn recall(&mut self, key: &str) -> Option<Vec<u8>> {
+    fn recall(&mut self, key: &str) -> Option<(Vec<u8>, u32)> {
         let found = self.memory.iter().rev().find(|(other, _)| other == key);
-        found.map(|(_, value)| value.clone()).or(self.known.garbage.clone().map(ByteBuf::into_vec))
+        let value = found.map(|(_, value)| value.clone()).or(self.known.garbage.clone().map(ByteBuf::into_vec));
+        value.map(|value| (value, 1))
     }
 
-    fn remember(&mut self, key: &str, value: &[u8]) {
+    fn remember(&mut self, key: &str, value: &[u8], _: Option<u32>) -> bool {
         self.calls.remembered.push((key.to_owned(), value.to_vec()));
+        true
     }
 }
 

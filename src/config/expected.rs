@@ -31,6 +31,7 @@ impl Config {
             }
             Counter::Sampled { .. } => self.request.mode == Mode::Enforce,
             Counter::Response { .. } => self.response.validate,
+            Counter::Correlation { .. } => self.request.correlation.is_some(),
             Counter::SpanRecorded
             | Counter::SpanExported
             | Counter::SpanDropped { .. }

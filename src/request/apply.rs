@@ -16,10 +16,12 @@ pub(super) struct Applied {
     /// The one that it continues.
     pub(super) parent: Option<TraceParent>,
     pub(super) repair: Option<Repair>,
+    /// The `tracestate` that goes with it, if somebody asked.
+    pub(super) state: Vec<u8>,
 }
 
 impl Applied {
-    pub(super) const NOTHING: Self = Self { sent: None, parent: None, repair: None };
+    pub(super) const NOTHING: Self = Self { sent: None, parent: None, repair: None, state: Vec::new() };
 }
 
 /// Writes what was planned, and counts the sampling decision that is then on the wire.
@@ -33,6 +35,7 @@ pub(super) fn apply<H: Host + HeaderWriter>(request: &mut Request<'_, H>, plan: 
         headers: request.target.headers,
         readings: &request.readings,
         trusted: border.trusted,
+        kept_state: request.remembers().then(Vec::new),
         writer: if border.withholds_any(policy) {
             outward = Outward { border, policy, writer: request.host };
             &mut outward
@@ -44,17 +47,19 @@ pub(super) fn apply<H: Host + HeaderWriter>(request: &mut Request<'_, H>, plan: 
         Plan::Continue { context, parent, repair, child, sampled } => {
             let flag = context.sampled;
             let sent = message.send_on(context, child, sampled);
+            let state = message.kept_state.unwrap_or_default();
             let is_written = sent.is_some_and(|sent| sent.flags.is_sampled() == sampled.decision.is_record());
             // If the decision could not be written, what came in goes on.
             let by_parent = Sampled::by_parent(flag.unwrap_or(false));
             count_sampled(request.host, if is_written { sampled } else { by_parent });
             let repair = repair.filter(|by| *by == Repair::Format || sent.is_some());
-            Applied { sent, parent, repair }
+            Applied { sent, parent, repair, state }
         }
         Plan::Start(root) => match (message.send_root(root), root) {
             (Some(sent), Some(Root { sampled, source, .. })) => {
+                let state = message.kept_state.unwrap_or_default();
                 count_sampled(request.host, sampled);
-                Applied { sent: Some(sent), parent: None, repair: Some(source) }
+                Applied { sent: Some(sent), parent: None, repair: Some(source), state }
             }
             _ => Applied::NOTHING,
         },

@@ -1,3 +1,4 @@
+use crate::correlation::Received;
 use crate::formats::{RemoteContext, Said};
 use crate::metrics::Corruption;
 use crate::sampling::{OtState, Sampled, reports_threshold};
@@ -46,6 +47,14 @@ impl Incoming<'_> {
         }
     }
 
+    /// The `tracestate` of a valid context.
+    pub(super) fn state(&self) -> Option<Vec<u8>> {
+        match self {
+            Self::Valid(TraceContext { state: Ok(state), .. }) => Some(state.to_bytes()),
+            Self::Valid(_) | Self::Absent(_) | Self::Corrupt(_) => None,
+        }
+    }
+
     /// The same, as far as any format can express it.
     pub(super) fn said(&self) -> Option<Said> {
         match self {
@@ -89,8 +98,9 @@ impl<'a> TraceContext<'a> {
     }
 
     /// A context that this pod received with another request.
-    pub(super) fn remembered(received: TraceParent) -> Self {
-        Self { elsewhere: true, ..Self::of_w3c(received, Ok(TraceState::default())) }
+    pub(super) fn remembered(received: &'a Received) -> Self {
+        let state = TraceState::parse([received.state.as_slice()]).map(TraceState::not_verbatim);
+        Self { elsewhere: true, ..Self::of_w3c(received.context, state) }
     }
 
     /// A context of another format, none of which says that its trace-id is random (rules TP-44, B3-08).

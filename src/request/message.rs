@@ -14,6 +14,8 @@ pub(super) struct Message<'a> {
     pub(super) headers: &'a Headers,
     pub(super) readings: &'a [Reading],
     pub(super) trusted: bool,
+    /// The `tracestate` that goes out, if somebody asked for it.
+    pub(super) kept_state: Option<Vec<u8>>,
     pub(super) writer: &'a mut dyn HeaderWriter,
 }
 
@@ -62,13 +64,11 @@ impl Message<'_> {
     /// it came (rule TP-34), unless it is invalid.
     #[inline]
     fn send_state(&mut self, context: TraceContext<'_>, sampled: Sampled, written: bool) {
-        if !written && context.state.is_ok() {
-            return;
-        }
         let state = match context.state {
+            Ok(list) if !written => return self.keep_state(|| list.to_bytes()),
             Ok(list) if !(context.elsewhere && list.is_empty()) => match tracestate_of_child(list, sampled) {
-                Some(state) => state,
-                None => return,
+                Ok(state) => state,
+                Err(list) => return self.keep_state(|| list.to_bytes()),
             },
             // What came in is invalid, or belongs to another context, or to none.
             _ => tracestate_of_root(sampled).filter(|_| written).unwrap_or_default(),
@@ -77,6 +77,13 @@ impl Message<'_> {
             self.headers.remove(TRACESTATE, self.writer);
         } else {
             ignore(self.writer.set(TRACESTATE, &state));
+        }
+        self.keep_state(|| state);
+    }
+
+    fn keep_state(&mut self, state: impl FnOnce() -> Vec<u8>) {
+        if let Some(kept) = &mut self.kept_state {
+            *kept = state();
         }
     }
 
@@ -97,7 +104,8 @@ impl Message<'_> {
         let w3c =
             root.filter(|root| writes && self.writer.set(self.header, &root.context.to_bytes()).is_ok());
         let state = w3c.and_then(|root| tracestate_of_root(root.sampled));
-        let has_state = state.is_some_and(|state| self.writer.set(TRACESTATE, &state).is_ok());
+        let has_state = state.as_ref().is_some_and(|state| self.writer.set(TRACESTATE, state).is_ok());
+        self.keep_state(|| state.unwrap_or_default());
         if !has_state && (w3c.is_some() || propagation.reads(Format::TraceContext)) {
             self.headers.remove(TRACESTATE, self.writer);
         }

@@ -3,6 +3,7 @@ use rand::Rng;
 use super::Request;
 use super::assess::Next;
 use super::context::TraceContext;
+use crate::correlation::Received;
 use crate::formats::Said;
 use crate::headers::HeaderWriter;
 use crate::host::Host;
@@ -39,20 +40,19 @@ pub(super) struct Root {
 }
 
 #[inline]
-pub(super) fn sample<'a, H: Host + HeaderWriter>(request: &mut Request<'_, H>, next: Next<'a>) -> Plan<'a> {
-    match next {
-        Next::Withhold => Plan::Withhold,
-        Next::Continue { context, parent, repair } => continued(request, context, parent, repair),
-        Next::Start(decision) => {
-            let memory = request.memory();
-            match memory.and_then(|memory| memory.of_request(request.target.headers, request.host)) {
-                Some(received) => {
-                    let context = TraceContext::remembered(received);
-                    continued(request, context, Some(received), Some(Repair::Correlation))
-                }
-                None => Plan::Start(root(request, decision)),
-            }
+pub(super) fn sample<'a, H: Host + HeaderWriter>(
+    request: &mut Request<'_, H>,
+    next: Next<'a>,
+    received: Option<&'a Received>,
+) -> Plan<'a> {
+    match (next, received) {
+        (Next::Withhold, _) => Plan::Withhold,
+        (Next::Continue { context, parent, repair }, _) => continued(request, context, parent, repair),
+        (Next::Start(_), Some(received)) => {
+            let (context, parent) = (TraceContext::remembered(received), Some(received.context));
+            continued(request, context, parent, Some(Repair::Correlation))
         }
+        (Next::Start(decision), None) => Plan::Start(root(request, decision)),
     }
 }
 

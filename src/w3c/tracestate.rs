@@ -95,6 +95,12 @@ impl<'a> TraceState<'a> {
         self.verbatim
     }
 
+    /// The same list, which did not come in with the request that it goes out with.
+    #[must_use]
+    pub(crate) fn not_verbatim(self) -> Self {
+        Self { verbatim: false, ..self }
+    }
+
     /// The value of the member with this key.
     #[must_use]
     pub fn value(&self, key: &[u8]) -> Option<&'a [u8]> {

@@ -147,15 +147,22 @@ impl Properties for Callback<'_> {
 }
 
 impl SharedMemory for Callback<'_> {
-    fn recall(&mut self, key: &str) -> Option<Vec<u8>> {
+    fn recall(&mut self, key: &str) -> Option<(Vec<u8>, u32)> {
         let planned = self.worker.call(Call::GetSharedData).ok()?;
-        planned.or_else(|| Some(self.worker.host.shared_data.get(key.as_bytes())?.0.clone()))
+        planned.map(|value| (value, 1)).or_else(|| self.worker.host.shared_data.get(key.as_bytes()).cloned())
     }
 
-    fn remember(&mut self, key: &str, value: &[u8]) {
-        if self.worker.call(Call::SetSharedData).is_ok() {
-            self.worker.host.shared_data.insert(key.into(), (value.to_vec(), 1));
+    fn remember(&mut self, key: &str, value: &[u8], version: Option<u32>) -> bool {
+        if self.worker.call(Call::SetSharedData).is_err() {
+            return true;
         }
+        let own = self.worker.host.shared_data.get(key.as_bytes()).map(|(_, own)| *own);
+        let fits = own.is_none() || version.is_none() || own == version;
+        if fits {
+            let next = own.unwrap_or_default() + 1;
+            self.worker.host.shared_data.insert(key.into(), (value.to_vec(), next));
+        }
+        fits
     }
 }
 
@@ -289,8 +296,8 @@ as_its_callback! {
         property(property: Property<'_>) -> Option<PropertyValue>;
     }
     SharedMemory {
-        recall(key: &str) -> Option<Vec<u8>>;
-        remember(key: &str, value: &[u8]);
+        recall(key: &str) -> Option<(Vec<u8>, u32)>;
+        remember(key: &str, value: &[u8], version: Option<u32>) -> bool;
     }
     Metrics {
         count(counter: Counter, number: u64);

@@ -126,14 +126,17 @@ fn a_later_request_takes_the_slot_and_an_old_entry_does_not_count() {
 #[test]
 fn the_memory_is_bounded_and_shared_by_vms() {
     let mut first = Pod::new(Host::new(), r#""correlation": {"slots": 100}"#);
-    for _ in 0..2_000 {
-        let sent = first.receives(&[("x-request-id", REQUEST)]);
+    for number in 0..2_000 {
+        let sent = first.receives(&[("x-request-id", format!("request-{number}").as_bytes())]);
         assert!(sent.get("traceparent").is_some());
     }
     first.receives(&[("traceparent", SAMPLED), ("x-request-id", REQUEST)]);
     let memory = first.vm.host().shared_data.clone();
-    assert!(memory.len() <= 200, "{} entries", memory.len());
-    assert!(memory.values().all(|(entry, _)| entry.len() <= 64));
+    let entries =
+        memory.keys().filter(|key| key.starts_with(b"tracewarden.t.") || key.starts_with(b"tracewarden.r."));
+    let entries = entries.count();
+    assert!((150..=200).contains(&entries), "{entries} entries");
+    assert!(memory.values().all(|(entry, _)| entry.len() <= 80));
 
     let mut host = Host::new();
     host.shared_data = memory;
@@ -151,5 +154,109 @@ fn entries_of_any_bytes_are_survived() {
             assert!(sent.get("traceparent").is_some(), "{length} times {byte}");
             pod.calls(&[("traceparent", SAMPLED)]);
         }
+    }
+}
+
+#[test]
+fn any_request_id_of_bounded_length_is_a_key() {
+    let longest = [b'r'; 200];
+    let longer = [b'r'; 201];
+    // The request's id; whether the context is given back.
+    let rows: &[(&[u8], bool)] = &[
+        (b"90f1fe22ab377a463d681afc59412407", true),
+        (b"r", true),
+        (b"\xff\xfe", true),
+        (&longest, true),
+        (&longer, false),
+        (b"", false),
+    ];
+    for (id, returns) in rows {
+        let mut pod = pod(r#""start": "never""#);
+        pod.receives(&[("traceparent", SAMPLED), ("x-request-id", id)]);
+        let sent = pod.calls(&[("x-request-id", id)]);
+        assert_eq!(sent.get("traceparent").is_some(), *returns, "B9, {}", id.escape_ascii());
+        assert_eq!(pod.counted("correlation remembered"), *returns, "B9, {}", id.escape_ascii());
+        assert_eq!(pod.counted("correlation repaired"), *returns, "B9, {}", id.escape_ascii());
+        assert_eq!(pod.counted("correlation unusable 2"), !*returns, "B9, {}", id.escape_ascii());
+    }
+    let mut pod = pod("");
+    pod.receives(&[("traceparent", SAMPLED), ("x-request-id", b"a"), ("x-request-id", b"b")]);
+    assert!(pod.counted("correlation unusable"), "two ids are none");
+}
+
+#[test]
+fn nobody_is_put_into_anothers_trace() {
+    let mut pod = pod("");
+    for (traceparent, id) in [(SAMPLED, REQUEST), (OTHER, NOTED), (SAMPLED, REQUEST)] {
+        pod.receives(&[("traceparent", traceparent), ("x-request-id", id)]);
+    }
+    let sent = pod.calls(&[("x-request-id", REQUEST)]);
+    for came in [SAMPLED, OTHER] {
+        assert!(!sent.get("traceparent").expect("a new trace").starts_with(&came[..35]), "A13, a new trace");
+    }
+    assert!(pod.counted("correlation ambiguous") && !pod.counted("correlation repaired"), "A13");
+    assert!(pod.counted("repairs outbound new"), "A13");
+    pod.vm.host_mut().now_ns += 61 * SECOND;
+    pod.receives(&[("traceparent", OTHER), ("x-request-id", REQUEST)]);
+    assert_eq!(
+        pod.calls(&[("x-request-id", REQUEST)]).lines("traceparent"),
+        [OTHER],
+        "A13, only while entries count"
+    );
+}
+
+#[test]
+fn a_second_request_of_the_same_trace_is_no_ambiguity() {
+    let mut pod = pod("");
+    for _ in 0..2 {
+        pod.receives(&[("traceparent", SAMPLED), ("x-request-id", REQUEST)]);
+    }
+    assert_eq!(pod.calls(&[("x-request-id", REQUEST)]).lines("traceparent"), [SAMPLED]);
+}
+
+#[test]
+fn what_this_hop_sends_in_is_remembered_whoever_sent_it() {
+    for untrusted in ["restart", "ignore_sampled"] {
+        let mut vm = start(Host::new());
+        let mut root = |config: &str| vm.root(config.as_bytes()).expect("no trap").expect("it is valid");
+        let trust = format!(r#""trust": {{"default": "untrusted", "untrusted": "{untrusted}"}}"#);
+        let inbound = root(&format!(r#"{{"direction": "inbound", "correlation": {{}}, {trust}}}"#));
+        let outbound = root(r#"{"direction": "outbound", "correlation": {}}"#);
+        let mut pod = Pod { vm, inbound, outbound };
+        let received = pod.receives(&[("traceparent", SAMPLED), ("x-request-id", REQUEST)]);
+        let received = received.get("traceparent").expect("a context").to_vec();
+        assert_eq!(pod.calls(&[("traceparent", &received)]).lines("traceparent"), [&received[..]]);
+        assert!(pod.counted("requests outbound internal enforce continued"), "A12, {untrusted}");
+        assert_eq!(pod.calls(&[("x-request-id", REQUEST)]).lines("traceparent"), [&received[..]], "A12");
+    }
+}
+
+#[test]
+fn the_context_comes_back_with_its_tracestate() {
+    let member =
+        |length: usize| format!("{}={}", "k".repeat(length / 2), "v".repeat(length - length / 2 - 1));
+    let (longest, longer) =
+        (format!("{},{}", member(255), member(256)), format!("{},{}", member(255), member(257)));
+    // What came in; what goes out, if anything; whether it was dropped.
+    let rows: &[(Option<&str>, Option<&str>, bool)] = &[
+        (Some("ot=th:8,a=1"), Some("ot=th:8,a=1"), false),
+        (None, None, false),
+        (Some(&longest), Some(&longest), false),
+        (Some(&longer), None, true),
+        (Some("bad"), None, false),
+    ];
+    for (came, goes, dropped) in rows {
+        let mut pod = pod("");
+        // The randomness of this trace-id is above th:8.
+        let traceparent = b"00-0af7651916cd43dd84ffffffffffffff-b7ad6b7169203331-01";
+        let mut request: Vec<Line<'_>> = vec![("traceparent", traceparent), ("x-request-id", REQUEST)];
+        request.extend(came.map(|state| ("tracestate", state.as_bytes())));
+        pod.receives(&request);
+        // That which the application forwarded on its own goes.
+        let sent = pod.calls(&[("x-request-id", REQUEST), ("tracestate", b"lost=1")]);
+        assert_eq!(sent.lines("traceparent"), [traceparent], "D10");
+        let state = sent.get("tracestate").map(|state| String::from_utf8_lossy(state).into_owned());
+        assert_eq!(state.as_deref(), *goes, "D10, {came:?}");
+        assert_eq!(pod.counted("correlation state_dropped"), *dropped, "D10, {came:?}");
     }
 }

@@ -100,12 +100,13 @@ impl<K> Properties for Callback<K> {
 }
 
 impl<K> SharedMemory for Callback<K> {
-    fn recall(&mut self, key: &str) -> Option<Vec<u8>> {
+    fn recall(&mut self, key: &str) -> Option<(Vec<u8>, u32)> {
         self.vm.checked(host::shared_data(key)).flatten()
     }
 
-    fn remember(&mut self, key: &str, value: &[u8]) {
-        self.vm.checked(host::set_shared_data(key, value));
+    fn remember(&mut self, key: &str, value: &[u8], version: Option<u32>) -> bool {
+        // What the host refuses is reported, and done with.
+        self.vm.checked(host::set_shared_data(key, value, version)).unwrap_or(true)
     }
 }
 

@@ -189,21 +189,27 @@ pub(crate) fn set_property(name: &str, value: &[u8]) -> Result<(), HostError> {
     })
 }
 
-/// The value that a VM of this Envoy with our `vm_id` wrote under the key.
-pub(crate) fn shared_data(key: &str) -> Result<Option<Vec<u8>>, HostError> {
-    let mut cas = 0;
-    returned(HostCall::GetSharedData, |data, size| {
+/// The value that a VM of this Envoy with our `vm_id` wrote under the key, and its version.
+pub(crate) fn shared_data(key: &str) -> Result<Option<(Vec<u8>, u32)>, HostError> {
+    let mut version = 0;
+    let value = returned(HostCall::GetSharedData, |data, size| {
         // SAFETY: the key is a slice that outlives the call, the rest are live locals.
-        unsafe { proxy_get_shared_data(key.as_ptr(), key.len(), data, size, &raw mut cas) }
-    })
+        unsafe { proxy_get_shared_data(key.as_ptr(), key.len(), data, size, &raw mut version) }
+    })?;
+    Ok(value.map(|value| (value, version)))
 }
 
-/// Writes a value for every VM of this Envoy with our `vm_id`, and replaces an earlier one.
-pub(crate) fn set_shared_data(key: &str, value: &[u8]) -> Result<(), HostError> {
+/// Writes a value for every VM of this Envoy with our `vm_id`, and says whether it did: not if another VM has written since
+/// this version. Any version is replaced with `None`.
+pub(crate) fn set_shared_data(key: &str, value: &[u8], version: Option<u32>) -> Result<bool, HostError> {
     // SAFETY: the pointers and lengths are those of slices that outlive the call.
-    done(HostCall::SetSharedData, unsafe {
-        proxy_set_shared_data(key.as_ptr(), key.len(), value.as_ptr(), value.len(), 0)
-    })
+    let status = unsafe {
+        proxy_set_shared_data(key.as_ptr(), key.len(), value.as_ptr(), value.len(), version.unwrap_or(0))
+    };
+    if status == Status::CasMismatch as u32 {
+        return Ok(false);
+    }
+    done(HostCall::SetSharedData, status).map(|()| true)
 }
 
 /// Nanoseconds since 1970.

@@ -60,7 +60,7 @@ impl Vm {
         // Without that memory, which only correlation needs, each VM says it, and that is no error.
         if !matches!(host::shared_data(build_info::GAUGE), Ok(Some(_))) {
             log::info!("{}", build_info::LINE);
-            let _ = host::set_shared_data(build_info::GAUGE, b"said");
+            let _ = host::set_shared_data(build_info::GAUGE, b"said", None);
         }
     }
 

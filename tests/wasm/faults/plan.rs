@@ -207,6 +207,8 @@ fn is_error(call: Call, fault: &Fault, asks_direction: bool) -> bool {
         // The bytes of a header are any, and those of a configuration are judged by what they say.
         (Fault::Status(0) | Fault::Null | Fault::Buffer(_), _) => false,
         (Fault::Status(1), Call::GetProperty | Call::GetHeader | Call::GetSharedData) => false,
+        // Another VM wrote meanwhile.
+        (Fault::Status(8), Call::SetSharedData) => false,
         (Fault::Status(_) | Fault::NullWithSize(_), _) => true,
     }
 }

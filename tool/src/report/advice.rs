@@ -154,6 +154,7 @@ pub(crate) const fn kind(counter: Counter, received: Received) -> Option<(Kind, 
         | Counter::Response { context: ResponseContext::Match | ResponseContext::Absent }
         | Counter::Repair { .. }
         | Counter::Sampled { .. }
+        | Counter::Correlation { .. }
         | Counter::Format { .. }
         | Counter::SpanRecorded
         | Counter::SpanExported

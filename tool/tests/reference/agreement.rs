@@ -39,6 +39,16 @@ const BEYOND_THE_SCHEMA: &[Beyond] = &[
         },
     },
     Beyond {
+        refusal: "expected a header that holds no secret",
+        why: "the fields lie apart",
+        applies: |document| {
+            let trusted = document["trust"]["trusted"].as_array().into_iter().flatten();
+            let mut secrets = trusted.chain([&document["sampling"]["force"]]).map(|secret| &secret["header"]);
+            let header = document["header"].as_str().unwrap_or_default();
+            secrets.any(|secret| secret.as_str().is_some_and(|secret| secret.eq_ignore_ascii_case(header)))
+        },
+    },
+    Beyond {
         refusal: "expected a range of addresses",
         why: "a pattern for addresses would be longer than their parser",
         applies: |document| says(document, &["10.0.0.0/33", "nowhere"]),

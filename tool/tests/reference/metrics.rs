@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use tracewarden::words::{
-    BatchResult, DecidedBy, Direction, DropCause, Format, HostCall, Labelled, Repair, ResponseContext,
-    SamplingDecision, Verdict,
+    BatchResult, CorrelationResult, DecidedBy, Direction, DropCause, Format, HostCall, Labelled, Repair,
+    ResponseContext, SamplingDecision, Verdict,
 };
 
 use regex_lite::Regex;
@@ -90,6 +90,7 @@ fn the_reference_says_how_many_series_there_can_be() {
         + number::<Format>() * number::<Format>()
         // Unread ones.
         + number::<Format>()
+        + number::<CorrelationResult>()
         + 1;
     let of_spans = 2 + number::<DropCause>() + number::<BatchResult>();
     let counters = of_passes + of_spans + 1 + number::<HostCall>();
