@@ -16,7 +16,7 @@ include make/borrowed.mk
 include make/measure.mk
 include tests/mutants.mk
 include tests/second-host.mk
-.PHONY: help build wasm-target $(LINKED) tool reference test alerts manifests page page-screenshot interop test-matrix lint
+.PHONY: help build wasm-target $(LINKED) tool reference test policy alerts manifests page page-screenshot interop test-matrix lint
 .PHONY: envoy-up envoy-down envoy-status envoy-traces image release clean
 
 help: ## print the targets
@@ -55,8 +55,17 @@ reference: ## write the references of the configuration and the metrics again, i
 	@cd docs && $(REFERENCE) reference configuration >new && mv new configuration.md
 	@cd docs && $(REFERENCE) reference metrics >new && mv new metrics.md
 
-test: build alerts manifests page $(IN_ENVOY) $(IN_INTEROP) $(IN_XTASK) ## run every test, with the real Envoy and the vendors' libraries
+test: build policy alerts manifests page $(IN_ENVOY) $(IN_INTEROP) $(IN_XTASK) ## run every test, with the real Envoy and the vendors' libraries
 	@$(TESTING) $(CARGO) test --locked --workspace
+
+POLICY := target/policy/release/tracewarden-policy
+policy: $(POLICY) ## try 100,000 random configurations and requests against the rules of the border
+	@$(POLICY)
+
+# A folder of its own: the tests build the core without optimising it.
+.PHONY: $(POLICY)
+$(POLICY):
+	@$(CARGO) build --locked --quiet --release -p tracewarden-policy --target-dir target/policy
 
 alerts: .venv/bin/promtool .venv/bin/prometheus ## check and test the recording rules and alerts
 	@.venv/bin/promtool check config envoy/prometheus/demo.yaml

@@ -65,7 +65,8 @@ fuzz-run-request fuzz-run-spans: FUZZ_MAX_LEN := 32768
 CARGO_FUZZ = PATH="$(abspath $(dir $(FUZZ_TOOL))):$$PATH" cargo +nightly fuzz
 FUZZ_OPTIONS = --sanitizer none --target-dir $(FUZZ_HOME)/build
 
-fuzz: fuzz-build ## run every fuzz target for FUZZ_SECONDS (60)
+fuzz: fuzz-build $(POLICY) ## run every fuzz target for FUZZ_SECONDS (60)
+	@$(POLICY) --seconds $(FUZZ_SECONDS) --seed $$(date +%s) --jobs $(FUZZ_JOBS)
 	@$(MAKE) --no-print-directory -j $(FUZZ_JOBS) --keep-going $(FUZZ_RUNS)
 
 fuzz-build: $(FUZZ_TOOL)

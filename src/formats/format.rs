@@ -1,7 +1,7 @@
 use super::owned::{FormatHeaders, TRACE_CONTEXT};
 use super::{b3, datadog, gcp, grpc_trace_bin, jaeger, ottrace, remove_all, sw8, xray};
 use crate::headers::{HeaderWriter, Headers, Refused, TRACEPARENT};
-use crate::w3c::{SpanId, TraceId, TraceParent, decode, trim_ows};
+use crate::w3c::{SpanId, TraceFlags, TraceId, TraceParent, decode, trim_ows};
 use crate::words::{Format, errors, labels};
 
 labels! {
@@ -141,6 +141,15 @@ impl RemoteContext {
 }
 
 impl Reading {
+    /// The context that it names, as far as `traceparent` can express it.
+    pub(crate) fn context(&self) -> Option<TraceParent> {
+        let Said::Context(RemoteContext { trace_id, parent_id, sampled, .. }) = self.said else {
+            return None;
+        };
+        let flags = TraceFlags::of(sampled.unwrap_or(false), false);
+        parent_id.map(|parent_id| TraceParent { trace_id, parent_id, flags })
+    }
+
     /// Whether a reader of this format learns nothing that contradicts what is sent.
     pub(crate) fn agrees_with(&self, sent: TraceParent) -> bool {
         let is_decision = |sampled: bool| sampled == sent.flags.is_sampled();

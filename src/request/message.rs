@@ -54,10 +54,17 @@ impl Message<'_> {
         if written.is_err() && !self.trusted {
             return self.withhold();
         }
-        let stays = !self.propagation.retires(format, self.header);
-        let sent = if written.is_ok() { Some(outgoing) } else { came.filter(|_| stays) };
+        let sent = if written.is_ok() { Some(outgoing) } else { self.forwarded(format, came) };
         self.clean(sent, true);
         sent
+    }
+
+    /// The context that goes on where nothing was written: as the format said it that held the context, whatever others
+    /// completed it with.
+    fn forwarded(&self, format: Format, came: Option<TraceParent>) -> Option<TraceParent> {
+        let reading = self.readings.iter().find(|reading| reading.format == format);
+        let sent = reading.map_or(came, Reading::context);
+        sent.filter(|_| !self.propagation.retires(format, self.header))
     }
 
     /// Writes the `tracestate` that goes with a continued context. What is forwarded with its parent-id is forwarded as
