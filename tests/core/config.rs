@@ -371,3 +371,23 @@ fn a_collector_is_called_by_its_host() {
         assert_eq!(authority(&format!(r#"{{"export": {{"otlp": {collector}}}}}"#)), host);
     }
 }
+
+#[test]
+fn a_trace_id_stands_in_no_header_with_a_meaning_of_its_own() {
+    let of_messages = ["Host", "set-cookie", "content-type", "location", "server", "vary", "grpc-status"];
+    let of_browsers = ["access-control-expose-headers", "timing-allow-origin", "sec-fetch-site", "etag"];
+    let of_envoy = ["x-envoy-upstream-service-time", "x-forwarded-for", "x-request-id", ":status", ""];
+    let of_traces =
+        ["traceparent", "TraceState", "baggage", "traceresponse", "server-timing", "b3", "x-b3-traceid"];
+    for name in [&of_messages[..], &of_browsers, &of_envoy, &of_traces].concat() {
+        let json = format!(r#"{{"response": {{"inject": [{{"header": "{name}"}}]}}}}"#);
+        let refusal = load(&json).expect_err(name).to_string();
+        assert!(refusal.starts_with("response.inject[0].header: expected a header name"), "{refusal}");
+    }
+    for name in ["x-trace-id", "Trace-Id", "x-correlation-id", "x-content", "hosts"] {
+        assert!(
+            load(&format!(r#"{{"response": {{"inject": [{{"header": "{name}"}}]}}}}"#)).is_ok(),
+            "{name}"
+        );
+    }
+}
