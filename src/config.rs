@@ -114,6 +114,10 @@ impl Rules for Config {
         if secrets.any(|secret| secret.name == self.request.header) {
             reader.conflict("header", "a header that holds no secret", &self.request.header.value());
         }
+        if self.response.inject.iter().any(|one| one.trace_id_header() == Some(&*self.request.header)) {
+            let expected = "another name than those of the headers in response.inject";
+            reader.conflict("header", expected, &self.request.header.value());
+        }
         if self.export.is_some() && self.request.parent_id == ParentId::Forward {
             let expected = "\"auto\" or \"new\" with export: \"forward\" leaves no parent-id for its spans";
             reader.conflict("parent_id", expected, &self.request.parent_id.value());

@@ -8,10 +8,11 @@ use crate::host::{Clock, EndedStream, HeaderMap, HeaderReader, Host, Log, Metric
 use crate::metrics::Counter;
 use crate::otlp::Span;
 use crate::request::{Outcome, Request, SAMPLED, salvage};
+use crate::response::Served;
 use crate::sampling::Rates;
 use crate::span::{self, Hop, Origin};
 use crate::w3c::{TraceFlags, TraceParent};
-use crate::words::{DecidedBy, Direction, Mode, SamplingDecision};
+use crate::words::{Caller, DecidedBy, Direction, Mode, SamplingDecision};
 
 /// A plugin that works.
 #[derive(Debug)]
@@ -29,9 +30,9 @@ pub enum StreamContext {
     #[default]
     Untraced,
     /// The upstream receives this context.
-    Traced(TraceParent),
+    Traced(TraceParent, Caller),
     /// The upstream receives this context, whose parent-id is a span of this hop.
-    Spanned(TraceParent, Box<Hop>),
+    Spanned(TraceParent, Caller, Box<Hop>),
 }
 
 impl Filter {
@@ -55,21 +56,21 @@ impl Filter {
             self.notice_direction(host);
         }
         let Some(sent) = outcome.sent else { return StreamContext::Untraced };
+        let caller = if outcome.came.is_some() { Caller::Participating } else { Caller::Other };
         match self.begin_hop(&outcome, sent, headers, host) {
-            Some(hop) => StreamContext::Spanned(sent, Box::new(hop)),
-            None => StreamContext::Traced(sent),
+            Some(hop) => StreamContext::Spanned(sent, caller, Box::new(hop)),
+            None => StreamContext::Traced(sent, caller),
         }
     }
 
-    /// Takes the response to a request through its pass; a stream without a context has none to compare or to show.
+    /// Takes the response to a request through its pass. A stream without a context has none to compare or to show, but
+    /// what the upstream says may have to go.
     pub fn response(&self, stream: &mut StreamContext, host: &mut (impl Host + HeaderReader + HeaderWriter)) {
         let Config { request: policy, response, .. } = &self.config;
         if stream.is_left_out() {
             self.record_failed_response(stream, host);
         }
-        if let Some(sent) = stream.sent() {
-            response.pass(policy.mode, &policy.header, sent, host);
-        }
+        response.pass(policy, stream.served(), host);
     }
 
     /// Makes the spans of a stream that has ended.
@@ -87,7 +88,7 @@ impl Filter {
             }
         }
         match stream {
-            StreamContext::Spanned(sent, hop) if sent.flags.is_sampled() => {
+            StreamContext::Spanned(sent, _, hop) if sent.flags.is_sampled() => {
                 hop.finish(&self.config.spans, sent, host)
             }
             _ => Vec::new(),
@@ -141,7 +142,7 @@ impl Filter {
         outcome: &span::Outcome,
         host: &mut (impl Clock + Metrics),
     ) -> bool {
-        if let (StreamContext::Spanned(sent, hop), Some(rate), true) =
+        if let (StreamContext::Spanned(sent, _, hop), Some(rate), true) =
             (stream, self.config.request.sampling.errors, outcome.is_failure())
             && self.rates.failures.take(rate, host)
         {
@@ -157,15 +158,22 @@ impl Filter {
 impl StreamContext {
     /// The context that the upstream receives.
     #[must_use]
-    pub const fn sent(&self) -> Option<TraceParent> {
+    pub fn sent(&self) -> Option<TraceParent> {
+        self.served().map(|served| served.sent)
+    }
+
+    /// What the response is compared with, and who receives it.
+    const fn served(&self) -> Option<Served> {
         match self {
             Self::Untraced => None,
-            Self::Traced(sent) | Self::Spanned(sent, _) => Some(*sent),
+            Self::Traced(sent, caller) | Self::Spanned(sent, caller, _) => {
+                Some(Served { sent: *sent, caller: *caller })
+            }
         }
     }
 
     /// Whether it has a span that will not be recorded, unless it fails.
     const fn is_left_out(&self) -> bool {
-        matches!(self, Self::Spanned(sent, _) if !sent.flags.is_sampled())
+        matches!(self, Self::Spanned(sent, ..) if !sent.flags.is_sampled())
     }
 }

@@ -209,53 +209,20 @@ impl<'a> Lines<'a> {
     }
 }
 
-/// Whether HTTP itself, or what serves it, gives a header of this name a meaning
-/// ([IANA, HTTP field names](https://www.iana.org/assignments/http-fields)).
+/// Whether clients, servers or proxies give a header of this name a meaning. The names are those of the
+/// [registry of HTTP fields](https://www.iana.org/assignments/http-fields/) that they act on, and Envoy's own.
 pub(crate) fn is_of_http(name: &str) -> bool {
-    const BEGINNINGS: [&str; 7] =
-        ["accept", "access-control-", "content-", "if-", "proxy-", "sec-", "x-forwarded-"];
-    const NAMES: [&str; 39] = [
-        "age",
-        "allow",
-        "alt-svc",
-        "authorization",
-        "cache-control",
-        "connection",
-        "cookie",
-        "date",
-        "early-data",
-        "etag",
-        "expect",
-        "expires",
-        "forwarded",
-        "from",
-        "grpc-status",
-        "grpc-timeout",
-        "host",
-        "keep-alive",
-        "last-modified",
-        "link",
-        "location",
-        "max-forwards",
-        "origin",
-        "pragma",
-        "priority",
-        "range",
-        "referer",
-        "retry-after",
-        "server",
-        "set-cookie",
-        "strict-transport-security",
-        "te",
-        "trailer",
-        "transfer-encoding",
-        "upgrade",
-        "user-agent",
-        "vary",
-        "via",
-        "www-authenticate",
-    ];
-    NAMES.contains(&name) || BEGINNINGS.iter().any(|begin| name.starts_with(begin))
+    const FAMILIES: &str =
+        "accept access-control- alt- content- cross-origin- grpc- if- proxy- sec- x-envoy- x-forwarded-";
+    const NAMES: &str = "age allow authentication-info authorization cache-control cache-status cdn-cache-control clear-site-data \
+        connection cookie date deprecation digest dnt early-data etag expect expires forwarded from host \
+        http2-settings keep-alive last-modified link location max-forwards nel origin origin-agent-cluster \
+        permissions-policy pragma preference-applied priority range referer referrer-policy refresh report-to \
+        reporting-endpoints repr-digest retry-after server set-cookie signature signature-input sourcemap \
+        strict-transport-security sunset te timing-allow-origin trailer transfer-encoding upgrade \
+        upgrade-insecure-requests user-agent vary via warning www-authenticate x-content-type-options \
+        x-dns-prefetch-control x-frame-options x-powered-by x-real-ip x-robots-tag x-xss-protection";
+    FAMILIES.split(' ').any(|family| name.starts_with(family)) || NAMES.split(' ').any(|known| known == name)
 }
 
 /// The path without its query.

@@ -9,7 +9,7 @@ mod traceparent;
 mod tracestate;
 
 pub use id::{IdError, SpanId, TraceId};
-pub(crate) use server_timing::{server_timing_context, server_timing_line};
+pub(crate) use server_timing::{TraceMetric, without_metrics};
 pub use traceparent::{TraceFlags, TraceParent, TraceParentError};
 pub use tracestate::{Member, TraceState, TraceStateError};
 

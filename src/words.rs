@@ -174,6 +174,8 @@ labels! {
         Traceresponse = "traceresponse",
         /// An entry `traceparent;desc="…"` in `Server-Timing`, which scripts in a browser can read.
         ServerTiming = "server-timing",
+        /// An entry `trace;desc=…` in `Server-Timing`, as the draft of Trace Context Level 3 has it.
+        ServerTimingTrace = "server-timing-trace",
     }
 
     /// Which responses carry the context.
@@ -182,6 +184,26 @@ labels! {
         Always = "always",
         /// Responses of sampled traces.
         Sampled = "sampled",
+        /// Responses to callers that sent a valid context with a parent-id, in a format that is read.
+        Participating = "participating",
+    }
+
+    /// Who sent a request.
+    pub enum Caller {
+        /// One who sent a valid context with a parent-id, in a format that is read.
+        Participating = "participating",
+        /// Anyone else. A load balancer's trace-id without a parent-id says nothing about the caller.
+        Other = "other",
+    }
+
+    /// What becomes of the context that the upstream put on its response.
+    pub enum UpstreamContext {
+        /// `remove` with role `edge`, `keep` with role `internal`.
+        Auto = "auto",
+        /// It goes on.
+        Keep = "keep",
+        /// The caller does not receive it.
+        Remove = "remove",
     }
 
     /// A format of trace context, by the name that `OTEL_PROPAGATORS` has for it.

@@ -28,6 +28,7 @@ grammars! {
     OT_PAIR = "^([a-z][a-z0-9]*):([A-Za-z0-9._-]*)$";
     METRIC = "^", OWS, "(", TOKEN, ")((?:", &parameter(), ")*)", OWS, "(?:,|$)";
     PARAMETER = &parameter();
+    QUOTED = ";", OWS, "(", TOKEN, ")?", OWS, "=", OWS, r#""(?:[^"\\]|\\.)*""#;
 }
 
 const OWS: &str = "[ \t]*";
@@ -162,36 +163,74 @@ pub fn header_map(serialized: &[u8]) -> Option<Vec<Pair>> {
     Some(entries)
 }
 
-/// What lines of `Server-Timing` tell.
+/// What the metrics of one name tell in lines of `Server-Timing`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Timing {
     /// No context.
     Silent,
     /// This context; an empty one if the metric has no description.
     Tells(Vec<u8>),
-    /// What comes before the first context, or is in it, has no defined meaning.
+    /// There are several.
+    Repeated,
+    /// The grammar does not allow a line, or a context has no defined meaning.
     Unclear,
 }
 
-/// Reads lines of `Server-Timing` by the grammar alone (rules RS-02, RS-06): the first metric `traceparent` or `trace`.
-pub fn server_timing(lines: &[&[u8]]) -> Timing {
-    let mut first = None;
+/// Reads the metrics of a name in lines of `Server-Timing` by the grammar alone (rules RS-02, RS-06, RS-10).
+pub fn server_timing(lines: &[&[u8]], name: &str) -> Timing {
+    let mut told = Vec::new();
     for line in lines {
-        let mut rest = trimmed(line);
-        while !rest.is_empty() {
-            let Some(metric) = METRIC.captures(rest) else { return Timing::Unclear };
-            let is_ours = |name: &[u8]| name == b"traceparent" || name == b"trace";
-            if first.is_none() && is_ours(&metric[1].to_ascii_lowercase()) {
-                first = Some(description(&metric[2]));
-            }
-            rest = trimmed(&rest[metric[0].len()..]);
-        }
-        if let Some(told) = first {
-            // No context needs a quoted-pair, so what becomes of one is not defined.
-            return if told.contains(&b'\\') { Timing::Unclear } else { Timing::Tells(told) };
-        }
+        let Some(metrics) = metrics(line) else { return Timing::Unclear };
+        let ours = metrics.iter().filter(|(known, _)| *known == name.as_bytes());
+        told.extend(ours.map(|(_, metric)| description(metric)));
     }
-    Timing::Silent
+    match &told[..] {
+        [] => Timing::Silent,
+        // No context needs a quoted-pair, so what becomes of one is not defined.
+        [told] if told.contains(&b'\\') => Timing::Unclear,
+        [told] => Timing::Tells(told.clone()),
+        _ => Timing::Repeated,
+    }
+}
+
+/// The metrics of a line, each with its name in lower case, or `None` if the grammar does not allow it. What stands
+/// after a last comma has no name.
+fn metrics(line: &[u8]) -> Option<Vec<(Vec<u8>, &[u8])>> {
+    let (mut metrics, mut rest) = (Vec::new(), line);
+    while !trimmed(rest).is_empty() {
+        let metric = METRIC.captures(rest)?;
+        let (whole, after) = rest.split_at(metric[0].len());
+        metrics.push((metric[1].to_ascii_lowercase(), whole.strip_suffix(b",").unwrap_or(whole)));
+        if whole.ends_with(b",") && trimmed(after).is_empty() {
+            metrics.push((Vec::new(), after));
+        }
+        rest = after;
+    }
+    Some(metrics)
+}
+
+/// A line without the metrics of these names (rule RS-12): what is left of it, or nothing.
+pub fn without_metrics(line: &[u8], names: &[&str]) -> Option<Vec<u8>> {
+    let metrics = metrics(line).unwrap_or_default();
+    let is_left = |name: &[u8]| !names.iter().any(|gone| gone.as_bytes() == name);
+    let left: Vec<&[u8]> =
+        metrics.iter().filter(|(name, _)| is_left(name)).map(|(_, metric)| *metric).collect();
+    if left.len() == metrics.len() {
+        return Some(line.to_vec());
+    }
+    left.iter().any(|metric| !trimmed(metric).is_empty()).then(|| trimmed(&left.join(&b',')).to_vec())
+}
+
+/// Whether a reader who is not strict may find a metric of a trace in a line: outside of what is certainly a quoted
+/// value there is one, or a quote that nobody knows the meaning of.
+pub fn may_tell_trace(line: &[u8]) -> bool {
+    let plain = QUOTED.replace_all(line, &b";$1="[..]).to_ascii_lowercase();
+    let is_ours = |metric: &[u8]| {
+        let name = metric.split(|byte| *byte == b';').next().map(trimmed);
+        matches!(name, Some(b"trace" | b"traceparent"))
+    };
+    let mentions = line.to_ascii_lowercase().windows(5).any(|letters| letters == b"trace");
+    plain.split(|byte| *byte == b',').any(is_ours) || mentions && plain.contains(&b'"')
 }
 
 /// The first parameter `desc` that has a value; quoted-pairs stay as they are.

@@ -3,22 +3,31 @@
 use proxy_wasm_test_framework::HeaderMap;
 use tracewarden::config::Config;
 use tracewarden::filter::{Filter, StreamContext};
-use tracewarden::headers::{SERVER_TIMING, TRACERESPONSE};
+use tracewarden::headers::{SERVER_TIMING, TRACEPARENT, TRACERESPONSE};
 use tracewarden::metrics::Counter;
-use tracewarden::words::{Mode, ResponseContext, ResponseHeader, When};
+use tracewarden::response::Injection;
+use tracewarden::words::{Caller, Mode, ResponseContext, ResponseHeader, Role, UpstreamContext, When};
 
-use crate::host::{Host, Lines, Verb, others, size};
+use crate::host::{Change, Host, Lines, Verb, others, size};
 use crate::reading::{self, Timing};
 use crate::spans;
 use crate::work;
+
+/// The metrics of a trace, in the order in which they are asked.
+const METRICS: [(&str, ResponseHeader); 2] =
+    [("traceparent", ResponseHeader::ServerTiming), ("trace", ResponseHeader::ServerTimingTrace)];
 
 /// A response that was passed, and the context that its request was sent with.
 struct Response<'a> {
     config: &'a Config,
     before: &'a HeaderMap,
-    sent: [u8; 55],
+    sent: Option<[u8; 55]>,
     /// Whether every header that can tell a context was read, or the `traceparent` alone.
     reads_all: bool,
+    /// Whether the caller is told nothing that the upstream says.
+    removes: bool,
+    /// Whether the caller is told the context.
+    tells: bool,
 }
 
 /// Makes the pass on a response, and checks all that it did.
@@ -28,25 +37,48 @@ pub fn check(config: &Config, stream: &mut StreamContext, lines: &Lines, host: &
     let is_left_out = spans::is_left_out(stream);
     let filter = Filter::new(config.clone());
     work::bounded(16 * size(lines), || filter.response(stream, host));
-    let Some(sent) = stream.sent() else {
+    let enforces = config.request.mode == Mode::Enforce;
+    let removes = enforces
+        && match config.response.upstream {
+            UpstreamContext::Auto => config.request.role == Role::Edge,
+            word => word == UpstreamContext::Remove,
+        };
+    let sent = stream.sent();
+    if sent.is_none() && !removes {
         assert!(host.calls.is_empty() && host.calls.asked == 0, "nothing is known, nothing is said");
         return;
+    }
+    assert!(host.calls.asked <= 2 + usize::from(is_left_out), "{} questions", host.calls.asked);
+    let most = config.response.inject.len() + 8 + 2 * before.lines(SERVER_TIMING).len();
+    assert!(host.calls.changes.len() <= most, "{:?}", host.calls.changes);
+    let is_small = |one: &Injection| {
+        matches!(one, Injection::Context(ResponseHeader::Traceparent) | Injection::TraceId(_))
     };
-    assert!(host.calls.asked <= 1 + usize::from(is_left_out), "{} questions", host.calls.asked);
-    assert!(host.calls.changes.len() <= 3, "{:?}", host.calls.changes);
-    let reads_all = config.response.inject.iter().any(|header| *header != ResponseHeader::Traceparent);
+    let reads_all = removes || !config.response.inject.iter().all(is_small);
     if host.known.is_silent && (reads_all || config.response.validate) {
-        assert!(host.calls.is_empty(), "what is not known is not said");
+        let is_removal = |change: &Change| removes && change.verb == Verb::Remove;
+        assert!(host.calls.counted.is_empty(), "what is not known is not said");
+        assert!(host.calls.changes.iter().all(is_removal), "but it may go unseen");
         return;
     }
-    let sampled = sent.flags.is_sampled();
+    let sampled = sent.is_some_and(|sent| sent.flags.is_sampled());
     if is_left_out {
         is_recorded_late(config, before, sampled, host);
     }
-    let response = Response { config, before, sent: sent.to_bytes(), reads_all };
+    let participates = matches!(
+        stream,
+        StreamContext::Traced(_, Caller::Participating) | StreamContext::Spanned(_, Caller::Participating, _)
+    );
+    let is_meant = match config.response.when {
+        When::Always => true,
+        When::Sampled => sampled,
+        When::Participating => participates,
+    };
+    let (sent, tells) = (sent.map(|sent| sent.to_bytes()), enforces && is_meant && sent.is_some());
+    let response = Response { config, before, sent, reads_all, removes, tells };
     response.is_compared(host);
-    if config.request.mode == Mode::Enforce && (config.response.when == When::Always || sampled) {
-        response.is_injected(host);
+    if enforces {
+        response.is_told(host);
     } else {
         assert!(host.calls.changes.is_empty(), "nothing is changed");
     }
@@ -68,52 +100,76 @@ fn is_recorded_late(config: &Config, before: &HeaderMap, sampled: bool, host: &m
 impl Response<'_> {
     /// The comparison of what the upstream tells with what it was sent, and that it alone is counted.
     fn is_compared(&self, host: &Host) {
-        if !self.config.response.validate {
+        let Some(sent) = self.sent.filter(|_| self.config.response.validate) else {
             assert!(host.calls.counted.is_empty());
             return;
-        }
+        };
         let [Counter::Response { context: answer }] = host.calls.counted[..] else {
             panic!("{:?}", host.calls.counted)
         };
-        let first = |name: &str| self.before.get(name).map(<[u8]>::to_vec);
-        let mut told = first(&self.config.request.header);
-        if self.reads_all && told.is_none() {
-            told = match (first(TRACERESPONSE), reading::server_timing(&self.before.lines(SERVER_TIMING))) {
-                (Some(told), _) | (None, Timing::Tells(told)) => Some(told),
-                (None, Timing::Silent) => None,
-                (None, Timing::Unclear) => return,
-            };
-        }
-        let expected = match told.map(|told| reading::traceparent(&told)) {
+        let told = match self.answer() {
+            Timing::Unclear => return,
+            told => told,
+        };
+        let told = match told {
+            Timing::Tells(told) => Some(reading::traceparent(&told)),
+            Timing::Repeated => Some(None),
+            Timing::Silent | Timing::Unclear => None,
+        };
+        let expected = match told {
             None => ResponseContext::Absent,
             Some(None) => ResponseContext::Corrupt,
-            Some(Some(told)) if told[3..35] == self.sent[3..35] => ResponseContext::Match,
+            Some(Some(told)) if told[3..35] == sent[3..35] => ResponseContext::Match,
             Some(Some(_)) => ResponseContext::Mismatch,
         };
         assert_eq!(answer, expected);
     }
 
-    /// The headers that tell the request's context, and that nothing else is changed.
-    fn is_injected(&self, host: &Host) {
-        let inject = &self.config.response.inject;
-        let mut ours: Vec<&str> = Vec::new();
-        for (header, name) in [
-            (ResponseHeader::Traceparent, &*self.config.request.header),
-            (ResponseHeader::Traceresponse, TRACERESPONSE),
-        ] {
-            if inject.contains(&header) {
-                ours.push(name);
-                let tells = host.headers.get(name) == Some(&self.sent[..]);
+    /// What the upstream tells first: in its headers, then in `Server-Timing`.
+    fn answer(&self) -> Timing {
+        let of_header = |name: &str| match self.before.lines(name)[..] {
+            [] => Timing::Silent,
+            [line] => Timing::Tells(line.to_vec()),
+            _ => Timing::Repeated,
+        };
+        let mut told = vec![of_header(&self.config.request.header)];
+        if self.reads_all {
+            told.push(of_header(TRACERESPONSE));
+            let lines = self.before.lines(SERVER_TIMING);
+            told.extend(METRICS.iter().map(|(name, _)| reading::server_timing(&lines, name)));
+        }
+        told.into_iter().find(|told| *told != Timing::Silent).unwrap_or(Timing::Silent)
+    }
+
+    /// The headers that tell the request's context, those that tell none, and that nothing else is changed.
+    fn is_told(&self, host: &Host) {
+        let header = &*self.config.request.header;
+        let (mut ours, mut told) = (vec![SERVER_TIMING], Vec::new());
+        if self.removes {
+            ours.extend([TRACEPARENT, TRACERESPONSE, header]);
+        }
+        for injection in &self.config.response.inject {
+            let (name, from, to) = match injection {
+                Injection::Context(ResponseHeader::Traceparent) => (header, 0, 55),
+                Injection::Context(ResponseHeader::Traceresponse) => (TRACERESPONSE, 0, 55),
+                Injection::TraceId(name) => (&**name, 3, 35),
+                Injection::Context(ResponseHeader::ServerTiming | ResponseHeader::ServerTimingTrace) => {
+                    continue;
+                }
+            };
+            ours.push(name);
+            if let Some(sent) = self.sent.filter(|_| self.tells) {
+                told.push(name);
+                let tells = host.headers.lines(name) == [&sent[from..to]];
                 assert!(tells || host.calls.refused(Verb::Set, name), "{name} tells the context");
             }
         }
-        if inject.contains(&ResponseHeader::ServerTiming) {
-            // An operator who calls the trace's header so gets what he asks for.
-            if !ours.contains(&SERVER_TIMING) {
-                self.is_timed(host);
-            }
-            ours.push(SERVER_TIMING);
+        for name in ours.iter().filter(|name| **name != SERVER_TIMING && !told.contains(name)) {
+            let (is, was) = (host.headers.lines(name), self.before.lines(name));
+            let may_stay = if self.removes { host.calls.refused(Verb::Remove, name) } else { is == was };
+            assert!(is.is_empty() || may_stay, "{name} goes, or stays as it was");
         }
+        self.is_timed(host);
         assert!(host.calls.changes.iter().all(|change| ours.contains(&change.name.as_str())));
         assert_eq!(
             others(&host.headers, &ours),
@@ -122,17 +178,43 @@ impl Response<'_> {
         );
     }
 
-    /// `Server-Timing` keeps the lines of the upstream, and has one metric of a trace (rules RS-06, RS-08).
+    /// `Server-Timing` keeps the metrics of the upstream, and has at most one of a trace of each name (rules RS-06,
+    /// RS-08, RS-10, RS-12).
     fn is_timed(&self, host: &Host) {
         let (was, is) = (self.before.lines(SERVER_TIMING), host.headers.lines(SERVER_TIMING));
-        let (stayed, added) = is.split_at_checked(was.len()).expect("no line goes");
-        assert_eq!(stayed, was);
-        let line = [b"traceparent;desc=\"", &self.sent[..], b"\""].concat();
-        match reading::server_timing(&was) {
-            Timing::Tells(_) => assert!(added.is_empty(), "no second metric"),
-            Timing::Silent if host.calls.refused(Verb::Add, SERVER_TIMING) => assert!(added.is_empty()),
-            Timing::Silent => assert_eq!(added, [&line], "one line tells the context"),
-            Timing::Unclear => assert!(added.is_empty() || added == [&line]),
+        if host.calls.refused_any() {
+            return;
+        }
+        let writes = |metric| {
+            let inject = &self.config.response.inject;
+            self.tells && inject.contains(&Injection::Context(metric))
+        };
+        let tells = |name| reading::server_timing(&was, name);
+        let is_bad = |told: &Timing| match told {
+            Timing::Tells(told) => reading::traceparent(told).is_none(),
+            told => *told == Timing::Repeated,
+        };
+        let mut gone = Vec::new();
+        let mut added = Vec::new();
+        for (name, metric) in METRICS {
+            let goes = self.removes || writes(metric) && is_bad(&tells(name));
+            gone.extend(goes.then_some(name));
+            if let Some(sent) =
+                self.sent.filter(|_| writes(metric) && (goes || tells(name) == Timing::Silent))
+            {
+                added.push(match metric {
+                    ResponseHeader::ServerTiming => [b"traceparent;desc=\"", &sent[..], b"\""].concat(),
+                    _ => [b"trace;desc=", &sent[..]].concat(),
+                });
+            }
+        }
+        if METRICS.iter().all(|(name, _)| tells(name) != Timing::Unclear) {
+            let left = was.iter().filter_map(|line| reading::without_metrics(line, &gone));
+            let expected: Vec<Vec<u8>> = left.chain(added).collect();
+            assert_eq!(is, expected, "without {gone:?}");
+        } else if self.removes {
+            let ours = is.iter().filter(|line| reading::may_tell_trace(line)).count();
+            assert_eq!(ours, added.len(), "nothing of the upstream's trace is left: {is:?}");
         }
     }
 }

@@ -54,7 +54,7 @@ pub fn check(setup: &Setup, stream: StreamContext, host: &mut Host) -> Vec<Span>
 
 /// Whether the stream has a span that is recorded only if it fails.
 pub fn is_left_out(stream: &StreamContext) -> bool {
-    matches!(stream, StreamContext::Spanned(sent, _) if !sent.flags.is_sampled())
+    matches!(stream, StreamContext::Spanned(sent, ..) if !sent.flags.is_sampled())
 }
 
 /// Whether headers, or trailers after them, say that the one who serves has failed.

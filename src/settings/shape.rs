@@ -24,6 +24,8 @@ pub enum Shape {
     Object(Object),
     /// The same, or `null`.
     Nullable(Box<Shape>),
+    /// One of these shapes, which are of different types.
+    OneOf(Vec<Shape>),
 }
 
 /// The form of a text.

@@ -4,9 +4,12 @@ use std::collections::BTreeSet;
 
 use tracewarden::config::{Config, Loaded};
 use tracewarden::formats::WrittenFormat;
+use tracewarden::response::Injection;
 use tracewarden::sampling::{Parent, Threshold};
 use tracewarden::settings::{FaultKind, Faults, HeaderName, Step, Value};
-use tracewarden::words::{DirectionWord, Format, Mode, ParentId, ResponseHeader, Role, Start, When};
+use tracewarden::words::{
+    DirectionWord, Format, Mode, ParentId, ResponseHeader, Role, Start, UpstreamContext, When,
+};
 
 pub(crate) fn load(json: &str) -> Result<Config, Faults> {
     Config::load(json.as_bytes(), |_| None).map(|loaded| loaded.config)
@@ -34,7 +37,8 @@ fn everything_has_a_default() {
     assert_eq!(defaults.request.sampling.parent, Parent::Respect);
     assert_eq!(defaults.request.sampling.probability, Threshold::ALWAYS);
     assert!(defaults.response.validate && !defaults.request.access_log.filter_state);
-    assert_eq!(defaults.response.inject, [ResponseHeader::Traceparent]);
+    assert_eq!(defaults.response.inject, [Injection::Context(ResponseHeader::Traceparent)]);
+    assert_eq!(defaults.response.upstream, UpstreamContext::Auto);
     assert_eq!(defaults.response.when, When::Always);
 }
 
@@ -47,7 +51,8 @@ fn every_field_is_read() {
             "propagation": {"extract": ["b3", "datadog", "b3"], "inject": ["xray"], "remove": ["X-Old"]},
             "sampling": {"probability": 0.25, "parent": "raise"},
             "exclude": [{"path_prefix": "/healthz", "method": "GET"}],
-            "response": {"validate": false, "inject": ["traceresponse", "server-timing", "traceresponse"], "when": "sampled"},
+            "response": {"validate": false, "upstream": "keep", "when": "participating", "inject":
+                ["traceresponse", "server-timing", "traceresponse", {"header": "X-Trace-Id"}, {"header": "x-trace-id"}]},
             "access_log": {"filter_state": true}, "log": {"format": "trace=%(trace_id)s"},
             "metrics": {"listener": "a-B_3."}
         }"#,
@@ -63,8 +68,15 @@ fn every_field_is_read() {
         (Parent::Raise, threshold("0.25"))
     );
     assert!(!config.response.validate);
-    assert_eq!(config.response.inject, [ResponseHeader::Traceresponse, ResponseHeader::ServerTiming]);
-    assert_eq!(config.response.when, When::Sampled);
+    let [Injection::Context(first), Injection::Context(second), Injection::TraceId(name)] =
+        &config.response.inject[..]
+    else {
+        panic!("{:?}", config.response.inject)
+    };
+    assert_eq!([*first, *second], [ResponseHeader::Traceresponse, ResponseHeader::ServerTiming]);
+    assert_eq!(**name, *"x-trace-id");
+    assert_eq!(config.response.when, When::Participating);
+    assert_eq!(config.response.upstream, UpstreamContext::Keep);
     assert_ne!(config.request.exclude, defaults.request.exclude);
     assert_eq!(config.request.propagation.extract, [Format::B3, Format::Datadog], "twice counts once");
     assert_eq!(
@@ -132,7 +144,24 @@ fn a_refusal_names_the_path_the_bound_and_the_value() {
         ),
         (
             r#"{"response": {"inject": ["traceparent", "b3"]}}"#,
-            r#"response.inject[1]: expected one of "traceparent", "traceresponse", "server-timing", found "b3""#,
+            r#"response.inject[1]: expected "traceparent", "traceresponse", "server-timing", "server-timing-trace", or an object such as {"header": "x-trace-id"}, found "b3""#,
+        ),
+        (
+            r#"{"response": {"inject": [1]}}"#,
+            r#"response.inject[0]: expected "traceparent", "traceresponse", "#,
+        ),
+        (
+            r#"{"response": {"inject": [{"header": "Set-Cookie"}]}}"#,
+            r#"response.inject[0].header: expected a header name that has no meaning of its own, such as "x-trace-id", found "set-cookie""#,
+        ),
+        (
+            r#"{"response": {"inject": [{"header": "a b"}]}}"#,
+            "response.inject[0].header: expected a header name of",
+        ),
+        (r#"{"response": {"inject": [{}]}}"#, "response.inject[0]: missing `header`"),
+        (
+            r#"{"header": "x-trace", "response": {"inject": [{"header": "X-Trace"}]}}"#,
+            r#"header: expected another name than those of the headers in response.inject, found "x-trace""#,
         ),
         (
             r#"{"exclude": [{"path": "/"}, {}]}"#,
@@ -367,5 +396,25 @@ fn a_collector_is_called_by_its_host() {
     ];
     for (collector, host) in rows {
         assert_eq!(authority(&format!(r#"{{"export": {{"otlp": {collector}}}}}"#)), host);
+    }
+}
+
+#[test]
+fn a_trace_id_stands_in_no_header_with_a_meaning_of_its_own() {
+    let of_messages = ["Host", "set-cookie", "content-type", "location", "server", "vary", "grpc-status"];
+    let of_browsers = ["access-control-expose-headers", "timing-allow-origin", "sec-fetch-site", "etag"];
+    let of_envoy = ["x-envoy-upstream-service-time", "x-forwarded-for", "x-request-id", ":status", ""];
+    let of_traces =
+        ["traceparent", "TraceState", "baggage", "traceresponse", "server-timing", "b3", "x-b3-traceid"];
+    for name in [&of_messages[..], &of_browsers, &of_envoy, &of_traces].concat() {
+        let json = format!(r#"{{"response": {{"inject": [{{"header": "{name}"}}]}}}}"#);
+        let refusal = load(&json).expect_err(name).to_string();
+        assert!(refusal.starts_with("response.inject[0].header: expected a header name"), "{refusal}");
+    }
+    for name in ["x-trace-id", "Trace-Id", "x-correlation-id", "x-content", "hosts"] {
+        assert!(
+            load(&format!(r#"{{"response": {{"inject": [{{"header": "{name}"}}]}}}}"#)).is_ok(),
+            "{name}"
+        );
     }
 }

@@ -180,6 +180,7 @@ fn visit(shape: &Shape, look: &mut dyn FnMut(&Shape)) {
     look(shape);
     match shape {
         Shape::List(inner) | Shape::Nullable(inner) => visit(inner, look),
+        Shape::OneOf(shapes) => shapes.iter().for_each(|shape| visit(shape, look)),
         Shape::Object(object) => object.fields.iter().for_each(|field| visit(&field.shape, look)),
         _ => {}
     }

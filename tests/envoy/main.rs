@@ -2,6 +2,7 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "a test may fail")]
 
 mod alerts;
+mod border;
 mod correlation;
 mod dashboards;
 mod demo;

@@ -17,6 +17,7 @@ mod otlp;
 mod policy;
 mod propagation;
 mod requests;
+mod response_border;
 mod responses;
 mod spans;
 pub(crate) mod support;

@@ -2,7 +2,7 @@
 
 use crate::scenarios::requests::{NEVER, RANDOM, runs};
 use crate::scenarios::support::{
-    INBOUND, Line, NEW, OBSERVE, OTHER, SAMPLED, UNSAMPLED, UPPER, bystanders, with_bystanders,
+    B3, INBOUND, Line, NEW, OBSERVE, OTHER, SAMPLED, TRACE_ID, UNSAMPLED, UPPER, bystanders, with_bystanders,
 };
 
 #[test]
@@ -12,6 +12,10 @@ fn a_context_on_the_response_is_read_in_each_form() {
     const ESCAPED: &[u8] =
         b"db;desc=\"a\\\\\", traceparent;desc=\"00-0af7651916cd43dd8448eb211c80319c-00f067aa0ba902b7-01\"";
     const TOKEN: &[u8] = b"Trace ; dur=1 ; Desc = 00-0af7651916cd43dd8448eb211c80319c-00f067aa0ba902b7-01";
+    const TWICE: &[u8] =
+        b"traceparent;desc=\"00-0af7651916cd43dd8448eb211c80319c-00f067aa0ba902b7-01\",db,TraceParent";
+    const BOTH: &[u8] =
+        b"trace, traceparent;desc=\"00-0af7651916cd43dd8448eb211c80319c-00f067aa0ba902b7-01\"";
     const ZERO: &[u8] = b"trace;desc=00-0af7651916cd43dd8448eb211c80319c-0000000000000000-01";
     const CAPITALS: &[u8] = b"trace;desc=00-0af7651916cd43dd8448eb211c80319c-00F067AA0BA902B7-01";
     let rows: &[(&str, &[Line<'_>], &str)] = &[
@@ -28,6 +32,11 @@ fn a_context_on_the_response_is_read_in_each_form() {
         ("RS-06", &[("server-timing", b"traceparent")], "responses corrupt"),
         ("RS-06", &[("server-timing", b"db;desc=\"traceparent;desc=x\"")], "responses absent"),
         ("RS-06", &[("server-timing", b"\xff\xff;;,,=\"\\")], "responses absent"),
+        ("RS-10", &[("traceresponse", SAMPLED), ("traceresponse", SAMPLED)], "responses corrupt"),
+        ("RS-10", &[("server-timing", TOKEN), ("server-timing", TOKEN)], "responses corrupt"),
+        ("RS-10", &[("server-timing", TWICE)], "responses corrupt"),
+        ("RS-10", &[("server-timing", BOTH)], "responses match"),
+        ("RS-10", &[("traceparent", SAMPLED), ("server-timing", TWICE)], "responses match"),
     ];
     for (rule, response, counter) in rows {
         let request: &[Line<'_>] = &[("traceparent", SAMPLED)];
@@ -45,23 +54,91 @@ fn a_context_is_put_on_the_response_in_each_form() {
         format!(r#"{{"direction": "inbound", "response": {{"inject": [{inject}], "when": "{when}"}}}}"#)
     };
     let timing = [&b"traceparent;desc=\""[..], SAMPLED, b"\""].concat();
-    let everything = config(r#""traceparent", "traceresponse", "server-timing""#, "always");
+    let draft = [&b"trace;desc="[..], SAMPLED].concat();
+    let everything = config(
+        r#""traceparent", "traceresponse", "server-timing", "server-timing-trace", {"header": "X-Trace-Id"}"#,
+        "always",
+    );
     let response: &[Line<'_>] = &[("server-timing", b"db;dur=5")];
     let outcome = runs(&everything, &[("traceparent", SAMPLED)], Some(response));
     let received = outcome.response.expect("a response came");
     assert_eq!(received.lines("traceparent"), [SAMPLED]);
     assert_eq!(received.lines("traceresponse"), [SAMPLED]);
-    assert_eq!(received.lines("server-timing"), [&b"db;dur=5"[..], &timing], "RS-06, appended");
-    // RS-08: the upstream's own metric stays the only one.
-    let response: &[Line<'_>] = &[("server-timing", b"traceparent;desc=\"x\"")];
-    let outcome = runs(&everything, &[("traceparent", SAMPLED)], Some(response));
-    let received = outcome.response.expect("a response came");
-    assert_eq!(received.lines("server-timing"), [b"traceparent;desc=\"x\""], "RS-08");
-    let sampled_only = config(r#""traceparent""#, "sampled");
-    for (sent, received) in [(SAMPLED, vec![SAMPLED]), (UNSAMPLED, vec![])] {
-        let request: &[Line<'_>] = &[("traceparent", sent)];
-        let outcome = runs(&sampled_only, request, Some(&[]));
-        assert_eq!(outcome.response.expect("a response came").lines("traceparent"), received);
+    assert_eq!(received.lines("server-timing"), [&b"db;dur=5"[..], &timing, &draft], "RS-06 RS-09, appended");
+    assert_eq!(received.lines("x-trace-id"), [TRACE_ID.as_bytes()], "RS-11");
+}
+
+#[test]
+fn a_metric_of_the_upstream_is_the_only_one_of_its_name() {
+    const OURS: &[u8] = b"traceparent;desc=\"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\"";
+    const THEIRS: &[u8] = b"traceparent;desc=\"00-11111111111111111111111111111111-2222222222222222-01\"";
+    const DRAFT: &[u8] = b"trace;desc=00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    const KEEP: &str = r#"{"direction": "inbound", "response": {"inject": ["server-timing"]}}"#;
+    const KEEP_BOTH: &str =
+        r#"{"direction": "inbound", "response": {"inject": ["server-timing", "server-timing-trace"]}}"#;
+    const REMOVE: &str =
+        r#"{"direction": "inbound", "response": {"inject": ["server-timing"], "upstream": "remove"}}"#;
+    type Lines = &'static [&'static [u8]];
+    let rows: &[(&str, &str, Lines, Lines)] = &[
+        ("RS-08: a valid one stays", KEEP, &[b"db", THEIRS], &[b"db", THEIRS]),
+        (
+            "RS-08: a corrupt one is replaced",
+            KEEP,
+            &[b"db, traceparent;desc=\"x\";dur=1 ,a"],
+            &[b"db,a", OURS],
+        ),
+        ("RS-10: two are replaced by ours", KEEP, &[THEIRS, b"db;dur=1", THEIRS], &[b"db;dur=1", OURS]),
+        ("RS-09: the other name is no obstacle", KEEP_BOTH, &[THEIRS], &[THEIRS, DRAFT]),
+        ("RS-09: one of another name stays", KEEP, &[b"trace;desc=x"], &[b"trace;desc=x", OURS]),
+        ("RS-12: removed, ours is written", REMOVE, &[THEIRS, b"db", b"trace;desc=x"], &[b"db", OURS]),
+    ];
+    for (why, config, upstream, caller) in rows {
+        let upstream: Vec<Line<'_>> = upstream.iter().map(|line| ("server-timing", *line)).collect();
+        let outcome = runs(config, &[("traceparent", SAMPLED)], Some(&upstream));
+        let received = outcome.response.expect("a response came");
+        assert_eq!(received.lines("server-timing"), *caller, "{why}");
+    }
+}
+
+#[test]
+fn the_caller_is_told_when_the_configuration_says() {
+    let config = |role: &str, when: &str| {
+        format!(
+            r#"{{"direction": "inbound", "role": "{role}", "trust": {{"default": "untrusted"}},
+                "propagation": {{"extract": ["tracecontext", "b3", "xray"]}},
+                "exclude": [{{"method": "OPTIONS"}}], "response": {{"when": "{when}"}}}}"#
+        )
+    };
+    const XRAY: &[u8] = b"Root=1-5759e988-bd862e3fe1be46a994272793";
+    // What the caller sent; whether it is told always, if sampled, if it participates.
+    let rows: &[(&str, &[Line<'_>], [bool; 3])] = &[
+        ("nothing", &[], [true, true, false]),
+        ("a context", &[("traceparent", SAMPLED)], [true, true, true]),
+        ("a context in another format", &[("b3", B3)], [true, true, true]),
+        ("a load balancer's trace-id", &[("x-amzn-trace-id", XRAY)], [true, true, false]),
+        ("a decision alone", &[("b3", b"0")], [true, true, false]),
+        ("a format that is not read", &[("uber-trace-id", b"1:2:0:1")], [true, true, false]),
+        ("a corrupt one", &[("traceparent", UPPER)], [true, true, false]),
+        ("an excluded one", &[("traceparent", SAMPLED), (":method", b"OPTIONS")], [false, false, false]),
+    ];
+    for (role, (sent, request, told)) in
+        ["edge", "internal"].into_iter().flat_map(|role| rows.iter().map(move |row| (role, row)))
+    {
+        for (when, told) in ["always", "sampled", "participating"].into_iter().zip(told) {
+            let outcome = runs(&config(role, when), request, Some(&[]));
+            let response = outcome.response.expect("a response came");
+            assert_eq!(response.lines("traceparent").len(), usize::from(*told), "{role} {when}: {sent}");
+        }
+    }
+    for (sent, when, told) in [
+        (SAMPLED, "sampled", 1),
+        (UNSAMPLED, "sampled", 0),
+        (UNSAMPLED, "participating", 1),
+        (UNSAMPLED, "always", 1),
+    ] {
+        let config = format!(r#"{{"direction": "inbound", "response": {{"when": "{when}"}}}}"#);
+        let outcome = runs(&config, &[("traceparent", sent)], Some(&[]));
+        assert_eq!(outcome.response.expect("a response came").lines("traceparent").len(), told, "{when}");
     }
 }
 
@@ -78,7 +155,13 @@ fn a_response_is_compared_with_what_was_sent() {
         (INBOUND, SAMPLED, &[SAME_TRACE], &[SAMPLED], Some("responses match")),
         (INBOUND, SAMPLED, &[OTHER], &[SAMPLED], Some("responses mismatch")),
         (INBOUND, SAMPLED, &[UPPER], &[SAMPLED], Some("responses corrupt")),
-        (INBOUND, SAMPLED, &[OTHER, SAMPLED], &[SAMPLED], Some("responses mismatch")),
+        // RS-10: of two lines nobody knows which one counts.
+        (INBOUND, SAMPLED, &[OTHER, SAMPLED], &[SAMPLED], Some("responses corrupt")),
+        (INBOUND, SAMPLED, &[SAMPLED, OTHER], &[SAMPLED], Some("responses corrupt")),
+        (INBOUND, SAMPLED, &[SAMPLED, SAMPLED], &[SAMPLED], Some("responses corrupt")),
+        (SILENT, SAMPLED, &[SAMPLED, OTHER], &[SAMPLED, OTHER], Some("responses corrupt")),
+        (BLIND, SAMPLED, &[SAMPLED, OTHER], &[SAMPLED], None),
+        (OBSERVE, SAMPLED, &[SAMPLED, OTHER], &[SAMPLED, OTHER], Some("responses corrupt")),
         (SILENT, SAMPLED, &[OTHER], &[OTHER], Some("responses mismatch")),
         (BLIND, SAMPLED, &[OTHER], &[SAMPLED], None),
         (OBSERVE, SAMPLED, &[OTHER], &[OTHER], Some("responses mismatch")),

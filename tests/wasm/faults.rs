@@ -120,6 +120,51 @@ fn without_random_bytes_nothing_is_started_until_there_are_some() {
     assert!(counters(&bench.vm).contains(&"repairs inbound new".to_owned()));
 }
 
+/// A border stays closed as far as the host lets it: a header that cannot be rewritten is removed, and what cannot be
+/// read is removed unseen.
+#[test]
+fn at_a_border_a_host_that_fails_shows_the_caller_no_trace() {
+    const TALKS: [(&str, &[u8]); 6] = [
+        ("traceparent", SAMPLED),
+        ("traceresponse", SAMPLED),
+        ("x-trace-id", b"0af7651916cd43dd8448eb211c80319c"),
+        ("server-timing", b"db, trace;desc=x"),
+        ("server-timing", b"total"),
+        ("x-tenant", b"blue"),
+    ];
+    const NAMES: [&str; 4] = ["traceparent", "traceresponse", "x-trace-id", "server-timing"];
+    let silent = r#""role": "edge", "response": {"inject": []}"#;
+    let told = r#""role": "edge", "response": {"inject": ["traceparent", "server-timing", {"header": "x-trace-id"}]}"#;
+    // Which call fails, and which headers are then left.
+    let rows: &[(&str, Option<Call>, &[&str])] = &[
+        (silent, None, &["x-trace-id", "server-timing"]),
+        (silent, Some(Call::GetHeaders), &["x-trace-id"]),
+        (silent, Some(Call::ReplaceHeader), &["x-trace-id"]),
+        (silent, Some(Call::AddHeader), &["x-trace-id", "server-timing"]),
+        (silent, Some(Call::IncrementMetric), &["x-trace-id", "server-timing"]),
+        (told, None, &["traceparent", "x-trace-id", "server-timing"]),
+        (told, Some(Call::GetHeaders), &[]),
+        (told, Some(Call::ReplaceHeader), &[]),
+    ];
+    for (config, call, left) in rows {
+        let mut vm = Vm::start(&MODULE).unwrap();
+        let root = vm.root(format!("{{{config}}}").as_bytes()).unwrap().unwrap();
+        let stream = vm.stream(root).unwrap();
+        vm.request(stream, [(":path", "/")]).unwrap();
+        if let Some(call) = call {
+            vm.host_mut().fault(*call, Status::InternalFailure);
+        }
+        vm.response(stream, TALKS).unwrap();
+        let response = vm.response_headers(stream);
+        let found: Vec<&str> = NAMES.into_iter().filter(|name| response.get(name).is_some()).collect();
+        assert_eq!(found, *left, "{config} {call:?}");
+        assert_eq!(response.lines("x-tenant"), [b"blue"]);
+        let traces = response.lines("traceparent").len() + response.lines("traceresponse").len();
+        assert!(!response.lines("traceparent").contains(&SAMPLED) && traces <= 1, "{config} {call:?}");
+        assert!(!response.lines("server-timing").contains(&TALKS[3].1), "{config} {call:?}");
+    }
+}
+
 #[test]
 fn a_configuration_that_does_not_arrive_is_not_taken_for_an_empty_one() {
     let lost = [

@@ -53,6 +53,13 @@ const MANY: &[Line<'_>] = &[
 ];
 
 const EDGE: &str = r#"{"direction": "inbound", "role": "edge"}"#;
+const EDGE_SILENT: &str = r#"{"direction": "inbound", "role": "edge", "response": {"inject": []}}"#;
+const TWICE: &[Line<'_>] = &[("traceparent", SAMPLED), ("traceparent", SAMPLED)];
+const TALKS: &[Line<'_>] = &[
+    ("traceparent", OTHER),
+    ("traceresponse", OTHER),
+    ("server-timing", b"db;dur=5, trace;desc=00-11111111111111111111111111111111-2222222222222222-01"),
+];
 const NEVER: &str = r#"{"direction": "inbound", "start": "never"}"#;
 const AUTO: &str = r#"{"direction": "auto"}"#;
 const IGNORE: &str = r#"{"direction": "inbound", "sampling": {"parent": "ignore"}}"#;
@@ -94,6 +101,9 @@ const SCENARIOS: &[Scenario] = &[
     Scenario { name: "filter state", config: FILTER_STATE, request: MATCHES, response: MATCHES },
     Scenario { name: "response of another trace", config: INBOUND, request: MATCHES, response: &[("traceparent", OTHER)] },
     Scenario { name: "response in every form", config: EVERY_FORM, request: MATCHES, response: &[] },
+    Scenario { name: "response of two lines", config: INBOUND, request: MATCHES, response: TWICE },
+    Scenario { name: "response at the edge", config: EDGE, request: &[], response: TALKS },
+    Scenario { name: "response at a silent edge", config: EDGE_SILENT, request: &[], response: TALKS },
     Scenario { name: "response left alone", config: SILENT, request: MATCHES, response: MATCHES },
     Scenario { name: "span recorded", config: EXPORT, request: TRACED, response: &[] },
     Scenario { name: "pair of spans recorded", config: EXPORT_PAIR, request: &[], response: &[] },

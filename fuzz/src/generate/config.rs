@@ -104,6 +104,7 @@ fn value(shape: &Shape, source: &mut Source) -> Value {
         Shape::Object(object) => fields(object, (1, 3), source),
         Shape::Nullable(_) if source.random_ratio(1, 16) => Value::Null,
         Shape::Nullable(inner) => value(inner, source),
+        Shape::OneOf(shapes) => value(one(shapes, source), source),
     }
 }
 

@@ -53,6 +53,7 @@ fn visit<'a>(shape: &'a Shape, place: &str, sections: &mut Sections<'a>) {
     match shape {
         Shape::List(item) => visit(item, &format!("{place}[]"), sections),
         Shape::Nullable(inner) => visit(inner, place, sections),
+        Shape::OneOf(shapes) => shapes.iter().for_each(|shape| visit(shape, place, sections)),
         Shape::Object(object) => {
             let dot = if place.is_empty() { "" } else { "." };
             for field in &object.fields {
@@ -119,6 +120,9 @@ fn kind(shape: &Shape, tells_null: bool) -> String {
         Shape::Map(_) => "object: text by name".to_owned(),
         Shape::Nullable(inner) if tells_null => format!("{}, or `null`", kind(inner, false)),
         Shape::Nullable(inner) => kind(inner, false),
+        Shape::OneOf(shapes) => {
+            shapes.iter().map(|shape| kind(shape, tells_null)).collect::<Vec<_>>().join(" or ")
+        }
         Shape::Text(_) | Shape::Object(_) => "text".to_owned(),
     }
 }
@@ -130,6 +134,7 @@ fn meanings(shape: &Shape) -> String {
             words.accepted().map(|(word, meaning)| format!("<br>`\"{word}\"`: {meaning}")).collect()
         }
         Shape::List(inner) | Shape::Nullable(inner) => meanings(inner),
+        Shape::OneOf(shapes) => shapes.iter().map(meanings).collect(),
         _ => String::new(),
     }
 }

@@ -76,6 +76,10 @@ fn inline(shape: &Shape, definitions: &mut Map<String, Value>) -> Value {
             }
             schema => json!({"anyOf": [schema, {"type": "null"}]}),
         },
+        Shape::OneOf(shapes) => {
+            let shapes: Vec<Value> = shapes.iter().map(|shape| self::shape(shape, definitions)).collect();
+            json!({"anyOf": shapes})
+        }
     }
 }
 

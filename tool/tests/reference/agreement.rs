@@ -17,6 +17,12 @@ struct Beyond {
     applies: fn(&Value) -> bool,
 }
 
+/// The headers that give callers the trace id alone.
+fn told(document: &Value) -> Vec<String> {
+    let injections = document["response"]["inject"].as_array().into_iter().flatten();
+    injections.filter_map(|injection| Some(injection["header"].as_str()?.to_ascii_lowercase())).collect()
+}
+
 const BEYOND_THE_SCHEMA: &[Beyond] = &[
     Beyond {
         refusal: "expected a regular expression, found",
@@ -36,6 +42,19 @@ const BEYOND_THE_SCHEMA: &[Beyond] = &[
             let secrets = trusted.chain([&document["sampling"]["force"]]);
             let mut headers = secrets.chain([document]).map(|holder| &holder["header"]);
             headers.any(|header| header == "B3" || header == "tracestate")
+        },
+    },
+    Beyond {
+        refusal: "expected a header name that has no meaning of its own",
+        why: "in upper and lower case, which a list of words does not know",
+        applies: |document| told(document).iter().any(|header| header == "b3" || header == "tracestate"),
+    },
+    Beyond {
+        refusal: "expected another name than those of the headers in response.inject",
+        why: "the fields lie apart",
+        applies: |document| {
+            let header = document["header"].as_str().unwrap_or_default().to_ascii_lowercase();
+            told(document).contains(&header)
         },
     },
     Beyond {
