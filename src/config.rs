@@ -5,7 +5,6 @@ mod expected;
 
 pub use environment::OnBadConfig;
 
-use crate::exclude::Exclude;
 use crate::export::{Collector, Export};
 use crate::formats::is_free;
 use crate::request::Policy;
@@ -84,13 +83,10 @@ impl Config {
         if !faults.is_empty() {
             return Err(Faults(faults));
         }
-        if let Some(export) = &mut config.export {
-            if matches!(export.collector, Collector::Otlp(_)) {
-                export.headers = headers;
-            }
-            if tree.field("exclude").is_none() {
-                config.request.exclude = Exclude::with_export();
-            }
+        if let Some(export) =
+            config.export.as_mut().filter(|export| matches!(export.collector, Collector::Otlp(_)))
+        {
+            export.headers = headers;
         }
         Ok(Loaded { config, notices })
     }

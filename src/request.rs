@@ -69,9 +69,10 @@ settings! {
         /// The filter's own log lines.
         pub log: LogSettings = LogSettings::default(),
         /// The requests to leave alone: those that one of the entries matches, such as
-        /// `[{"path_prefix": "/healthz"}, {"user_agent_prefix": "kube-probe/"}]`. They are counted as `excluded`, and no context
-        /// is written. A context from an untrusted sender is removed all the same. With `export` the default is uploads of OTLP
-        /// and Zipkin, gRPC's health service, and CORS preflight.
+        /// `[{"path_prefix": "/healthz"}, "default"]`. They are counted as `excluded`, and no context is written. A context from an
+        /// untrusted sender, or to a host of `egress`, is removed all the same. `null` is `["default"]`: the
+        /// [known requests](#known-requests) of health checkers, scrapers, browsers and telemetry. A list without that word
+        /// replaces them.
         pub exclude: Exclude = Exclude::default(),
     }
 }

@@ -1,7 +1,6 @@
 //! Which counters a configuration reaches.
 
 use super::Config;
-use crate::exclude::Exclude;
 use crate::metrics::{Counter, Scope};
 use crate::words::{Direction, Mode, Repair, Role, Start, TraceIdSource, Verdict};
 
@@ -61,7 +60,7 @@ impl Config {
             Verdict::Lost => self.request.role == Role::Internal,
             Verdict::Unlinked => self.request.correlation.is_some() && direction == Direction::Outbound,
             Verdict::Untrusted => !self.request.trust.trusts_everyone(),
-            Verdict::Excluded => self.request.exclude != Exclude::default(),
+            Verdict::Excluded => !self.request.exclude.is_empty(),
         }
     }
 

@@ -106,6 +106,11 @@ fn a_refusal_names_the_path_the_bound_and_the_value() {
         (r#"{"enabled": "yes"}"#, r#"enabled: expected true or false, found "yes""#),
         (r#"{"header": "trace parent"}"#, "header: expected a header name of 1 to 128 letters"),
         (r#"{"header": "Tracestate"}"#, "header: expected a header name of 1 to 128 letters"),
+        (
+            r#"{"exclude": ["defalt"]}"#,
+            r#"exclude[0]: expected "default", or an object of conditions such as"#,
+        ),
+        (r#"{"exclude": ["default", {}]}"#, "exclude[1]: missing a condition"),
         (r#"{"header": "host"}"#, "header: expected a header name of 1 to 128 letters"),
         (r#"{"header": "User-Agent"}"#, "header: expected a header name of 1 to 128 letters"),
         (r#"{"header": "content-length"}"#, "header: expected a header name of 1 to 128 letters"),

@@ -1,6 +1,8 @@
 //! What may cross a border: who may see, decide and name what. Each row was once a leak.
 
-use crate::scenarios::support::{B3, Line, Outcome, PARENT_ID, SAMPLED, Scenario, TRACE_ID, UNSAMPLED};
+use crate::scenarios::support::{
+    B3, Line, Outcome, PARENT_ID, SAMPLED, Scenario, TRACE_ID, UNSAMPLED, counters, started,
+};
 
 /// What becomes of a header.
 #[derive(Clone, Copy)]
@@ -472,6 +474,60 @@ fn a_trace_that_starts_here_need_not_say_that_its_id_is_random() {
                 sent(&[("traceparent", came.as_bytes())]).ends_with(flags),
                 "B8, {flag}: it keeps its flag"
             );
+        }
+    }
+}
+
+#[test]
+fn requests_that_need_no_trace_are_left_alone_unless_a_list_says_otherwise() {
+    let agent = |agent: &'static str| vec![(":method", &b"GET"[..]), ("user-agent", agent.as_bytes())];
+    let post = |path: &'static str| vec![(":method", &b"POST"[..]), (":path", path.as_bytes())];
+    let preflight: Vec<Line<'_>> = vec![(":method", b"OPTIONS"), ("access-control-request-method", b"PUT")];
+    // The request, and whether it is known.
+    let rows: Vec<(Vec<Line<'_>>, bool)> = vec![
+        (agent("kube-probe/1.29"), true),
+        (agent("Envoy/HC"), true),
+        (agent("GoogleHC/1.0"), true),
+        (agent("ELB-HealthChecker/2.0"), true),
+        (agent("Amazon-Route53-Health-Check-Service (ref 1; report x)"), true),
+        (agent("Consul Health Check"), true),
+        (agent("Edge Health Probe"), true),
+        (agent("Prometheus/3.1.0"), true),
+        (agent("vm_promscrape"), true),
+        (agent("Go-http-client/1.1"), false),
+        (agent("kube"), false),
+        (agent("kube-probe"), false),
+        (agent(""), false),
+        (post("/v1/traces"), true),
+        (post("/v1/logs?x=1"), true),
+        (post("/v0.4/traces"), true),
+        (post("/api/v2/spans"), true),
+        (post("/opentelemetry.proto.collector.trace.v1.TraceService/Export"), true),
+        (post("/grpc.health.v1.Health/Check"), true),
+        (post("/v1/traces/1"), false),
+        (post("/v1/tracesx"), false),
+        (post("/v1/"), false),
+        (vec![(":method", b"GET"), (":path", b"/v1/traces")], false),
+        (preflight, true),
+        (vec![(":method", b"OPTIONS")], false),
+    ];
+    let lists = [
+        ("", true),
+        (r#", "exclude": null"#, true),
+        (r#", "exclude": []"#, false),
+        (r#", "exclude": [{"path": "/x"}]"#, false),
+        (r#", "exclude": [{"path": "/x"}, "default"]"#, true),
+    ];
+    for (request, known) in &rows {
+        for (list, keeps) in lists {
+            let config = format!(r#"{{"direction": "inbound"{list}}}"#);
+            let lines = [&request[..], &[("traceparent", SAMPLED)]].concat();
+            let (mut vm, root) = started(&config);
+            let stream = vm.stream(root).expect("no trap");
+            vm.request(stream, lines).expect("no trap");
+            let excluded = counters(&vm).contains(&"requests inbound internal enforce excluded".to_owned());
+            assert_eq!(excluded, *known && keeps, "B10, {list}: {request:?}");
+            assert_eq!(vm.request_headers(stream).lines("traceparent"), [SAMPLED], "B10: as it came");
         }
     }
 }

@@ -128,7 +128,11 @@ fn what_nobody_wants_spans_of_is_excluded() {
     let rows: &[&[Line<'_>]] = &[
         &[(":method", b"POST"), (":path", b"/v1/traces")],
         &[(":method", b"POST"), (":path", b"/api/v2/spans")],
-        &[(":path", b"/grpc.health.v1.Health/Check"), ("content-type", b"application/grpc")],
+        &[
+            (":method", b"POST"),
+            (":path", b"/grpc.health.v1.Health/Check"),
+            ("content-type", b"application/grpc"),
+        ],
         &[(":method", b"OPTIONS"), (":path", b"/cart"), ("access-control-request-method", b"PUT")],
     ];
     let mut hop = Hop::new(r#""direction": "inbound""#);

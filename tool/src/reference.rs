@@ -6,6 +6,7 @@ mod schema;
 
 use clap::ValueEnum;
 use tracewarden::config::Config;
+use tracewarden::exclude::{KNOWN, Known, Sign};
 
 /// What there is a reference of.
 #[derive(Clone, Copy, ValueEnum)]
@@ -21,7 +22,8 @@ impl Reference {
     pub(crate) fn text(self) -> String {
         match self {
             Self::Configuration => include_str!("reference/configuration.md")
-                .replace("{{fields}}\n", &markdown::write(&Config::shape())),
+                .replace("{{fields}}\n", &markdown::write(&Config::shape()))
+                .replace("{{known}}\n", &known_requests()),
             Self::Metrics => include_str!("reference/metrics.md")
                 .replace("{{overview}}\n", &metrics::overview())
                 .replace("{{cardinality}}\n", &metrics::cardinality())
@@ -30,6 +32,20 @@ impl Reference {
                 .replace("{{sections}}\n", &metrics::sections()),
         }
     }
+}
+
+/// The requests that `exclude` leaves alone by default.
+fn known_requests() -> String {
+    let mut table = "| sender | known by | source |\n|---|---|---|\n".to_owned();
+    for Known { sign, sender, source } in KNOWN {
+        let sign = match sign {
+            Sign::UserAgent(agent) => format!("`user-agent: {agent}…`"),
+            Sign::Upload(path) => format!("an upload to `{path}`"),
+            Sign::Preflight => "`OPTIONS` with `access-control-request-method`".to_owned(),
+        };
+        table.push_str(&format!("| {sender} | {sign} | <{source}> |\n"));
+    }
+    table
 }
 
 /// The JSON Schema of a configuration.
