@@ -26,7 +26,7 @@ series! {
         /// Each invalid header of each format that is read, so that one request can count several times. A request with
         /// `context="corrupt"` counts here at least once. An invalid header next to a valid context counts here too.
         /// `header` is the standard's name, whatever the option `header` calls it. A format with several headers has the
-        /// name of the first.
+        /// name of the first, if it is not another one that is wrong.
         Corrupt { direction: Direction, corruption: Corruption }
             = Metric::of_listener("tracewarden_corrupt_total", "headers"),
         /// What was done about a lost or corrupt context, in addition to the verdict, which it does not change. In
@@ -204,7 +204,7 @@ impl Corruption {
             Self::TraceParent(reason) => (TRACEPARENT, reason.label(), reason),
             Self::TraceState(reason) => (TRACESTATE, reason.label(), reason),
             Self::RequestId => (X_REQUEST_ID, "uuid", &"it is no UUID"),
-            Self::Format(format, reason) => (format.headers().name(), reason.label(), reason),
+            Self::Format(format, reason) => (format.blamed(*reason), reason.label(), reason),
         }
     }
 }

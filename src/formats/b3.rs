@@ -1,6 +1,6 @@
 //! Zipkin's formats, rules B3-01 to B3-11 ([B3 propagation](https://github.com/openzipkin/b3-propagation)).
 
-use super::format::{Read, ReadResult, ids, only, unpadded_span_id};
+use super::format::{Read, ReadResult, ids, only, unjoined, unpadded_span_id};
 use super::owned::{Companion, FormatHeaders};
 use super::{FormatContext, FormatError, Outgoing, Propagator, RemoteContext};
 use crate::headers::{HeaderWriter, Headers, Refused};
@@ -20,6 +20,7 @@ pub(super) const SINGLE: Propagator = Propagator {
     format: Format::B3,
     headers: FormatHeaders { carriers: &[B3], companions: &[SLEUTH_BAGGAGE] },
     read: Read::Value(read_single),
+    blamed: &[],
     inject: Some(inject_single),
 };
 
@@ -30,6 +31,7 @@ pub(super) const MULTI: Propagator = Propagator {
         companions: &[SLEUTH_BAGGAGE],
     },
     read: Read::Headers(read_multi),
+    blamed: &[(FormatError::SpanId, SPAN_ID), (FormatError::Sampled, SAMPLED)],
     inject: Some(inject_multi),
 };
 
@@ -37,7 +39,7 @@ pub(super) const MULTI: Propagator = Propagator {
 /// b3 = trace-id "-" span-id [ "-" state [ "-" parent-span-id ] ] / state      ; state = "0" / "1" / "d"
 /// ```
 fn read_single(value: &[u8]) -> ReadResult {
-    let mut pieces = value.split(|byte| *byte == b'-');
+    let mut pieces = unjoined(value)?.split(|byte| *byte == b'-');
     let (first, second) = (pieces.next().unwrap_or_default(), pieces.next());
     let Some(span) = second else {
         return state(first).map(|(sampled, _)| FormatContext::Decision(sampled)).ok_or(FormatError::Shape);
@@ -78,10 +80,11 @@ fn inject_single(outgoing: &Outgoing<'_>, writer: &mut dyn HeaderWriter) -> Resu
 }
 
 fn read_multi(headers: &Headers) -> ReadResult {
+    let only = |name| only(headers, name)?.map(unjoined).transpose();
     // Rule B3-04: of repeated decisions the first counts.
     let debug = headers.first(FLAGS) == Some(b"1");
     let sampled = if debug { Some(true) } else { decision(headers.first(SAMPLED))? };
-    let (trace, span) = match (only(headers, TRACE_ID)?, only(headers, SPAN_ID)?) {
+    let (trace, span) = match (only(TRACE_ID)?, only(SPAN_ID)?) {
         (None, None) => return Ok(sampled.map_or(FormatContext::Absent, FormatContext::Decision)),
         (trace, span) => (trace.unwrap_or_default(), span.unwrap_or_default()),
     };
@@ -92,7 +95,7 @@ fn read_multi(headers: &Headers) -> ReadResult {
 
 /// Rule B3-06; an empty value is none.
 fn decision(value: Option<&[u8]>) -> Result<Option<bool>, FormatError> {
-    match value.map(<[u8]>::to_ascii_lowercase).as_deref() {
+    match value.map(unjoined).transpose()?.map(<[u8]>::to_ascii_lowercase).as_deref() {
         None | Some(b"") => Ok(None),
         Some(b"1" | b"true") => Ok(Some(true)),
         Some(b"0" | b"false") => Ok(Some(false)),

@@ -33,6 +33,7 @@ pub(super) const DATADOG: Propagator = Propagator {
         ],
     },
     read: Read::Headers(read),
+    blamed: &[(FormatError::SpanId, PARENT_ID), (FormatError::Sampled, PRIORITY)],
     inject: Some(inject),
 };
 

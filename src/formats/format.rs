@@ -27,6 +27,8 @@ pub(crate) struct Propagator {
     pub(crate) format: Format,
     pub(super) headers: FormatHeaders,
     pub(super) read: Read,
+    /// The headers that are blamed for a reason, where that is not the first.
+    pub(super) blamed: &'static [(FormatError, &'static str)],
     /// Writes it, and removes those of its headers that it does not write; `None` if it is only read.
     pub(crate) inject: Option<Inject>,
 }
@@ -270,6 +272,11 @@ pub(super) fn only<'a>(headers: &'a Headers, name: &'static str) -> Result<Optio
     if lines.is_repeated() { Err(FormatError::Repeated) } else { Ok(lines.first().map(trim_ows)) }
 }
 
+/// A value of a format that has no comma: proxies join several lines with one.
+pub(super) fn unjoined(value: &[u8]) -> Result<&[u8], FormatError> {
+    if value.contains(&b',') { Err(FormatError::Repeated) } else { Ok(value) }
+}
+
 impl Format {
     /// How it is read and written; `None` for W3C's own.
     pub(crate) fn propagator(self) -> Option<&'static Propagator> {
@@ -286,6 +293,13 @@ impl Format {
     #[must_use]
     pub fn headers(self) -> &'static FormatHeaders {
         self.propagator().map_or(&TRACE_CONTEXT, |propagator| &propagator.headers)
+    }
+
+    /// The header that is blamed for a reason, in metrics and in the log.
+    pub(crate) fn blamed(self, reason: FormatError) -> &'static str {
+        let blamed = self.propagator().map_or(&[][..], |propagator| propagator.blamed);
+        let of_reason = blamed.iter().find(|(known, _)| *known == reason).map(|(_, header)| *header);
+        of_reason.unwrap_or_else(|| self.headers().name())
     }
 
     /// The headers that carry it, where `traceparent` may be called `header`.

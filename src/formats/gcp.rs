@@ -14,15 +14,16 @@ pub(super) const GCP: Propagator = Propagator {
     format: Format::Gcp,
     headers: FormatHeaders::alone(&[X_CLOUD_TRACE_CONTEXT]),
     read: Read::Value(read),
+    blamed: &[],
     inject: Some(inject),
 };
 
 /// ```text
-/// x-cloud-trace-context = 32( HEXDIG ) [ "/" *20( DIGIT ) ] [ ";o=" [ DIGIT ] ]
+/// x-cloud-trace-context = 32( HEXDIG ) [ "/" *20( DIGIT ) ] [ ";" [ "o=" [ DIGIT ] ] ]      ; digits of any case
 /// ```
 fn read(value: &[u8]) -> ReadResult {
     let (trace, rest) = value.split_at_checked(32).ok_or(FormatError::TraceId)?;
-    let trace_id = trace_id(trace)?;
+    let trace_id = trace_id(&trace.to_ascii_lowercase())?;
     let (span, option) = split_once(rest, b';').map_or((rest, None), |(span, option)| (span, Some(option)));
     let parent_id = match span {
         b"" | b"/" => None,
@@ -31,7 +32,7 @@ fn read(value: &[u8]) -> ReadResult {
         _ => return Err(FormatError::Shape),
     };
     let sampled = match option {
-        None | Some(b"o=") => None,
+        None | Some(b"" | b"o=") => None,
         Some([b'o', b'=', digit]) if digit.is_ascii_digit() => Some(*digit != b'0'),
         _ => return Err(FormatError::Sampled),
     };

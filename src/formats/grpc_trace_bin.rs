@@ -18,6 +18,7 @@ pub(super) const GRPC_TRACE_BIN: Propagator = Propagator {
         companions: &[Companion::baggage("grpc-tags-bin", "OpenCensus, gRPC propagation")],
     },
     read: Read::Value(read),
+    blamed: &[],
     inject: Some(inject),
 };
 

@@ -20,6 +20,7 @@ pub(super) const JAEGER: Propagator = Propagator {
         ],
     },
     read: Read::Value(read),
+    blamed: &[],
     inject: Some(inject),
 };
 

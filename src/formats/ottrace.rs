@@ -1,7 +1,7 @@
 //! OpenTracing's format, rules OTT-01 to OTT-03
 //! ([OpenTelemetry, propagators distribution](https://opentelemetry.io/docs/specs/otel/context/api-propagators/#propagators-distribution)).
 
-use super::format::{Read, ReadResult, ids, only};
+use super::format::{Read, ReadResult, only, span_id, trace_id};
 use super::owned::{Companion, FormatHeaders};
 use super::{FormatContext, FormatError, Outgoing, Propagator};
 use crate::headers::{HeaderWriter, Headers, Refused};
@@ -21,6 +21,7 @@ pub(super) const OTTRACE: Propagator = Propagator {
         ],
     },
     read: Read::Headers(read),
+    blamed: &[(FormatError::SpanId, SPAN_ID), (FormatError::Sampled, SAMPLED)],
     inject: Some(inject),
 };
 
@@ -29,11 +30,11 @@ fn read(headers: &Headers) -> ReadResult {
         (None, None) => return Ok(FormatContext::Absent),
         (trace, span) => (trace.unwrap_or_default(), span.unwrap_or_default()),
     };
-    // The reason is the length of an id, before it is its digits.
-    if matches!(trace.len(), 16 | 32) && span.len() != 16 {
-        return Err(FormatError::SpanId);
+    if !matches!(trace.len(), 16 | 32) {
+        return Err(FormatError::TraceId);
     }
-    let (trace_id, parent_id) = ids(trace, span)?;
+    // Some libraries leave out a span-id's leading zeros.
+    let (trace_id, parent_id) = (trace_id(trace)?, span_id(span)?);
     let sampled = match only(headers, SAMPLED)?.map(<[u8]>::to_ascii_lowercase).as_deref() {
         None => None,
         Some(b"true" | b"1") => Some(true),

@@ -1,7 +1,7 @@
 //! Apache SkyWalking's format, rules SW-01 to SW-04
 //! ([SkyWalking cross-process propagation headers, v3](https://skywalking.apache.org/docs/main/next/en/api/x-process-propagation-headers-v3/)).
 
-use super::format::{Read, ReadResult, trace_id};
+use super::format::{Read, ReadResult, decimal, trace_id};
 use super::owned::{Companion, FormatHeaders};
 use super::{FormatContext, FormatError, Propagator};
 use crate::base64;
@@ -22,6 +22,7 @@ pub(super) const SW8: Propagator = Propagator {
         ],
     },
     read: Read::Value(read),
+    blamed: &[],
     inject: None,
 };
 
@@ -33,12 +34,14 @@ fn read(value: &[u8]) -> ReadResult {
         return Err(FormatError::Shape);
     }
     let pieces: Vec<&[u8]> = value.split(|byte| *byte == b'-').collect();
-    let [sample, trace, _, _, _, _, _, _] = pieces.as_slice() else { return Err(FormatError::Shape) };
+    let [sample, trace, _, span, _, _, _, _] = pieces.as_slice() else { return Err(FormatError::Shape) };
     let sampled = match *sample {
         b"0" => false,
         b"1" => true,
         _ => return Err(FormatError::Sampled),
     };
+    // Spans are numbered in their segment.
+    decimal(span).ok_or(FormatError::SpanId)?;
     let text = base64::decode(trace).ok_or(FormatError::TraceId)?;
     // Rule SW-02: an id that is no W3C trace-id has no counterpart here, and is left alone.
     Ok(match trace_id(&text) {

@@ -16,6 +16,7 @@ pub(super) const XRAY: Propagator = Propagator {
     format: Format::XRay,
     headers: FormatHeaders::alone(&[X_AMZN_TRACE_ID]),
     read: Read::Value(read),
+    blamed: &[],
     inject: Some(inject),
 };
 
@@ -48,15 +49,14 @@ fn read(value: &[u8]) -> ReadResult {
     Ok(FormatContext::valid(trace_id, parent_id, sampled))
 }
 
-/// `1-<8 hexadecimal digits>-<24 hexadecimal digits>` (rule XR-02).
+/// `1-<8 hexadecimal digits>-<24 hexadecimal digits>` (rule XR-02). AWS leaves out leading zeros of the first.
 fn read_root(value: &[u8]) -> Result<TraceId, FormatError> {
     let value = value.to_ascii_lowercase();
-    let digits = match value.as_slice() {
-        [b'1', b'-', rest @ ..] if rest.len() == 33 => rest,
-        _ => return Err(FormatError::TraceId),
-    };
-    match digits.split_at_checked(8) {
-        Some((seconds, [b'-', rest @ ..])) => trace_id(&[seconds, rest].concat()),
+    let digits = value.strip_prefix(b"1-").and_then(|digits| split_once(digits, b'-'));
+    match digits {
+        Some((seconds, rest)) if (1..=8).contains(&seconds.len()) && rest.len() == 24 => {
+            trace_id(&[seconds, rest].concat())
+        }
         _ => Err(FormatError::TraceId),
     }
 }

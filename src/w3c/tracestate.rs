@@ -7,6 +7,8 @@ use super::{split_once, trim_ows};
 #[derive(Clone, Debug, Default)]
 pub struct TraceState<'a> {
     members: Vec<Member<'a>>,
+    /// One bit for each [`fingerprint`] of a key: keys are compared only if theirs are the same.
+    keys: [u64; 4],
     verbatim: bool,
 }
 
@@ -49,7 +51,7 @@ impl<'a> TraceState<'a> {
     /// # Errors
     /// The first reason why the list is invalid; the caller must then discard all of it (TS-30).
     pub fn parse(lines: impl IntoIterator<Item = &'a [u8]>) -> Result<Self, TraceStateError> {
-        let mut list = Self { members: Vec::new(), verbatim: true };
+        let mut list = Self { members: Vec::new(), keys: [0; 4], verbatim: true };
         for (line_number, line) in lines.into_iter().enumerate() {
             list.verbatim &= line_number == 0;
             for text in line.split(|byte| *byte == b',') {
@@ -67,7 +69,7 @@ impl<'a> TraceState<'a> {
             return Ok(());
         }
         let member = Member::parse(trimmed)?;
-        if self.members.iter().any(|earlier| earlier.key == member.key) {
+        if self.is_repeated(member.key) {
             self.verbatim = false;
         } else if self.members.len() < Self::MAX_MEMBERS {
             self.members.push(member);
@@ -75,6 +77,17 @@ impl<'a> TraceState<'a> {
             return Err(TraceStateError::Members);
         }
         Ok(())
+    }
+
+    /// Whether a member has this key already; if not, one has it from now on.
+    #[inline]
+    fn is_repeated(&mut self, key: &[u8]) -> bool {
+        let (word, bit) = fingerprint(key);
+        #[expect(clippy::indexing_slicing, reason = "two bits cannot pass the end of 4 places")]
+        let keys = &mut self.keys[word];
+        let may_be = *keys & bit != 0;
+        *keys |= bit;
+        may_be && self.members.iter().any(|earlier| earlier.key == key)
     }
 
     /// The members, left-most first.
@@ -180,6 +193,13 @@ impl<'a> Member<'a> {
         let (key, value) = split_once(text, b'=').ok_or(TraceStateError::NoEquals)?;
         Self::new(key, value)
     }
+}
+
+/// One of 256 bits, by all bytes of a key: a word and a bit in it.
+#[inline]
+fn fingerprint(key: &[u8]) -> (usize, u64) {
+    let mixed = key.iter().fold(0_u32, |mixed, byte| mixed.wrapping_mul(31).wrapping_add(u32::from(*byte)));
+    ((mixed >> 6 & 3) as usize, 1 << (mixed & 0x3f))
 }
 
 #[inline]

@@ -53,7 +53,7 @@ class Seen:
             int(trace_id, 16),
             int(parent, 16) if parent else None,
             None if deferred else bool(int(flags, 16) & 1),
-            debug=(self.line("b3") or "").endswith("-d"),
+            debug=(self.line("b3") or "").split("-")[2:3] == ["d"],
             random=bool(int(flags, 16) & 2),
             state=_members(self.line("tracestate")),
         )

@@ -31,6 +31,16 @@ const MEASURED: u32 = 64;
 
 const STATE: &[u8] = b"congo=t61rcWkgMzE,rojo=00f067aa0ba902b7";
 const MATCHES: &[Line<'_>] = &[("traceparent", SAMPLED)];
+/// A list of as many members as it may have, with keys that differ in two digits.
+const FULL: &[u8] =
+    b"vendor00@tenant=value-00,vendor01@tenant=value-01,vendor02@tenant=value-02,vendor03@tenant=value-03,\
+    vendor04@tenant=value-04,vendor05@tenant=value-05,vendor06@tenant=value-06,vendor07@tenant=value-07,\
+    vendor08@tenant=value-08,vendor09@tenant=value-09,vendor10@tenant=value-10,vendor11@tenant=value-11,\
+    vendor12@tenant=value-12,vendor13@tenant=value-13,vendor14@tenant=value-14,vendor15@tenant=value-15,\
+    vendor16@tenant=value-16,vendor17@tenant=value-17,vendor18@tenant=value-18,vendor19@tenant=value-19,\
+    vendor20@tenant=value-20,vendor21@tenant=value-21,vendor22@tenant=value-22,vendor23@tenant=value-23,\
+    vendor24@tenant=value-24,vendor25@tenant=value-25,vendor26@tenant=value-26,vendor27@tenant=value-27,\
+    vendor28@tenant=value-28,vendor29@tenant=value-29,vendor30@tenant=value-30,vendor31@tenant=value-31";
 const TRACED: &[Line<'_>] = &[("traceparent", SAMPLED), ("tracestate", STATE)];
 
 const MANY: &[Line<'_>] = &[
@@ -81,6 +91,8 @@ const SCENARIOS: &[Scenario] = &[
     Scenario { name: "forwarded, with tracestate", config: INBOUND, request: TRACED, response: MATCHES },
     Scenario { name: "forwarded, among 26 headers", config: INBOUND, request: MANY, response: &[] },
     Scenario { name: "new parent-id", config: NEW, request: MATCHES, response: &[] },
+    Scenario { name: "forwarded, 32 members", config: INBOUND,
+        request: &[("traceparent", SAMPLED), ("tracestate", FULL)], response: MATCHES },
     Scenario { name: "new parent-id, tracestate verbatim", config: NEW, request: TRACED, response: &[] },
     Scenario { name: "new parent-id, tracestate rewritten", config: NEW,
         request: &[("traceparent", SAMPLED), ("tracestate", STATE), ("tracestate", b"ot=th:8;x:1")], response: &[] },
