@@ -50,8 +50,9 @@ impl Filter {
 
     /// Takes a request through its pass.
     pub fn request(&self, headers: &Headers, host: &mut (impl Host + HeaderWriter)) -> StreamContext {
-        let Config { request: policy, export, .. } = &self.config;
-        let outcome = Request::new(policy, &self.rates, export.is_some(), headers, host).pass();
+        let Config { request: policy, export, metrics, .. } = &self.config;
+        let listener = metrics.listener.as_deref();
+        let outcome = Request::new(policy, &self.rates, export.is_some(), listener, headers, host).pass();
         if outcome.direction == Direction::Unspecified && !policy.egress.is_empty() {
             self.notice_direction(host);
         }

@@ -49,6 +49,8 @@ pub enum Property<'a> {
     PeerUri,
     /// The address of the connection's peer, with its port.
     PeerAddress,
+    /// The address that the connection came in on, with its port: the listener's, unless it takes connections of others.
+    LocalAddress,
     /// The address of the upstream's host, with its port.
     UpstreamAddress,
     /// How often the request was sent to the upstream: a number.

@@ -1,6 +1,8 @@
-//! Lines about losses and corruption for Envoy's log: seldom, with the reason and the peer, never with a header's value.
+//! Lines about losses and corruption for Envoy's log: seldom, with the reason, the listener and the peer, never with the
+//! value of a trace header.
 
-use crate::host::{Clock, Log, Properties, Property};
+use crate::headers::{Headers, without_credentials};
+use crate::host::{Clock, Log, Properties, Property, PropertyValue};
 use crate::metrics::Corruption;
 use crate::settings::{LogFormat, settings};
 use crate::w3c::TraceParent;
@@ -58,14 +60,19 @@ impl Throttle {
 
 impl Notice {
     /// Writes the line, unless lines are held back.
-    pub(crate) fn log(&self, format: &LogFormat, host: &mut (impl Clock + Log + Properties)) {
+    pub(crate) fn log(
+        &self,
+        format: &LogFormat,
+        place: Place<'_>,
+        host: &mut (impl Clock + Log + Properties),
+    ) {
         let Some(held) = host.now().and_then(|now| host.held_back(now)) else { return };
-        let peer = peer(self.direction, host);
-        host.warn(&self.line(format, peer.as_deref(), held));
+        let place = place.words(self.direction, host);
+        host.warn(&self.line(format, &place, held));
     }
 
     /// The line; `held` others were not written since the last one.
-    fn line(&self, format: &LogFormat, peer: Option<&str>, held: u64) -> String {
+    fn line(&self, format: &LogFormat, place: &str, held: u64) -> String {
         let reason = match (self.corruption, self.unread) {
             (Some(corruption), _) => corruption.to_string(),
             (None, Some(format)) => {
@@ -76,11 +83,10 @@ impl Notice {
         };
         let held = if held == 0 { String::new() } else { format!(" ({held} more since the last such line)") };
         format!(
-            "tracewarden: {} {} {}, from {}: {reason}{held}",
+            "tracewarden: {} {} {}{place}: {reason}{held}",
             beginning(format, self.sent),
             self.verdict.label(),
             self.direction.label(),
-            peer.unwrap_or("an unknown peer"),
         )
     }
 }
@@ -94,16 +100,45 @@ fn beginning(format: &LogFormat, sent: Option<TraceParent>) -> String {
     format.split("%%").map(filled).collect::<Vec<_>>().join("%")
 }
 
-/// Who sent the request: the URI in the certificate of a peer that has one, otherwise its address. The sender of an
-/// outbound request is the workload itself, which the scrape names.
-fn peer(direction: Direction, host: &mut impl Properties) -> Option<String> {
-    if direction == Direction::Outbound {
-        return Some("this workload".to_owned());
-    }
-    let value = host.property(Property::PeerUri).or_else(|| host.property(Property::PeerAddress))?.text()?;
-    // Addresses and URIs are graphic ASCII; anything else could change what the rest of the line looks like.
-    Some(value.into_iter().filter(u8::is_ascii_graphic).take(MAX_PEER).map(char::from).collect())
+/// Where a request was seen, for the one who looks for it.
+#[derive(Clone, Copy)]
+pub(crate) struct Place<'a> {
+    /// The listener's name, if the configuration has one.
+    pub(crate) listener: Option<&'a str>,
+    pub(crate) headers: &'a Headers,
 }
 
-/// How much of a peer's name a line may show.
-const MAX_PEER: usize = 200;
+impl Place<'_> {
+    /// The listener, by its name or its address; the sender; and of an outbound request what the application called.
+    fn words(self, direction: Direction, host: &mut impl Properties) -> String {
+        let mut text =
+            |property| host.property(property).and_then(PropertyValue::text).as_deref().map(printable);
+        let listener = self.listener.map(str::to_owned).or_else(|| text(Property::LocalAddress));
+        let on = listener.map_or_else(String::new, |listener| format!(" on {listener}"));
+        if direction == Direction::Outbound {
+            return format!("{on}, from this workload{}", self.call());
+        }
+        // The URI in the certificate of a peer that has one.
+        let peer = text(Property::PeerUri).or_else(|| text(Property::PeerAddress));
+        format!("{on}, from {}", peer.as_deref().unwrap_or("an unknown peer"))
+    }
+
+    /// The method and the authority of a request, without user information and without the path.
+    fn call(self) -> String {
+        let header = |name| self.headers.first(name).unwrap_or_default();
+        let (method, authority) = (header(":method"), without_credentials(header(":authority")));
+        if authority.is_empty() {
+            return String::new();
+        }
+        format!(", {} {}", printable(method), printable(authority))
+    }
+}
+
+/// Addresses, URIs, methods and authorities are graphic ASCII; anything else could change what the rest of the line looks
+/// like.
+fn printable(value: &[u8]) -> String {
+    value.iter().filter(|byte| byte.is_ascii_graphic()).take(MAX_NAME).map(|byte| char::from(*byte)).collect()
+}
+
+/// How much of a name a line may show, in bytes.
+const MAX_NAME: usize = 200;

@@ -93,6 +93,8 @@ pub(crate) struct Request<'a, H> {
     rates: &'a Rates,
     /// Whether this hop exports spans.
     exports: bool,
+    /// The name of the listener, if the configuration has one.
+    listener: Option<&'a str>,
     /// Its headers and its direction, for conditions to look at.
     target: Target<'a>,
     border: Border,
@@ -119,6 +121,7 @@ impl<'a, H: Host + HeaderWriter> Request<'a, H> {
         policy: &'a Policy,
         rates: &'a Rates,
         exports: bool,
+        listener: Option<&'a str>,
         headers: &'a Headers,
         host: &'a mut H,
     ) -> Self {
@@ -126,7 +129,7 @@ impl<'a, H: Host + HeaderWriter> Request<'a, H> {
         let direction = policy.direction.stated().unwrap_or_else(|| host.direction());
         let target = Target::new(headers, direction);
         let border = Border::close(policy, &target, trusted, host);
-        Self { policy, rates, exports, target, border, readings: Vec::new(), host }
+        Self { policy, rates, exports, listener, target, border, readings: Vec::new(), host }
     }
 
     /// Takes the request through the stages.

@@ -2,6 +2,7 @@
 
 mod attributes;
 mod outcome;
+mod redact;
 
 pub use attributes::{Attribute, Source, Spans};
 pub(crate) use outcome::Outcome;
@@ -106,7 +107,7 @@ impl Hop {
         let (serves, calls) = (self.sides != Sides::Client, self.sides != Sides::Server);
         let exchange = Exchange::read(spans, &request, serves, calls, host);
         let state = request.first(TRACESTATE).filter(|_| !self.late).map(whole_members).unwrap_or_default();
-        let name = exchange.name(spans);
+        let name = exchange.name();
         let span = |kind: SpanKind, id: SpanId, parent: Option<SpanId>, remote: bool| Span {
             trace_id: sent.trace_id.to_bytes().to_vec(),
             span_id: id.to_bytes().to_vec(),
@@ -117,7 +118,7 @@ impl Hop {
             kind: kind.into(),
             start_time_unix_nano: self.began,
             end_time_unix_nano: ended.max(self.began),
-            attributes: exchange.attributes(kind, spans),
+            attributes: exchange.attributes(kind),
             links: self.links(remote || parent.is_none()),
             status: exchange.outcome.is_error(kind).then_some(Status { code: StatusCode::Error.into() }),
         };

@@ -143,7 +143,7 @@ impl<'a> Pass<'a> {
         // A line without a time cannot be held back, so there is none.
         assert_eq!(self.host.calls.lines.len(), usize::from(noticed && self.host.known.now.is_some()));
         let sent = String::from_utf8_lossy(&sent).into_owned();
-        let format = self.setup.text("/log/format").unwrap_or("[%(trace_id)s] [%(span_id)s]");
+        let format = self.setup.text("/log/format").unwrap_or("trace_id=%(trace_id)s span_id=%(span_id)s");
         for line in &self.host.calls.lines {
             for (place, digits) in [("%(trace_id)s", 3..35), ("%(span_id)s", 36..52)] {
                 assert!(!format.contains(place) || line.contains(sent.get(digits).unwrap_or("-")), "{line}");

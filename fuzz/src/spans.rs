@@ -156,9 +156,10 @@ impl Hop<'_> {
         let path = shown(self.first(":path"));
         let is_named = path.split('?').next().is_some_and(|path| path.contains(|sign| sign != '/'));
         let is_grpc = self.first("content-type").starts_with(b"application/grpc");
-        assert!(!is_grpc || !is_named || is_hidden(&span.name), "{}", span.name);
+        assert!(!is_grpc || !is_named || is_hidden(&span.name) || span.name == "_OTHER", "{}", span.name);
         let value = |name: &str| span.attributes.iter().find(|one| one.key == name).and_then(text_of);
         assert!(value("url.path").is_none_or(is_hidden), "{:?}", value("url.path"));
+        assert!(value("user_agent.original").is_none_or(|text| text == REDACTED));
         if let Some(url) = value("url.full") {
             let authority = self.first(":authority").rsplit(|byte| *byte == b'@').next();
             let scheme = shown(self.first(":scheme"));

@@ -3,7 +3,7 @@ use super::{Policy, Request};
 use crate::headers::HeaderWriter;
 use crate::host::{AccessLog, Host};
 use crate::metrics::{Corruption, Counter};
-use crate::notice::Notice;
+use crate::notice::{Notice, Place};
 use crate::w3c::TraceParent;
 use crate::words::{Format, Repair, Verdict};
 
@@ -27,7 +27,8 @@ pub(super) fn report<H: Host + HeaderWriter>(
     let unread = if matches!(verdict, Verdict::Lost | Verdict::Started) { unread(request) } else { None };
     if is_broken || corruption.is_some() {
         let notice = Notice { verdict, direction, corruption, unread, sent: applied.sent };
-        notice.log(&request.policy.log.format, request.host);
+        let place = Place { listener: request.listener, headers: request.target.headers };
+        notice.log(&request.policy.log.format, place, request.host);
     }
     if request.policy.access_log.filter_state {
         publish(verdict, came, applied.sent, request.host);

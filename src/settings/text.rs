@@ -97,7 +97,7 @@ texts! {
 
 impl Default for LogFormat {
     fn default() -> Self {
-        Self("[%(trace_id)s] [%(span_id)s]".to_owned())
+        Self("trace_id=%(trace_id)s span_id=%(span_id)s".to_owned())
     }
 }
 

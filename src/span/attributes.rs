@@ -1,6 +1,7 @@
 //! What a span says about its request, by OpenTelemetry's
 //! [conventions for HTTP](https://opentelemetry.io/docs/specs/semconv/http/http-spans/), and what the configuration adds.
 
+use super::redact::Redaction;
 use super::{Kind, Outcome};
 use crate::headers::{Headers, host_and_port, is_grpc, without_credentials, without_query};
 use crate::host::{EndedStream, HeaderMap, Properties, Property, PropertyValue};
@@ -15,8 +16,10 @@ settings! {
         pub kind: Kind = Kind::Auto,
         /// Further attributes. Each name stands once.
         pub attributes: Vec<Attribute> = Vec::new(),
-        /// What is shown as `REDACTED`: a segment of a path, or a value of a header or property, that one of these matches as a
-        /// whole, such as `["[0-9]+"]`. Values over 1,024 bytes are redacted too.
+        /// What is shown as `REDACTED`: a segment of a path, a value of a header or property, or the `user-agent` that one of these
+        /// matches as a whole, such as `["[0-9]+"]`. A value is judged as it came and percent-decoded, with and without what
+        /// follows a `;` or a `:`. It is decoded up to three times, and redacted if it has escapes after that. Values over
+        /// 1,024 bytes are redacted too, and so is what comes after 64 KiB of a request's values were tried, times patterns.
         pub(crate) redact: Vec<Pattern> = Vec::new(),
     }
 }
@@ -67,6 +70,10 @@ settings! {
 /// What the host still knows of a request and its response; each is asked for once, however many spans there are.
 pub(super) struct Exchange<'a> {
     request: &'a Headers,
+    /// The path that was sent and the one that came, if another was sent, without what is not shown.
+    path: String,
+    original_path: Option<String>,
+    user_agent: Option<String>,
     pub(super) outcome: Outcome,
     route: Option<String>,
     protocol: Option<String>,
@@ -81,10 +88,10 @@ pub(super) struct Exchange<'a> {
 }
 
 /// The longest value of an attribute, in bytes.
-const MAX_VALUE: usize = 1024;
+pub(super) const MAX_VALUE: usize = 1024;
 
-/// Replaces what is not shown.
-const REDACTED: &str = "REDACTED";
+/// The longest path of a gRPC method, in bytes.
+const MAX_GRPC_METHOD: usize = 200;
 
 const METHODS: &[&str] = &["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"];
 
@@ -101,9 +108,15 @@ pub(crate) fn clip(value: &[u8]) -> String {
 
 impl Spans {
     /// What the configuration adds.
-    fn added(&self, request: &Headers, response: &Headers, host: &mut dyn Properties) -> Vec<KeyValue> {
+    fn added(
+        &self,
+        request: &Headers,
+        response: &Headers,
+        redaction: &Redaction<'_>,
+        host: &mut dyn Properties,
+    ) -> Vec<KeyValue> {
         let mut added = List(Vec::new());
-        let shown = |value: &[u8]| self.shown(value);
+        let shown = |value: &[u8]| redaction.shown(value);
         for Attribute { name, source } in &self.attributes {
             match source {
                 Source::Literal(value) | Source::Environment(Variable(value)) => {
@@ -120,28 +133,6 @@ impl Spans {
         }
         added.0
     }
-
-    /// The path without its query, and without the segments that are not shown.
-    fn path(&self, path: &[u8]) -> String {
-        let path = without_query(path);
-        if self.redact.is_empty() {
-            return clip(path);
-        }
-        let segments: Vec<String> =
-            path.split(|byte| *byte == b'/').map(|segment| self.shown(segment)).collect();
-        clip(segments.join("/").as_bytes())
-    }
-
-    /// The value, unless it is not to be seen, or too long to judge whether it is.
-    fn shown(&self, value: &[u8]) -> String {
-        if self.redact.is_empty() || value.is_empty() {
-            return clip(value);
-        }
-        let whole = String::from_utf8_lossy(value);
-        let is_hidden =
-            whole.len() > MAX_VALUE || self.redact.iter().any(|pattern| pattern.holds(whole.as_bytes()));
-        if is_hidden { REDACTED.to_owned() } else { whole.into_owned() }
-    }
 }
 
 impl<'a> Exchange<'a> {
@@ -153,13 +144,20 @@ impl<'a> Exchange<'a> {
         host: &mut (impl Properties + EndedStream),
     ) -> Self {
         let response = host.headers(HeaderMap::Response).unwrap_or_default();
-        let added = spans.added(request, &response, host);
+        let redaction = Redaction::new(&spans.redact);
+        let [path, original_path] = [":path", "x-envoy-original-path"]
+            .map(|name| request.first(name).map(|path| redaction.path(path)));
+        let user_agent = request.first("user-agent").map(|agent| redaction.shown(agent));
+        let added = spans.added(request, &response, &redaction, host);
         let mut outcome = Outcome::of_stream(&response, host);
         outcome.is_cut_off = host.is_cut_off();
         let number = |host: &mut dyn Properties, property| host.property(property)?.number();
         let text = |host: &mut dyn Properties, property| host.property(property)?.text();
         Self {
             request,
+            path: path.unwrap_or_default(),
+            original_path,
+            user_agent,
             outcome,
             route: text(host, Property::RouteName).and_then(|name| route(&name)),
             protocol: text(host, Property::Protocol).and_then(|protocol| version(&protocol)),
@@ -172,15 +170,16 @@ impl<'a> Exchange<'a> {
     }
 
     /// The method, and the route if the host knows one; of gRPC the service and its method.
-    pub(super) fn name(&self, spans: &Spans) -> String {
-        if self.request.first("content-type").is_some_and(is_grpc) {
-            let path = spans.path(self.request.first(":path").unwrap_or_default());
-            let method = path.trim_start_matches('/');
-            if !method.is_empty() {
-                return method.to_owned();
-            }
+    pub(super) fn name(&self) -> String {
+        let header = |name| self.request.first(name).unwrap_or_default();
+        if is_grpc(header("content-type")) {
+            return if is_grpc_method(without_query(header(":path"))) {
+                self.path.trim_start_matches('/').to_owned()
+            } else {
+                "_OTHER".to_owned()
+            };
         }
-        let method = method_of(self.request.first(":method").unwrap_or_default()).unwrap_or("HTTP");
+        let method = method_of(header(":method")).unwrap_or("HTTP");
         match &self.route {
             Some(route) => format!("{method} {route}"),
             None => method.to_owned(),
@@ -188,9 +187,9 @@ impl<'a> Exchange<'a> {
     }
 
     /// The attributes of a span of this kind.
-    pub(super) fn attributes(&self, kind: SpanKind, spans: &Spans) -> Vec<KeyValue> {
+    pub(super) fn attributes(&self, kind: SpanKind) -> Vec<KeyValue> {
         let mut all = List(Vec::new());
-        self.of_request(kind, spans, &mut all);
+        self.of_request(kind, &mut all);
         self.of_connection(kind, &mut all);
         self.of_response(kind, &mut all);
         all.0.retain(|attribute| self.added.iter().all(|added| added.key != attribute.key));
@@ -198,7 +197,7 @@ impl<'a> Exchange<'a> {
         all.0
     }
 
-    fn of_request(&self, kind: SpanKind, spans: &Spans, all: &mut List) {
+    fn of_request(&self, kind: SpanKind, all: &mut List) {
         let header = |name| self.request.first(name);
         let (scheme, authority) = (header(":scheme"), header(":authority").map(without_credentials));
         let method = header(":method");
@@ -209,21 +208,19 @@ impl<'a> Exchange<'a> {
                 all.text("http.request.method_original", method.map(clip));
             }
         }
-        let path_sent = spans.path(header(":path").unwrap_or_default());
         let (host, port) = authority.map_or((None, None), address);
         if kind == SpanKind::Server {
-            let original_path = header("x-envoy-original-path");
             all.text("url.scheme", scheme.map(clip));
-            all.text("url.path", Some(original_path.map_or(path_sent, |path| spans.path(path))));
+            all.text("url.path", Some(self.original_path.as_ref().unwrap_or(&self.path).clone()));
         } else if let (Some(scheme), Some(authority)) = (scheme, authority) {
-            all.text("url.full", Some(format!("{}://{}{path_sent}", clip(scheme), clip(authority))));
+            all.text("url.full", Some(format!("{}://{}{}", clip(scheme), clip(authority), self.path)));
         }
         // A client's span must name its port, and a URL need not.
         let usual = if scheme == Some(b"https") { 443 } else { 80 };
         let usual = host.as_ref().filter(|_| kind == SpanKind::Client).map(|_| usual);
         all.text("server.address", host);
         all.number("server.port", port.or(usual));
-        all.text("user_agent.original", header("user-agent").map(clip));
+        all.text("user_agent.original", self.user_agent.clone());
         if header("content-type").is_some_and(is_grpc) {
             all.text("rpc.system", Some("grpc".to_owned()));
         }
@@ -278,6 +275,22 @@ fn route(name: &[u8]) -> Option<String> {
 
 fn method_of(method: &[u8]) -> Option<&'static str> {
     METHODS.iter().find(|known| known.as_bytes() == method).copied()
+}
+
+/// Whether a path is that of a method of gRPC: whoever sends another must not make a name.
+///
+/// ```text
+/// path = "/" name "/" name      ; name = 1*( ALPHA / DIGIT / "." / "_" / "-" ), 200 bytes in all
+/// ```
+fn is_grpc_method(path: &[u8]) -> bool {
+    let is_sign = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    let is_name = |name: &[u8]| !name.is_empty() && name.iter().all(is_sign);
+    let mut names = path.split(|byte| *byte == b'/').skip(1);
+    path.len() <= MAX_GRPC_METHOD
+        && path.starts_with(b"/")
+        && names.next().is_some_and(is_name)
+        && names.next().is_some_and(is_name)
+        && names.next().is_none()
 }
 
 /// `1.1` of `HTTP/1.1`.

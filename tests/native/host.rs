@@ -120,6 +120,7 @@ impl Properties for Callback<'_> {
         let path: &[&str] = match property {
             Property::PeerUri => &["connection", "uri_san_peer_certificate"],
             Property::PeerAddress => &["source", "address"],
+            Property::LocalAddress => &["destination", "address"],
             Property::UpstreamAddress => &["upstream", "address"],
             Property::UpstreamAttempts => &["upstream", "request_attempt_count"],
             Property::RequestSize => &["request", "size"],

@@ -222,6 +222,80 @@ fn what_may_be_secret_is_hidden_rather_than_cut_to_pieces() {
 }
 
 #[test]
+fn what_is_redacted_is_judged_as_a_server_would_read_it() {
+    let config = r#""direction": "inbound", "span": {"redact": ["[0-9]+", "curl/.*"]}"#;
+    // The path that came; the one that is shown.
+    let rows: &[(&str, &str)] = &[
+        ("/cart/42/x", "/cart/REDACTED/x"),
+        ("/cart/%34%32/x", "/cart/REDACTED/x"),
+        ("/cart/%2534%2532/x", "/cart/REDACTED/x"),
+        ("/cart/%25252534/x", "/cart/REDACTED/x"),
+        ("/cart/42;v=1/x", "/cart/REDACTED/x"),
+        ("/cart/42%3Bv=1/x", "/cart/REDACTED/x"),
+        ("/cart/42:8080/x", "/cart/REDACTED/x"),
+        ("/cart/a%2F42/x", "/cart/REDACTED/x"),
+        ("/cart/a42/%zz", "/cart/a42/%zz"),
+        ("/cart/a;42", "/cart/a;42"),
+    ];
+    for (path, shown) in rows {
+        let mut hop = Hop::new(config);
+        let request: &[Line<'_>] = &[("traceparent", SAMPLED), ("x-envoy-original-path", path.as_bytes())];
+        let (span, _) = hop.one(request, OK);
+        let told = attributes(&span.attributes);
+        assert_eq!(told["url.path"], *shown, "{path}");
+        assert_eq!(told["user_agent.original"], "REDACTED");
+    }
+}
+
+#[test]
+fn redaction_has_a_budget_and_hides_what_is_beyond_it() {
+    let config = r#""direction": "inbound", "span": {"redact": ["[0-9]+"], "attributes": [
+        {"name": "last", "request_header": "x-last"}]}"#;
+    let path = "/a".repeat(400);
+    let agent = "b%25".repeat(250);
+    let mut hop = Hop::new(config);
+    let mut request: Vec<Line<'_>> =
+        vec![("traceparent", SAMPLED), ("x-envoy-original-path", path.as_bytes()), ("x-last", b"shown")];
+    let (span, _) = hop.one(&request, OK);
+    assert_eq!(attributes(&span.attributes)["last"], "shown", "an ordinary request is far from it");
+    // Eighty patterns use it up.
+    let patterns = vec!["\"[0-9]+\""; 80].join(", ");
+    let mut hop = Hop::new(&config.replace("\"[0-9]+\"", &patterns));
+    request.push(("user-agent", agent.as_bytes()));
+    let (span, _) = hop.one(&request, OK);
+    let told = attributes(&span.attributes);
+    assert_eq!(told["last"], "REDACTED", "nothing is shown that could not be judged");
+    let path = &told["url.path"];
+    assert!(path.starts_with("/a/a/a") && path.contains("/REDACTED/REDACTED"), "{path}");
+}
+
+#[test]
+fn a_path_that_is_no_method_of_grpc_makes_no_name() {
+    let long = format!("/shop.Cart/{}", "a".repeat(190));
+    let rows = [
+        ("/shop.Cart/Add", "shop.Cart/Add"),
+        ("/shop.Cart/Add?x", "shop.Cart/Add"),
+        ("/shop.Cart/Add/More", "_OTHER"),
+        ("/shop.Cart/", "_OTHER"),
+        ("/shop.Cart", "_OTHER"),
+        ("//Add", "_OTHER"),
+        ("/a b/c", "_OTHER"),
+        ("x/shop.Cart/Add", "_OTHER"),
+        ("", "_OTHER"),
+        (&long, "_OTHER"),
+    ];
+    for (path, name) in rows {
+        let mut hop = Hop::new(r#""direction": "inbound""#);
+        let stream = hop.vm.stream(hop.root).unwrap();
+        let request: &[Line<'_>] =
+            &[(":path", path.as_bytes()), ("content-type", b"application/grpc"), ("traceparent", SAMPLED)];
+        hop.vm.request(stream, request.to_vec()).unwrap();
+        hop.vm.finish(stream).unwrap();
+        assert_eq!(hop.exported()[0].name, name, "{path}");
+    }
+}
+
+#[test]
 fn a_name_stands_once_and_the_configuration_goes_first() {
     let config = r#""direction": "inbound", "span": {"attributes": [{"name": "url.path", "value": "hidden"}]},
         "service": {"attributes": {"telemetry.sdk.name": "other"}}"#;

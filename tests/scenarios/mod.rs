@@ -9,7 +9,7 @@ mod correlation;
 mod egress;
 pub(crate) mod export;
 mod formats;
-mod hop;
+pub(crate) mod hop;
 mod lifetime;
 mod notices;
 #[path = "../data/otlp.rs"]

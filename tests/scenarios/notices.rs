@@ -113,6 +113,34 @@ fn the_peer_is_who_the_certificate_says_or_an_address() {
 }
 
 #[test]
+fn a_line_names_the_listener_and_what_an_application_called() {
+    let named = r#"{"direction": "outbound", "metrics": {"listener": "checkout"}}"#;
+    let call: &[Line<'_>] = &[(":method", b"GET"), (":authority", b"me:pw@api.example.org:80")];
+    let hostile: &[Line<'_>] = &[(":method", b"G\r\nT"), (":authority", b"a\x1b[31m\xffb")];
+    let long = [b'a'; 1_000];
+    let rows: &[(&str, &[Line<'_>], &str)] = &[
+        (INBOUND, call, "lost inbound on 10.0.0.1:80, from an unknown peer: no"),
+        (OUTBOUND, call, "lost outbound on 10.0.0.1:80, from this workload, GET api.example.org:80: no"),
+        (named, call, "lost outbound on checkout, from this workload, GET api.example.org:80: no"),
+        (OUTBOUND, hostile, "from this workload, GT a[31mb: no"),
+        (OUTBOUND, &[(":path", b"/")], "lost outbound on 10.0.0.1:80, from this workload: no"),
+    ];
+    for (config, request, says) in rows {
+        let mut vm = start(host(&[(&["destination", "address"], b"10.0.0.1:80")]));
+        let root = vm.root(config.as_bytes()).unwrap().unwrap();
+        let stream = vm.stream(root).unwrap();
+        vm.request(stream, request.to_vec()).unwrap();
+        let logged = said(&vm);
+        assert!(logged.len() == 1 && logged[0].contains(says), "{says}: {logged:?}");
+    }
+    let mut vm = start(host(&[]));
+    let root = vm.root(OUTBOUND.as_bytes()).unwrap().unwrap();
+    let stream = vm.stream(root).unwrap();
+    vm.request(stream, vec![(":method", &b"GET"[..]), (":authority", &long[..])]).unwrap();
+    assert!(said(&vm)[0].len() < 400, "what a line shows is bounded");
+}
+
+#[test]
 fn a_line_begins_as_the_configuration_says() {
     let mut vm = start(host(&[]));
     let config =

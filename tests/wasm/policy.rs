@@ -1,6 +1,7 @@
 //! The work that a policy takes.
 
-use crate::scenarios::support::{counters, started};
+use crate::scenarios::hop::{Hop, OK};
+use crate::scenarios::support::{SAMPLED, counters, started};
 
 #[test]
 fn a_pattern_takes_bounded_work_whatever_the_path() {
@@ -13,4 +14,16 @@ fn a_pattern_takes_bounded_work_whatever_the_path() {
         assert!(vm.fuel_used() < 5_000_000, "{} bytes take {}", path.len(), vm.fuel_used());
     }
     assert!(counters(&vm).contains(&"sampled record probability 3".to_owned()));
+}
+
+#[test]
+fn redaction_takes_bounded_work_whatever_the_path() {
+    // A path of many short segments, of one long one, and of escapes within escapes.
+    for path in ["/a".repeat(30_000), format!("/{}", "a".repeat(60_000)), "/%2525".repeat(10_000)] {
+        let mut hop = Hop::new(r#""direction": "inbound", "span": {"redact": ["(a+)+b"]}"#);
+        let stream = hop.request(&[("traceparent", SAMPLED), ("x-envoy-original-path", path.as_bytes())]);
+        hop.vm.response(stream, OK.to_vec()).unwrap();
+        hop.vm.log(stream).unwrap();
+        assert!(hop.vm.fuel_used() < 5_000_000, "{} bytes take {}", path.len(), hop.vm.fuel_used());
+    }
 }

@@ -14,6 +14,7 @@ pub(crate) const fn path(property: Property<'_>) -> &'static str {
     match property {
         Property::PeerUri => "connection\0uri_san_peer_certificate",
         Property::PeerAddress => "source\0address",
+        Property::LocalAddress => "destination\0address",
         Property::UpstreamAddress => "upstream\0address",
         Property::UpstreamAttempts => "upstream\0request_attempt_count",
         Property::RequestSize => "request\0size",
