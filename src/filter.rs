@@ -7,12 +7,13 @@ use crate::headers::{HeaderWriter, Headers};
 use crate::host::{Clock, EndedStream, HeaderMap, HeaderReader, Host, Log, Metrics, Properties};
 use crate::metrics::Counter;
 use crate::otlp::Span;
-use crate::request::{Outcome, Request, SAMPLED, salvage};
+use crate::redirect::{FirstPass, Redirects, is_marked};
+use crate::request::{Outcome, Plugin, Request, SAMPLED, salvage};
 use crate::response::Served;
 use crate::sampling::Rates;
 use crate::span::{self, Hop, Origin};
 use crate::w3c::{TraceFlags, TraceParent};
-use crate::words::{Caller, DecidedBy, Direction, Mode, SamplingDecision};
+use crate::words::{DecidedBy, Direction, Mode, SamplingDecision};
 
 /// A plugin that works.
 #[derive(Debug)]
@@ -21,25 +22,47 @@ pub struct Filter {
     rates: Rates,
     /// Whether the log says that the direction is unknown on which the configuration depends.
     is_direction_noticed: Cell<bool>,
+    redirects: Redirects,
+}
+
+/// Who sent a request, as far as the rest of its stream has to know.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sender {
+    /// Whether it sent a valid context with a parent-id, in a format that is read. A load balancer's trace-id without a
+    /// parent-id says nothing about the caller.
+    pub participates: bool,
+    trusted: bool,
+    /// Whether the request arrived with the mark of a redirect that is not known.
+    is_marked: bool,
 }
 
 /// What is remembered of a request until its stream ends.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum StreamContext {
     /// The upstream receives no context that we know of.
-    #[default]
-    Untraced,
+    Untraced(Sender),
     /// The upstream receives this context.
-    Traced(TraceParent, Caller),
+    Traced(TraceParent, Sender),
     /// The upstream receives this context, whose parent-id is a span of this hop.
-    Spanned(TraceParent, Caller, Box<Hop>),
+    Spanned(TraceParent, Sender, Box<Hop>),
+}
+
+impl Default for StreamContext {
+    fn default() -> Self {
+        Self::Untraced(Sender::default())
+    }
 }
 
 impl Filter {
     /// A filter that works by this configuration.
     #[must_use]
     pub fn new(config: Config) -> Self {
-        Self { config, rates: Rates::default(), is_direction_noticed: Cell::new(false) }
+        Self {
+            config,
+            rates: Rates::default(),
+            is_direction_noticed: Cell::new(false),
+            redirects: Redirects::default(),
+        }
     }
 
     /// Its configuration.
@@ -51,16 +74,33 @@ impl Filter {
     /// Takes a request through its pass.
     pub fn request(&self, headers: &Headers, host: &mut (impl Host + HeaderWriter)) -> StreamContext {
         let Config { request: policy, export, metrics, .. } = &self.config;
-        let listener = metrics.listener.as_deref();
-        let outcome = Request::new(policy, &self.rates, export.is_some(), listener, headers, host).pass();
+        let is_marked = is_marked(headers);
+        let first = if is_marked { self.redirects.first_pass(headers) } else { None };
+        let plugin = Plugin { exports: export.is_some(), listener: metrics.listener.as_deref() };
+        let outcome = Request::new(policy, &self.rates, plugin, first, headers, host).pass();
         if outcome.direction == Direction::Unspecified && !policy.egress.is_empty() {
             self.notice_direction(host);
         }
-        let Some(sent) = outcome.sent else { return StreamContext::Untraced };
-        let caller = if outcome.came.is_some() { Caller::Participating } else { Caller::Other };
+        let sender = Sender {
+            participates: outcome.came.is_some(),
+            trusted: outcome.trusted,
+            is_marked: is_marked && first.is_none(),
+        };
+        let Some(sent) = outcome.sent else { return StreamContext::Untraced(sender) };
         match self.begin_hop(&outcome, sent, headers, host) {
-            Some(hop) => StreamContext::Spanned(sent, caller, Box::new(hop)),
-            None => StreamContext::Traced(sent, caller),
+            Some(hop) => StreamContext::Spanned(sent, sender, Box::new(hop)),
+            None => StreamContext::Traced(sent, sender),
+        }
+    }
+
+    /// Looks at a stream that ended without a response: Envoy may have taken the request back, to redirect it by itself.
+    #[cold]
+    pub fn unanswered(&self, stream: &StreamContext, host: &mut impl EndedStream) {
+        let sender = stream.sender();
+        if !sender.is_marked
+            && let Ok(headers) = host.headers(HeaderMap::Request)
+        {
+            self.redirects.note(&headers, FirstPass { trusted: sender.trusted, sent: stream.sent() });
         }
     }
 
@@ -163,12 +203,18 @@ impl StreamContext {
         self.served().map(|served| served.sent)
     }
 
+    const fn sender(&self) -> Sender {
+        match self {
+            Self::Untraced(sender) | Self::Traced(_, sender) | Self::Spanned(_, sender, _) => *sender,
+        }
+    }
+
     /// What the response is compared with, and who receives it.
     const fn served(&self) -> Option<Served> {
         match self {
-            Self::Untraced => None,
-            Self::Traced(sent, caller) | Self::Spanned(sent, caller, _) => {
-                Some(Served { sent: *sent, caller: *caller })
+            Self::Untraced(_) => None,
+            Self::Traced(sent, sender) | Self::Spanned(sent, sender, _) => {
+                Some(Served { sent: *sent, participates: sender.participates })
             }
         }
     }

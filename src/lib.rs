@@ -45,6 +45,7 @@ mod matching;
 pub mod metrics;
 pub mod notice;
 pub mod otlp;
+mod redirect;
 pub mod request;
 mod request_id;
 pub mod resource;

@@ -17,7 +17,7 @@ use self::table::{LabelSet, Place, choices, series, sum};
 series! {
     /// A series of a metric that counts.
     pub enum Counter {
-        /// Each request that reaches the filter, once, by what came in. An internal redirect counts again. The sum over
+        /// Each request that reaches the filter, once, by what came in. An internal redirect does not count again. The sum over
         /// `context` is all that the filter has seen. `lost` on `inbound` means that the caller sent no context; on
         /// `outbound`, that the workload's own application made a call without one. A bad `tracestate` next to a good
         /// `traceparent` is `continued`.

@@ -26,6 +26,7 @@ use crate::host::Host;
 use crate::matching::Target;
 use crate::metrics::Counter;
 use crate::notice::LogSettings;
+use crate::redirect::FirstPass;
 use crate::sampling::{Rates, Sampler};
 use crate::settings::{HeaderName, settings};
 use crate::trust::Trust;
@@ -91,10 +92,9 @@ settings! {
 pub(crate) struct Request<'a, H> {
     policy: &'a Policy,
     rates: &'a Rates,
-    /// Whether this hop exports spans.
-    exports: bool,
-    /// The name of the listener, if the configuration has one.
-    listener: Option<&'a str>,
+    plugin: Plugin<'a>,
+    /// What the first pass of this request knew, if this is another one: Envoy redirects it by itself.
+    first: Option<FirstPass>,
     /// Its headers and its direction, for conditions to look at.
     target: Target<'a>,
     border: Border,
@@ -103,10 +103,21 @@ pub(crate) struct Request<'a, H> {
     host: &'a mut H,
 }
 
+/// What the pass has to know of the plugin, other than its policy.
+#[derive(Clone, Copy)]
+pub(crate) struct Plugin<'a> {
+    /// Whether this hop exports spans.
+    pub(crate) exports: bool,
+    /// The name of the listener, if the configuration has one.
+    pub(crate) listener: Option<&'a str>,
+}
+
 /// What became of a request's context.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Outcome {
     pub(crate) direction: Direction,
+    /// Whether its sender was trusted.
+    pub(crate) trusted: bool,
     /// The context that came in.
     pub(crate) came: Option<TraceParent>,
     /// The context that the hop continues.
@@ -120,16 +131,20 @@ impl<'a, H: Host + HeaderWriter> Request<'a, H> {
     pub(crate) fn new(
         policy: &'a Policy,
         rates: &'a Rates,
-        exports: bool,
-        listener: Option<&'a str>,
+        plugin: Plugin<'a>,
+        first: Option<FirstPass>,
         headers: &'a Headers,
         host: &'a mut H,
     ) -> Self {
-        let trusted = policy.trust.admits(headers, host);
+        // A secret was removed by the first pass, and an outsider's context replaced.
+        let is_ours = |first: FirstPass| {
+            (first.trusted || first.sent.is_some()) && first.is_intact(&policy.header, headers)
+        };
+        let trusted = policy.trust.admits(headers, host) || first.is_some_and(is_ours);
         let direction = policy.direction.stated().unwrap_or_else(|| host.direction());
         let target = Target::new(headers, direction);
         let border = Border::close(policy, &target, trusted, host);
-        Self { policy, rates, exports, listener, target, border, readings: Vec::new(), host }
+        Self { policy, rates, plugin, first, target, border, readings: Vec::new(), host }
     }
 
     /// Takes the request through the stages.
@@ -137,7 +152,7 @@ impl<'a, H: Host + HeaderWriter> Request<'a, H> {
         let direction = self.target.direction;
         if self.policy.exclude.matches(&self.target) {
             self.leave_alone();
-            return Outcome { direction, came: None, parent: None, sent: None };
+            return Outcome { direction, trusted: self.border.trusted, came: None, parent: None, sent: None };
         }
         let Extraction { context, repaired } = extract::extract(&mut self);
         let (came, corruption) = (context.parent(), context.corruption());
@@ -146,7 +161,7 @@ impl<'a, H: Host + HeaderWriter> Request<'a, H> {
         let Assessment { verdict, next } = assess::assess(&mut self, context, repaired);
         self.count_verdict(verdict);
         if let Some(corruption) = corruption {
-            self.host.count(Counter::Corrupt { direction, corruption }, 1);
+            self.count(Counter::Corrupt { direction, corruption });
         }
         let applied = match self.policy.mode {
             Mode::Observe => {
@@ -159,7 +174,8 @@ impl<'a, H: Host + HeaderWriter> Request<'a, H> {
             let received = Received { context: sent, state: applied.state };
             memory.remember(received, self.target.headers, self.host);
         }
-        Outcome { direction, came, parent: applied.parent, sent: applied.sent }
+        let trusted = self.border.trusted;
+        Outcome { direction, trusted, came, parent: applied.parent, sent: applied.sent }
     }
 
     /// Writes what the assessment leads to, if the border lets a context out.
@@ -193,7 +209,15 @@ impl<'a, H: Host + HeaderWriter> Request<'a, H> {
     #[inline]
     fn count_verdict(&mut self, context: Verdict) {
         let Policy { role, mode, .. } = *self.policy;
-        self.host.count(Counter::Request { direction: self.target.direction, role, mode, context }, 1);
+        self.count(Counter::Request { direction: self.target.direction, role, mode, context });
+    }
+
+    /// Counts something about the request, which counts once however often it passes.
+    #[inline]
+    fn count(&mut self, counter: Counter) {
+        if self.first.is_none() {
+            self.host.count(counter, 1);
+        }
     }
 
     /// Whether what this hop sends in is remembered, whoever sent it.

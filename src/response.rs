@@ -12,7 +12,7 @@ use crate::metrics::Counter;
 use crate::request::Policy;
 use crate::settings::settings;
 use crate::w3c::{TraceMetric, TraceParent, without_metrics};
-use crate::words::{Caller, Mode, ResponseHeader, Role, UpstreamContext, When};
+use crate::words::{Mode, ResponseHeader, Role, UpstreamContext, When};
 
 settings! {
     /// The context that the upstream answers with, and the one that the caller is given.
@@ -38,7 +38,8 @@ settings! {
 pub(crate) struct Served {
     /// The context that the upstream was sent.
     pub(crate) sent: TraceParent,
-    pub(crate) caller: Caller,
+    /// Whether the caller sent a valid context with a parent-id.
+    pub(crate) participates: bool,
 }
 
 /// A response on its way, and what is to become of it.
@@ -139,7 +140,7 @@ impl Response {
         match self.when {
             When::Always => true,
             When::Sampled => served.sent.flags.is_sampled(),
-            When::Participating => served.caller == Caller::Participating,
+            When::Participating => served.participates,
         }
     }
 

@@ -188,14 +188,6 @@ labels! {
         Participating = "participating",
     }
 
-    /// Who sent a request.
-    pub enum Caller {
-        /// One who sent a valid context with a parent-id, in a format that is read.
-        Participating = "participating",
-        /// Anyone else. A load balancer's trace-id without a parent-id says nothing about the caller.
-        Other = "other",
-    }
-
     /// What becomes of the context that the upstream put on its response.
     pub enum UpstreamContext {
         /// `remove` with role `edge`, `keep` with role `internal`.

@@ -4,9 +4,8 @@
 use std::sync::LazyLock;
 
 use libfuzzer_sys::fuzz_target;
-use tracewarden::filter::StreamContext;
+use tracewarden::filter::{Sender, StreamContext};
 use tracewarden::w3c::TraceParent;
-use tracewarden::words::Caller;
 use tracewarden_fuzz::host::{Host, Known, lines};
 use tracewarden_fuzz::response;
 use tracewarden_fuzz::setup::Setup;
@@ -28,7 +27,7 @@ fuzz_target!(|data: &[u8]| {
     let sent = TraceParent::parse(CONTEXT).expect("it is valid");
     for setup in &*SETUPS {
         let mut host = Host::new(Known::inbound());
-        let mut stream = StreamContext::Traced(sent, Caller::Other);
+        let mut stream = StreamContext::Traced(sent, Sender::default());
         response::check(&setup.config, &mut stream, &headers, &mut host);
     }
 });

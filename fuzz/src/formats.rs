@@ -43,7 +43,7 @@ pub fn check(setup: &Setup, before: &HeaderMap, host: &Host, stream: &StreamCont
         return;
     }
     if verdict == Verdict::Excluded {
-        assert_eq!(*stream, StreamContext::Untraced);
+        assert!(matches!(stream, StreamContext::Untraced(_)));
         assert!(calls.changes.iter().all(|change| change.verb == Verb::Remove), "nothing is written");
     }
     is_on_the_wire(setup, host, stream);
@@ -83,8 +83,9 @@ fn is_on_the_wire(setup: &Setup, host: &Host, stream: &StreamContext) {
         assert!(reading::tracestate(&host.headers.lines(TRACESTATE)).is_some(), "what goes out is valid");
     }
     for name in remove.iter().map(|name| &**name) {
-        let may_be_left =
-            calls.wrote(name) || *stream == StreamContext::Untraced || calls.refused(Verb::Remove, name);
+        let may_be_left = calls.wrote(name)
+            || matches!(stream, StreamContext::Untraced(_))
+            || calls.refused(Verb::Remove, name);
         assert!(may_be_left || host.headers.lines(name).is_empty(), "{name:?} goes");
     }
 }
@@ -93,7 +94,7 @@ fn is_on_the_wire(setup: &Setup, host: &Host, stream: &StreamContext) {
 fn is_kept_out(setup: &Setup, before: &HeaderMap, host: &Host, stream: &StreamContext) {
     let header = &*setup.policy().header;
     let is_left = |name: &str| !host.headers.lines(name).is_empty() && !host.calls.wrote(name);
-    let written = |label: &str| *stream != StreamContext::Untraced && writes(setup, label);
+    let written = |label: &str| !matches!(stream, StreamContext::Untraced(_)) && writes(setup, label);
     for (label, headers) in FORMATS.iter().chain([&("tracecontext", &[header][..])]) {
         let is_in = !written(label) && headers.iter().any(|name| is_left(name));
         assert!(!is_in, "{label} goes on, from {before:?}");

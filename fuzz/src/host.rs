@@ -246,7 +246,8 @@ impl Properties for Host {
 impl SharedMemory for Host {
     fn recall(&mut self, key: &str) -> Option<(Vec<u8>, u32)> {
         let found = self.memory.iter().rev().find(|(other, _)| other == key);
-        let value = found.map(|(_, value)| value.clone()).or(self.known.garbage.clone().map(ByteBuf::into_vec));
+        let value =
+            found.map(|(_, value)| value.clone()).or(self.known.garbage.clone().map(ByteBuf::into_vec));
         value.map(|value| (value, 1))
     }
 

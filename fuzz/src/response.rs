@@ -2,11 +2,11 @@
 
 use proxy_wasm_test_framework::HeaderMap;
 use tracewarden::config::Config;
-use tracewarden::filter::{Filter, StreamContext};
+use tracewarden::filter::{Filter, Sender, StreamContext};
 use tracewarden::headers::{SERVER_TIMING, TRACEPARENT, TRACERESPONSE};
 use tracewarden::metrics::Counter;
 use tracewarden::response::Injection;
-use tracewarden::words::{Caller, Mode, ResponseContext, ResponseHeader, Role, UpstreamContext, When};
+use tracewarden::words::{Mode, ResponseContext, ResponseHeader, Role, UpstreamContext, When};
 
 use crate::host::{Change, Host, Lines, Verb, others, size};
 use crate::reading::{self, Timing};
@@ -67,7 +67,8 @@ pub fn check(config: &Config, stream: &mut StreamContext, lines: &Lines, host: &
     }
     let participates = matches!(
         stream,
-        StreamContext::Traced(_, Caller::Participating) | StreamContext::Spanned(_, Caller::Participating, _)
+        StreamContext::Traced(_, Sender { participates: true, .. })
+            | StreamContext::Spanned(_, Sender { participates: true, .. }, _)
     );
     let is_meant = match config.response.when {
         When::Always => true,

@@ -3,7 +3,7 @@ use super::border::Outward;
 use super::message::Message;
 use super::sample::{Plan, Root};
 use crate::headers::HeaderWriter;
-use crate::host::{Host, Metrics};
+use crate::host::Host;
 use crate::metrics::Counter;
 use crate::sampling::Sampled;
 use crate::w3c::TraceParent;
@@ -51,14 +51,14 @@ pub(super) fn apply<H: Host + HeaderWriter>(request: &mut Request<'_, H>, plan: 
             let is_written = sent.is_some_and(|sent| sent.flags.is_sampled() == sampled.decision.is_record());
             // If the decision could not be written, what came in goes on.
             let by_parent = Sampled::by_parent(flag.unwrap_or(false));
-            count_sampled(request.host, if is_written { sampled } else { by_parent });
+            count_sampled(request, if is_written { sampled } else { by_parent });
             let repair = repair.filter(|by| *by == Repair::Format || sent.is_some());
             Applied { sent, parent, repair, state }
         }
         Plan::Start(root) => match (message.send_root(root), root) {
             (Some(sent), Some(Root { sampled, source, .. })) => {
                 let state = message.kept_state.unwrap_or_default();
-                count_sampled(request.host, sampled);
+                count_sampled(request, sampled);
                 Applied { sent: Some(sent), parent: None, repair: Some(source), state }
             }
             _ => Applied::NOTHING,
@@ -71,6 +71,6 @@ pub(super) fn apply<H: Host + HeaderWriter>(request: &mut Request<'_, H>, plan: 
 }
 
 #[inline]
-fn count_sampled(counters: &mut impl Metrics, sampled: Sampled) {
-    counters.count(Counter::Sampled { decision: sampled.decision, by: sampled.by }, 1);
+fn count_sampled(request: &mut Request<'_, impl Host + HeaderWriter>, sampled: Sampled) {
+    request.count(Counter::Sampled { decision: sampled.decision, by: sampled.by });
 }

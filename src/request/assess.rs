@@ -34,6 +34,8 @@ pub(super) fn assess<'a, H: Host + HeaderWriter>(
     incoming: Incoming<'a>,
     repaired: bool,
 ) -> Assessment<'a> {
+    // What the first pass let go does not come back in the second.
+    let is_let_go = request.first.is_some_and(|first| first.sent.is_none());
     let parent = incoming.parent();
     let repair = repaired.then_some(Repair::Format);
     let (verdict, next) = match (incoming, request.border.trusted, request.policy.trust.untrusted) {
@@ -57,7 +59,10 @@ pub(super) fn assess<'a, H: Host + HeaderWriter>(
             (verdict, next)
         }
     };
-    Assessment { verdict, next }
+    match next {
+        Next::Start(_) if is_let_go => Assessment { verdict, next: Next::Withhold },
+        next => Assessment { verdict, next },
+    }
 }
 
 /// Whether a context came in some format, though in none that is read.

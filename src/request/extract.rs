@@ -1,11 +1,10 @@
 use super::Request;
 use super::context::{Incoming, TraceContext};
 use crate::formats::{FormatContext, Propagator, Reading};
-use crate::headers::{Headers, TRACESTATE};
-use crate::host::Metrics;
+use crate::headers::{HeaderWriter, Headers, TRACESTATE};
+use crate::host::Host;
 use crate::metrics::{Corruption, Counter};
 use crate::w3c::{TraceParent, TraceParentError, TraceState};
-use crate::words::Direction;
 
 /// What the headers of a request say about its trace, all formats considered.
 pub(super) struct Extraction<'a> {
@@ -16,7 +15,7 @@ pub(super) struct Extraction<'a> {
 
 /// Reads the context in the first format that holds a valid one (rule OT-19), and counts what the others say.
 #[inline]
-pub(super) fn extract<'a, H: Metrics>(request: &mut Request<'a, H>) -> Extraction<'a> {
+pub(super) fn extract<'a, H: Host + HeaderWriter>(request: &mut Request<'a, H>) -> Extraction<'a> {
     let (propagation, header, headers) =
         (&request.policy.propagation, &request.policy.header, request.target.headers);
     let w3c = || extract_w3c(header, headers);
@@ -28,10 +27,10 @@ pub(super) fn extract<'a, H: Metrics>(request: &mut Request<'a, H>) -> Extractio
     for format in propagation.extract.iter().copied() {
         let read = format.propagator().map_or_else(w3c, |propagator| read(propagator, headers));
         request.readings.extend(read.said().map(|said| Reading { format, said }));
-        extraction.consider(read, request.target.direction, request.host);
+        extraction.consider(read, request);
     }
     if let Incoming::Valid(context) = &extraction.context {
-        request.host.count(Counter::Format { format: context.format }, 1);
+        request.count(Counter::Format { format: context.format });
     }
     extraction
 }
@@ -70,20 +69,21 @@ fn read<'a>(propagator: &Propagator, headers: &Headers) -> Incoming<'a> {
 
 impl<'a> Extraction<'a> {
     /// Weighs what the next format says against what those before it said.
-    fn consider(&mut self, read: Incoming<'a>, direction: Direction, counters: &mut impl Metrics) {
+    fn consider(&mut self, read: Incoming<'a>, request: &mut Request<'a, impl Host + HeaderWriter>) {
+        let direction = request.target.direction;
         match (&mut self.context, read) {
             (Incoming::Valid(used), Incoming::Valid(other)) => {
                 if used.trace_id.is_same_trace(other.trace_id) {
                     used.complete_with(other);
                 } else {
-                    counters.count(Counter::Conflict { used: used.format, other: other.format }, 1);
+                    request.count(Counter::Conflict { used: used.format, other: other.format });
                 }
             }
             (Incoming::Valid(_) | Incoming::Corrupt(_), Incoming::Corrupt(corruption)) => {
-                counters.count(Counter::Corrupt { direction, corruption }, 1);
+                request.count(Counter::Corrupt { direction, corruption });
             }
             (Incoming::Corrupt(corruption), Incoming::Valid(context)) => {
-                counters.count(Counter::Corrupt { direction, corruption: *corruption }, 1);
+                request.count(Counter::Corrupt { direction, corruption: *corruption });
                 self.repaired = true;
                 self.context = Incoming::Valid(context);
             }

@@ -20,14 +20,14 @@ pub(super) fn report<H: Host + HeaderWriter>(
     let is_broken = matches!(verdict, Verdict::Lost | Verdict::Corrupt);
     match applied.repair {
         Some(by) if is_broken || by == Repair::Format => {
-            request.host.count(Counter::Repair { direction, by }, 1);
+            request.count(Counter::Repair { direction, by });
         }
         _ => {}
     }
     let unread = if matches!(verdict, Verdict::Lost | Verdict::Started) { unread(request) } else { None };
-    if is_broken || corruption.is_some() {
+    if request.first.is_none() && (is_broken || corruption.is_some()) {
         let notice = Notice { verdict, direction, corruption, unread, sent: applied.sent };
-        let place = Place { listener: request.listener, headers: request.target.headers };
+        let place = Place { listener: request.plugin.listener, headers: request.target.headers };
         notice.log(&request.policy.log.format, place, request.host);
     }
     if request.policy.access_log.filter_state {
@@ -41,7 +41,7 @@ fn unread<H: Host + HeaderWriter>(request: &mut Request<'_, H>) -> Option<Format
     let mut first = None;
     for format in Format::ALL.iter().copied().filter(|format| !propagation.reads(*format)) {
         if format.carriers(header).next().is_some_and(|name| request.target.headers.has(name)) {
-            request.host.count(Counter::Unread { format }, 1);
+            request.count(Counter::Unread { format });
             first = first.or(Some(format));
         }
     }

@@ -118,7 +118,7 @@ fn trace_id_of_request<H: Host + HeaderWriter>(request: &mut Request<'_, H>) -> 
     let found = request_id::trace_id(request.target.headers);
     if found.is_none() {
         let corruption = Corruption::RequestId;
-        request.host.count(Counter::Corrupt { direction: request.target.direction, corruption }, 1);
+        request.count(Counter::Corrupt { direction: request.target.direction, corruption });
     }
     found
 }
@@ -140,6 +140,6 @@ impl<H> Request<'_, H> {
     /// Whether this hop may record spans of a trace that is sampled, or not.
     #[inline]
     const fn records(&self, sampled: bool) -> bool {
-        self.exports && (sampled || self.policy.sampling.errors.is_some())
+        self.plugin.exports && (sampled || self.policy.sampling.errors.is_some())
     }
 }

@@ -12,6 +12,7 @@ mod ids;
 mod mesh;
 mod mixed;
 mod otlp;
+mod privacy;
 mod protocols;
 mod refused;
 mod reload;

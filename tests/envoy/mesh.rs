@@ -30,6 +30,8 @@ const STORY: &[(&str, u64)] = &[
     ("repairs by=correlation direction=outbound listener=lossy_outbound", 1),
     ("repairs by=correlation direction=outbound listener=mangler_outbound", 1),
     // The inbound listeners write Zipkin's format next to W3C's, so they count which one they read.
+    ("correlation result=remembered", 6),
+    ("correlation result=repaired", 2),
     ("formats format=tracecontext", 6),
     ("sampled by=probability decision=record", 3),
     ("sampled by=parent decision=record", 9),

@@ -44,6 +44,7 @@ struct Stream {
     root: RootId,
     filter: Option<Rc<Filter>>,
     context: StreamContext,
+    is_answered: bool,
     messages: Messages,
 }
 
@@ -128,7 +129,13 @@ impl Vm {
         let id = StreamId(self.next);
         self.next += 1;
         let filter = self.plugins.get(&root).and_then(|plugin| plugin.filter.clone());
-        let stream = Stream { root, filter, context: StreamContext::Untraced, messages: Messages::default() };
+        let stream = Stream {
+            root,
+            filter,
+            context: StreamContext::default(),
+            is_answered: false,
+            messages: Messages::default(),
+        };
         self.streams.insert(id, stream);
         Ok(id)
     }
@@ -148,7 +155,9 @@ impl Vm {
     /// Passes the headers of a response.
     pub(crate) fn response(&mut self, id: StreamId, headers: impl Into<HeaderMap>) -> Called<Action> {
         self.set_response_headers(id, headers);
-        let Stream { filter, context, messages, .. } = self.streams.get_mut(&id).expect("a stream");
+        let stream = self.streams.get_mut(&id).expect("a stream");
+        stream.is_answered = true;
+        let Stream { filter, context, messages, .. } = stream;
         if let Some(filter) = filter {
             let callback = Callback { worker: &mut self.worker, messages };
             filter.response(context, &mut Pass::<true>(callback));
@@ -161,6 +170,9 @@ impl Vm {
         let stream = self.streams.get_mut(&id).expect("a stream");
         let Some(filter) = &stream.filter else { return Ok(()) };
         let mut callback = Callback { worker: &mut self.worker, messages: &mut stream.messages };
+        if !stream.is_answered {
+            filter.unanswered(&stream.context, &mut callback);
+        }
         let spans = filter.finish(std::mem::take(&mut stream.context), &mut callback);
         if let Some(export) = &filter.config().export {
             let plugin = self.plugins.get_mut(&stream.root).expect("a plugin");

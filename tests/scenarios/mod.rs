@@ -16,6 +16,7 @@ mod notices;
 mod otlp;
 mod policy;
 mod propagation;
+mod redirects;
 mod requests;
 mod response_border;
 mod responses;

@@ -17,11 +17,12 @@ pub(crate) struct Exchange {
     vm: &'static Vm,
     work: Work,
     stream: StreamContext,
+    is_answered: bool,
 }
 
 impl Exchange {
-    pub(crate) const fn new(vm: &'static Vm, work: Work) -> Self {
-        Self { vm, work, stream: StreamContext::Untraced }
+    pub(crate) fn new(vm: &'static Vm, work: Work) -> Self {
+        Self { vm, work, stream: StreamContext::default(), is_answered: false }
     }
 }
 
@@ -43,6 +44,7 @@ impl HttpContext for Exchange {
     }
 
     fn on_http_response_headers(&mut self, _: usize, _: bool) -> Action {
+        self.is_answered = true;
         if let Work::Filter(working) = &self.work {
             let host = &mut Callback::<OnResponse>::new(self.vm, working.counters);
             self.vm.timed(Measure::PassDuration { pass: Pass::Response }, || {
@@ -53,9 +55,12 @@ impl HttpContext for Exchange {
     }
 
     fn on_log(&mut self) {
-        if let (Work::Filter(working), stream @ StreamContext::Spanned(..)) =
-            (&self.work, take(&mut self.stream))
-            && let Some(export) = &working.filter.config().export
+        let Work::Filter(working) = &self.work else { return };
+        if !self.is_answered {
+            working.filter.unanswered(&self.stream, &mut Callback::<OnEnd>::new(self.vm, working.counters));
+        }
+        if let (stream @ StreamContext::Spanned(..), Some(export)) =
+            (take(&mut self.stream), &working.filter.config().export)
         {
             let host = &mut Callback::<OnEnd>::new(self.vm, working.counters);
             let spans = working.filter.finish(stream, host);
