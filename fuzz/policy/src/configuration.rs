@@ -5,6 +5,7 @@ use rand::rngs::ChaCha12Rng;
 use rand::seq::IndexedRandom;
 use tracewarden::config::Config;
 use tracewarden::egress::Strip;
+use tracewarden::filter::Filter;
 use tracewarden::settings::Value;
 use tracewarden::trust::Untrusted;
 use tracewarden::words::{DirectionWord, Format, Labelled, Mode};
@@ -27,7 +28,7 @@ pub(crate) const TRUST: (&str, &str) = ("x-trust", "friend");
 pub(crate) const FORCE: (&str, &str) = ("x-force", "open sesame");
 
 pub(crate) struct Configuration {
-    pub(crate) config: Config,
+    pub(crate) filter: Filter,
     pub(crate) tree: Value,
     pub(crate) mode: Mode,
     pub(crate) direction: DirectionWord,
@@ -38,6 +39,10 @@ pub(crate) struct Configuration {
     /// `None` if everyone is trusted.
     pub(crate) trust: Option<Trust>,
     pub(crate) egress: Vec<Egress>,
+    /// Whether callers are told nothing that the upstream says.
+    pub(crate) silences: bool,
+    /// Whether callers are told anything at all.
+    pub(crate) tells: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -100,9 +105,21 @@ impl Configuration {
         } else {
             Vec::new()
         };
+        let role = if source.random() { "edge" } else { "internal" };
+        let upstream = *["auto", "keep", "remove"].choose(source).expect("words");
+        let silences =
+            mode == Mode::Enforce && (upstream == "remove" || upstream == "auto" && role == "edge");
+        let told = some(&["traceparent", "traceresponse", "server-timing", "server-timing-trace"], 2, source);
+        let tells = !told.is_empty();
+        let response = object(vec![
+            ("upstream", text(upstream)),
+            ("inject", Value::List(told.into_iter().map(text).collect())),
+            ("when", text(["always", "sampled", "participating"].choose(source).expect("words"))),
+        ]);
         let mut fields = vec![
+            ("response", response),
             ("mode", text(mode.label())),
-            ("role", text(if source.random() { "edge" } else { "internal" })),
+            ("role", text(role)),
             ("direction", text(direction.label())),
             ("header", text(header)),
             ("start", text(if source.random_ratio(3, 4) { "always" } else { "never" })),
@@ -122,11 +139,24 @@ impl Configuration {
             "FORCE_SECRET" => Some(FORCE.1.to_owned()),
             _ => None,
         };
-        let config = match Config::read(&tree, &variable) {
-            Ok(loaded) => loaded.config,
+        let filter = match Config::read(&tree, &variable) {
+            Ok(loaded) => Filter::new(loaded.config),
             Err(faults) => panic!("{faults}: {tree:?}"),
         };
-        Self { config, tree, mode, direction, header, extract, inject, removed, trust, egress }
+        Self {
+            filter,
+            tree,
+            mode,
+            direction,
+            header,
+            extract,
+            inject,
+            removed,
+            trust,
+            egress,
+            silences,
+            tells,
+        }
     }
 
     /// Whether the sender of this request is trusted.
@@ -166,7 +196,9 @@ fn sampling(source: &mut ChaCha12Rng) -> Value {
 fn exclude(source: &mut ChaCha12Rng) -> Value {
     let conditions = [("path_prefix", "/v1/"), ("method", "OPTIONS"), ("user_agent_prefix", "kube-probe/")];
     let chosen = some(&conditions, 1, source);
-    Value::List(chosen.into_iter().map(|(name, value)| object(vec![(name, text(value))])).collect())
+    let word = source.random::<bool>().then(|| text("default"));
+    let entries = chosen.into_iter().map(|(name, value)| object(vec![(name, text(value))]));
+    Value::List(entries.chain(word).collect())
 }
 
 impl Trust {

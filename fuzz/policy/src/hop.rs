@@ -2,18 +2,20 @@
 
 use rand::SeedableRng;
 use rand::rngs::ChaCha12Rng;
-use tracewarden::filter::{Filter, StreamContext};
+use tracewarden::filter::StreamContext;
 use tracewarden::headers::{HeaderWriter, Headers, Refused};
-use tracewarden::host::{AccessLog, Clock, Log, Metrics, Properties, Random, SharedMemory};
+use tracewarden::host::{AccessLog, Clock, HeaderReader, Log, Metrics, Properties, Random, SharedMemory};
 use tracewarden::metrics::Counter;
 
 use crate::configuration::Configuration;
 use crate::wire::Lines;
 
 /// What became of a request.
-pub(crate) struct Passed {
-    pub(crate) came: Lines,
+pub(crate) struct Passed<'a> {
+    pub(crate) came: &'a Lines,
     pub(crate) goes: Lines,
+    /// The response as the caller gets it.
+    pub(crate) answered: Lines,
     pub(crate) counted: Vec<Counter>,
     pub(crate) stream: StreamContext,
 }
@@ -24,13 +26,15 @@ struct Host {
     rng: ChaCha12Rng,
 }
 
-/// Takes a request through a hop.
-pub(crate) fn pass(hop: &Configuration, request: &Lines, seed: u64) -> Passed {
+/// Takes a request and its response through a hop.
+pub(crate) fn pass<'a>(hop: &Configuration, request: &'a Lines, response: &Lines, seed: u64) -> Passed<'a> {
     let headers: Headers = request.iter().map(|(name, value)| (name, value)).collect();
     let mut host =
         Host { headers: request.clone(), counted: Vec::new(), rng: ChaCha12Rng::seed_from_u64(seed) };
-    let stream = Filter::new(hop.config.clone()).request(&headers, &mut host);
-    Passed { came: request.clone(), goes: host.headers, counted: host.counted, stream }
+    let mut stream = hop.filter.request(&headers, &mut host);
+    let goes = std::mem::replace(&mut host.headers, response.clone());
+    hop.filter.response(&mut stream, &mut host);
+    Passed { came: request, goes, answered: host.headers, counted: host.counted, stream }
 }
 
 impl HeaderWriter for Host {
@@ -59,6 +63,17 @@ impl HeaderWriter for Host {
     fn remove(&mut self, name: &str) -> Result<(), Refused> {
         self.headers.retain(|(own, _)| !own.eq_ignore_ascii_case(name));
         Ok(())
+    }
+}
+
+impl HeaderReader for Host {
+    fn first(&mut self, name: &str) -> Result<Option<Vec<u8>>, Refused> {
+        let line = self.headers.iter().find(|(own, _)| own.eq_ignore_ascii_case(name));
+        Ok(line.map(|(_, value)| value.clone()))
+    }
+
+    fn headers(&mut self) -> Result<Headers, Refused> {
+        Ok(self.headers.iter().map(|(name, value)| (name, value)).collect())
     }
 }
 

@@ -6,17 +6,18 @@ use tracewarden::metrics::Counter;
 use tracewarden::trust::Untrusted;
 use tracewarden::words::{Format, Mode, Verdict};
 
-use crate::configuration::{Configuration, FORCE, TRUST};
+use crate::configuration::{Configuration, FORCE, RENAMED, TRUST};
 use crate::hop::Passed;
-use crate::traffic::BYSTANDERS;
+use crate::traffic::{BYSTANDERS, THEIRS};
 use crate::wire::{self, Context, Lines};
 
 /// The word in everything that accompanies a context.
 const EVIL: &[u8] = b"evil";
 
-pub(crate) fn check(hop: &Configuration, passed: &Passed) {
+pub(crate) fn check(hop: &Configuration, passed: &Passed<'_>) {
     let Passed { came, goes, .. } = passed;
     let verdict = one_verdict(passed);
+    answers(hop, passed);
     for (name, _) in [TRUST, FORCE] {
         let is_configured = hop.trust.is_some() && name == TRUST.0 || has_force(hop) && name == FORCE.0;
         assert!(!is_configured || wire::lines(goes, name).is_empty(), "secret: {name} goes on");
@@ -49,7 +50,7 @@ pub(crate) fn check(hop: &Configuration, passed: &Passed) {
 }
 
 /// Verdicts add up: each request has one.
-fn one_verdict(passed: &Passed) -> Verdict {
+fn one_verdict(passed: &Passed<'_>) -> Verdict {
     let verdicts: Vec<Verdict> = passed
         .counted
         .iter()
@@ -62,6 +63,24 @@ fn one_verdict(passed: &Passed) -> Verdict {
         passed.counted.iter().filter(|counter| matches!(counter, Counter::Sampled { .. })).count();
     assert!(decisions <= 1, "verdict: {decisions} decisions");
     verdict
+}
+
+/// The caller is told nothing that the upstream says where that is silenced, and nothing at all where nothing is told.
+fn answers(hop: &Configuration, passed: &Passed<'_>) {
+    assert_eq!(wire::lines(&passed.answered, "x-tenant"), [b"blue"], "answer: a bystander");
+    if !hop.silences {
+        return;
+    }
+    for (name, value) in &passed.answered {
+        let has = |part: &[u8]| value.windows(part.len()).any(|window| window.eq_ignore_ascii_case(part));
+        // Under another name it is a header of the application's.
+        let is_ours = name != RENAMED || hop.header == RENAMED;
+        assert!(!is_ours || !has(THEIRS.as_bytes()), "answer: {name}: {}", value.escape_ascii());
+        let told = ["traceparent", "traceresponse", hop.header].contains(&name.as_str()) || has(b"00-");
+        assert!(!is_ours || hop.tells || !told, "answer: {name} tells a trace");
+    }
+    let lines = |name: &str| wire::lines(&passed.answered, name).len();
+    assert!(lines("traceparent") <= 1 && lines("traceresponse") <= 1, "answer: two lines of one name");
 }
 
 fn has_force(hop: &Configuration) -> bool {
@@ -90,10 +109,10 @@ fn is_baggage(name: &str) -> bool {
 }
 
 /// Nothing of an untrusted sender's ids, hints, tags or companions goes on, but what its mode lets through.
-fn untrusted(hop: &Configuration, passed: &Passed, verdict: Verdict) {
+fn untrusted(hop: &Configuration, passed: &Passed<'_>, verdict: Verdict) {
     let trust = hop.trust.expect("somebody is not trusted");
     let ids: Vec<Context> =
-        Format::ALL.iter().filter_map(|format| wire::read(*format, &passed.came, hop.header)).collect();
+        Format::ALL.iter().filter_map(|format| wire::read(*format, passed.came, hop.header)).collect();
     let may_continue = trust.untrusted == Untrusted::IgnoreSampled && verdict == Verdict::Continued;
     for (name, value) in passed.goes.iter().filter(|(name, _)| is_owned(name, hop.header)) {
         let shown = value.escape_ascii();
@@ -136,13 +155,13 @@ fn stripped(hop: &Configuration, goes: &Lines, strip: Option<Strip>) {
 }
 
 /// All formats that this hop wrote or read say the same, and the filter knows what that is.
-fn agree(hop: &Configuration, passed: &Passed) {
+fn agree(hop: &Configuration, passed: &Passed<'_>) {
     let of = |format: &Format| Some((*format, wire::read(*format, &passed.goes, hop.header)?));
     let written: Vec<(Format, Context)> = hop.inject.iter().filter_map(of).collect();
     let others = hop.extract.iter().filter(|format| !hop.inject.contains(format));
     let read: Vec<(Format, Context)> = others.filter_map(of).collect();
     let Some(sent) = passed.stream.sent() else {
-        assert!(written.is_empty() || hop.trusts(&passed.came), "stream: {written:?} went out");
+        assert!(written.is_empty() || hop.trusts(passed.came), "stream: {written:?} went out");
         return;
     };
     let (high, low) = wire::trace(&sent.trace_id.to_string()).expect("a trace-id");
@@ -163,8 +182,8 @@ fn agree(hop: &Configuration, passed: &Passed) {
 }
 
 /// Extras go on only from a header that names the same trace.
-fn extras(passed: &Passed, known: &Context) {
-    let (came, mark) = (&passed.came, known.mark());
+fn extras(passed: &Passed<'_>, known: &Context) {
+    let (came, mark) = (passed.came, known.mark());
     for name in ["x-datadog-tags", "x-datadog-origin", "x-amzn-trace-id"] {
         // What was not written is as it came.
         for line in
@@ -180,7 +199,7 @@ fn extras(passed: &Passed, known: &Context) {
 }
 
 /// A decision does not change under its parent-id, in whatever this hop wrote.
-fn flips(hop: &Configuration, passed: &Passed, known: &Context) {
+fn flips(hop: &Configuration, passed: &Passed<'_>, known: &Context) {
     let was_written = |format: &&Format| {
         let carriers = format
             .headers()
@@ -188,14 +207,14 @@ fn flips(hop: &Configuration, passed: &Passed, known: &Context) {
             .iter()
             .map(|name| if *name == "traceparent" { hop.header } else { name });
         let mut changed =
-            carriers.map(|name| wire::lines(&passed.came, name) != wire::lines(&passed.goes, name));
+            carriers.map(|name| wire::lines(passed.came, name) != wire::lines(&passed.goes, name));
         changed.any(|changed| changed) && wire::read(**format, &passed.goes, hop.header).is_some()
     };
     if !hop.inject.iter().any(|format| was_written(&format)) {
         return;
     }
     for format in &hop.extract {
-        if let Some(came) = wire::read(*format, &passed.came, hop.header) {
+        if let Some(came) = wire::read(*format, passed.came, hop.header) {
             let is_same = came.is_same_trace(known) && came.span == known.span;
             assert!(!is_same || came.sampled.is_none() || came.sampled == known.sampled, "flip: {format:?}");
         }
@@ -203,15 +222,20 @@ fn flips(hop: &Configuration, passed: &Passed, known: &Context) {
 }
 
 /// What accompanies a trusted context goes on with it, unless its format is retired or stale.
-fn keeps(hop: &Configuration, passed: &Passed) {
+fn keeps(hop: &Configuration, passed: &Passed<'_>) {
     let name = "baggage";
-    if hop.strip(&passed.came).is_none() {
-        assert_eq!(wire::lines(&passed.came, name), wire::lines(&passed.goes, name), "keeps: {name}");
+    if hop.strip(passed.came).is_none() {
+        assert_eq!(wire::lines(passed.came, name), wire::lines(&passed.goes, name), "keeps: {name}");
     }
 }
 
 /// The second hop finds what the first one sent, if it reads nothing else.
-pub(crate) fn check_both(first: &Configuration, passed: &Passed, second: &Configuration, again: &Passed) {
+pub(crate) fn check_both(
+    first: &Configuration,
+    passed: &Passed<'_>,
+    second: &Configuration,
+    again: &Passed<'_>,
+) {
     let written = |format: &Format| {
         wire::read(*format, &passed.goes, first.header).is_some() && first.inject.contains(format)
     };
@@ -220,8 +244,8 @@ pub(crate) fn check_both(first: &Configuration, passed: &Passed, second: &Config
         && second.extract.iter().any(written)
         && second.extract.iter().all(knows);
     let Some(sent) = passed.stream.sent().filter(|_| is_heard) else { return };
-    let is_excluded = |passed: &Passed| one_verdict(passed) == Verdict::Excluded;
-    if first.mode == Mode::Observe || is_excluded(passed) || is_excluded(again) || !second.trusts(&again.came)
+    let is_excluded = |passed: &Passed<'_>| one_verdict(passed) == Verdict::Excluded;
+    if first.mode == Mode::Observe || is_excluded(passed) || is_excluded(again) || !second.trusts(again.came)
     {
         return;
     }

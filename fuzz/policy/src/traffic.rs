@@ -62,6 +62,32 @@ pub(crate) fn request(source: &mut ChaCha12Rng) -> Lines {
     lines
 }
 
+/// What an upstream may say of a trace of its own; each line has the word `theirs` or that trace's id in it.
+pub(crate) fn response(source: &mut ChaCha12Rng) -> Lines {
+    let context = format!("00-{THEIRS}-1234567812345678-01");
+    let timing = [
+        format!("db;dur=5, traceparent;desc=\"{context}\""),
+        format!("trace;desc={context}, cache;desc=\"a,b\""),
+        format!("traceparent;desc=\"{context}"),
+        format!("a;desc=\"x\\\"\", TRACE ; DESC = {context}"),
+        "total;dur=7".to_owned(),
+    ];
+    let mut lines = vec![(":status".to_owned(), b"200".to_vec()), ("x-tenant".to_owned(), b"blue".to_vec())];
+    for name in ["traceparent", "traceresponse", RENAMED] {
+        for _ in 0..source.random_range(0..3) {
+            lines.push((name.to_owned(), context.clone().into_bytes()));
+        }
+    }
+    for _ in 0..source.random_range(0..3) {
+        let line = timing.choose(source).expect("lines");
+        lines.push(("server-timing".to_owned(), line.clone().into_bytes()));
+    }
+    lines
+}
+
+/// The trace of an upstream that starts one of its own.
+pub(crate) const THEIRS: &str = "99999999999999999999999999999999";
+
 fn context(source: &mut ChaCha12Rng) -> Context {
     let (high, low) = *TRACES.choose(source).expect("traces");
     let high = if source.random_ratio(1, 4) { 0 } else { high };
