@@ -3,6 +3,7 @@
 use proxy_wasm_test_framework::HeaderMap;
 use serde_json::Value;
 use tracewarden::config::Config;
+use tracewarden::exclude::{KNOWN, Sign};
 use tracewarden::request::Policy;
 
 use crate::work;
@@ -54,10 +55,9 @@ impl Setup {
         };
         is_made_of(Some(&self.json), FIELDS)
             && is_made_of(self.json.pointer("/sampling"), "probability parent")
-            && self
-                .list("/exclude")
-                .iter()
-                .all(|rule| is_made_of(Some(rule), "path path_prefix user_agent_prefix method"))
+            && self.list("/exclude").iter().all(|rule| {
+                rule.is_string() || is_made_of(Some(rule), "path path_prefix user_agent_prefix method")
+            })
     }
 
     /// What its regular expressions count for among the bytes of an input.
@@ -75,15 +75,27 @@ impl Setup {
         let [path, user_agent, method] =
             [":path", "user-agent", ":method"].map(|name| headers.get(name).unwrap_or_default());
         let without_query = path.split(|byte| *byte == b'?').next().unwrap_or_default();
-        self.list("/exclude").iter().any(|rule| {
-            let says = |name: &str, test: &dyn Fn(&[u8]) -> bool| {
-                rule.get(name).and_then(Value::as_str).is_none_or(|text| test(text.as_bytes()))
-            };
-            says("path", &|text| text == without_query)
-                && says("path_prefix", &|text| path.starts_with(text))
-                && says("user_agent_prefix", &|text| user_agent.starts_with(text))
-                && says("method", &|text| text == method)
-        })
+        let entries = self.list("/exclude");
+        let is_default =
+            self.json.get("exclude").is_none_or(Value::is_null) || entries.iter().any(Value::is_string);
+        let is_preflight = method == b"OPTIONS" && headers.get("access-control-request-method").is_some();
+        let is_known = KNOWN.iter().any(|known| match known.sign {
+            Sign::UserAgent(begin) => user_agent.starts_with(begin.as_bytes()),
+            Sign::Upload(path) => {
+                [&b"POST"[..], b"PUT"].contains(&method) && without_query == path.as_bytes()
+            }
+            Sign::Preflight => is_preflight,
+        });
+        is_default && is_known
+            || entries.iter().filter(|entry| entry.is_object()).any(|rule| {
+                let says = |name: &str, test: &dyn Fn(&[u8]) -> bool| {
+                    rule.get(name).and_then(Value::as_str).is_none_or(|text| test(text.as_bytes()))
+                };
+                says("path", &|text| text == without_query)
+                    && says("path_prefix", &|text| path.starts_with(text))
+                    && says("user_agent_prefix", &|text| user_agent.starts_with(text))
+                    && says("method", &|text| text == method)
+            })
     }
 }
 

@@ -13,7 +13,7 @@ labels! {
     pub enum OnBadConfig {
         /// It is refused. What Envoy does then depends on where the configuration came from.
         Refuse = "refuse",
-        /// Every request passes, untouched and counted in `tracewarden_bypassed_total`.
+        /// Every request passes, untouched and counted in `tracewarden_bypassed_total`, unless a good configuration runs.
         Bypass = "bypass",
     }
 }

@@ -10,6 +10,7 @@ mod export;
 mod hostile;
 mod ids;
 mod mesh;
+mod mistakes;
 mod mixed;
 mod otlp;
 mod privacy;

@@ -69,7 +69,7 @@ fn spans_that_wait_when_their_plugin_is_replaced_are_counted() {
 }
 
 /// An Envoy that takes its listener from a file that it watches. A listener that was replaced is gone after `drain` seconds.
-fn watching(name: &str, upstream: &Upstream, plugin: Value, drain: &str) -> Envoy {
+pub(crate) fn watching(name: &str, upstream: &Upstream, plugin: Value, drain: &str) -> Envoy {
     let scratch = Scratch::new(name);
     configure(&scratch, plugin);
     let config = json!({
@@ -84,11 +84,15 @@ fn watching(name: &str, upstream: &Upstream, plugin: Value, drain: &str) -> Envo
     Envoy::start_in(scratch, &config, &["--drain-time-s", drain, "--drain-strategy", "immediate"])
 }
 
-/// Replaces the listener's file in one step.
-fn configure(scratch: &Scratch, plugin: Value) {
-    let mut listener = listener("mesh", &[plugin], all_to("upstream"));
-    merge(&mut listener, json!({"@type": "type.googleapis.com/envoy.config.listener.v3.Listener"}));
-    let listeners: Value = json!({"resources": [listener]});
+/// Replaces the listener's file in one step; without a plugin there is no listener.
+pub(crate) fn configure(scratch: &Scratch, plugin: impl Into<Option<Value>>) {
+    let of_plugin = |plugin: Value| {
+        let mut listener = listener("mesh", &[plugin], all_to("upstream"));
+        merge(&mut listener, json!({"@type": "type.googleapis.com/envoy.config.listener.v3.Listener"}));
+        listener
+    };
+    let resources: Vec<Value> = plugin.into().map(of_plugin).into_iter().collect();
+    let listeners: Value = json!({"resources": resources});
     let directory = scratch.path("listeners");
     std::fs::create_dir_all(&directory).expect("a directory");
     std::fs::write(scratch.path("draft"), listeners.to_string()).expect("a draft");
@@ -108,7 +112,7 @@ fn run(port: u16, keeps_connections: bool, over: &AtomicBool, sent: &AtomicU64) 
     }
 }
 
-fn count(envoy: &Envoy, name: &str) -> u64 {
+pub(crate) fn count(envoy: &Envoy, name: &str) -> u64 {
     envoy.counters().get(name).copied().unwrap_or(0)
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use proxy_wasm_test_framework::{HeaderMap, Host, LogLevel};
+use proxy_wasm_test_framework::{Call, HeaderMap, Host, LogLevel, Status};
 
 use crate::edge::{StreamId, Vm, start};
 use crate::scenarios::support::{
@@ -138,4 +138,92 @@ fn bypassing() -> Host {
     let mut host = Host::new();
     host.environment.insert("TRACEWARDEN_ON_BAD_CONFIG".to_owned(), "bypass".to_owned());
     host
+}
+
+const SECOND: u64 = 1_000_000_000;
+
+/// A VM of the Envoy that has this memory, at this time, for a plugin of this name.
+fn vm_of(memory: &std::collections::BTreeMap<Vec<u8>, (Vec<u8>, u32)>, now_ns: u64, name: &str) -> Vm {
+    let mut host = bypassing();
+    host.shared_data.clone_from(memory);
+    host.now_ns = now_ns;
+    host.set_property(&["plugin_name"], name);
+    start(host)
+}
+
+#[test]
+fn a_mistake_is_refused_only_while_a_good_configuration_of_that_plugin_runs() {
+    let start_ns = 1_700_000_000 * SECOND;
+    let mut worker = vm_of(&std::collections::BTreeMap::new(), start_ns, "shop");
+    let root = worker.root(INBOUND.as_bytes()).unwrap().expect("it is good");
+    assert_eq!(worker.tick_period_ms(root), 1_000);
+    let before = worker.host().shared_data.clone();
+    worker.tick(root).unwrap();
+    let running = worker.host().shared_data.clone();
+    // The memory, how long after the beat, the plugin's name, and whether its mistake is refused.
+    let rows = [
+        (&running, 0, "shop", true),
+        (&running, 3 * SECOND, "shop", true),
+        (&running, 3 * SECOND + 1, "shop", false),
+        (&running, 0, "cart", false),
+        (&running, 0, "", false),
+        // It was configured and never ticked, as in the VM that Envoy throws away.
+        (&before, 0, "shop", false),
+    ];
+    for (memory, later, name, is_refused) in rows {
+        let mut vm = vm_of(memory, start_ns + later, name);
+        let root = vm.root(BAD_CONFIG.as_bytes()).unwrap();
+        assert_eq!(root.is_none(), is_refused, "{name:?}, {later} ns later");
+        let errors = vm.host().logged(LogLevel::Error);
+        let says = if is_refused { "Envoy keeps it" } else { "every request passes untouched" };
+        assert!(errors.iter().any(|line| line.contains(says)), "{errors:?}");
+    }
+}
+
+#[test]
+fn workers_follow_what_was_decided_before_the_mistake_was_given_to_them() {
+    let start_ns = 1_700_000_000 * SECOND;
+    let mut tried = vm_of(&std::collections::BTreeMap::new(), start_ns, "shop");
+    tried.root(BAD_CONFIG.as_bytes()).unwrap().expect("it is bypassed");
+    // Another plugin of the name is good, and beats before the workers get this one.
+    let mut good = vm_of(&tried.host().shared_data, start_ns + SECOND, "shop");
+    let root = good.root(INBOUND.as_bytes()).unwrap().expect("it is good");
+    good.tick(root).unwrap();
+    let memory = good.host().shared_data.clone();
+    assert!(vm_of(&memory, start_ns + 2 * SECOND, "shop").root(BAD_CONFIG.as_bytes()).unwrap().is_some());
+    let other = br#"{"mode": "another mistake"}"#;
+    assert!(vm_of(&memory, start_ns + 2 * SECOND, "shop").root(other).unwrap().is_none(), "a live mistake");
+}
+
+#[test]
+fn a_beat_is_one_call_a_second_and_none_by_default() {
+    let mut vm = started(INBOUND).0;
+    let root = vm.root(INBOUND.as_bytes()).unwrap().unwrap();
+    assert_eq!(vm.tick_period_ms(root), 0, "without the variable nothing ticks");
+    let exporting = br#"{"direction": "inbound", "export": {"otlp": {"cluster": "c"}}}"#;
+    let mut vm = vm_of(&std::collections::BTreeMap::new(), SECOND, "shop");
+    let root = vm.root(exporting).unwrap().unwrap();
+    vm.host_mut().reset_calls();
+    for _ in 0..50 {
+        vm.tick(root).unwrap();
+    }
+    assert_eq!(vm.host().calls_by_name().get("proxy_set_shared_data"), Some(&10), "ten seconds of ticks");
+}
+
+#[test]
+fn without_a_shared_memory_or_a_clock_a_mistake_is_bypassed() {
+    for call in [Call::GetSharedData, Call::SetSharedData, Call::GetCurrentTime] {
+        let mut worker = vm_of(&std::collections::BTreeMap::new(), SECOND, "shop");
+        let root = worker.root(INBOUND.as_bytes()).unwrap().unwrap();
+        worker.tick(root).unwrap();
+        let memory = worker.host().shared_data.clone();
+        let mut vm = vm_of(&memory, SECOND, "shop");
+        vm.host_mut().fault(call, Status::InternalFailure);
+        let is_taken = vm.root(BAD_CONFIG.as_bytes()).unwrap().is_some();
+        assert_eq!(
+            is_taken,
+            call != Call::SetSharedData,
+            "{call:?}: what cannot be read is not known to run"
+        );
+    }
 }

@@ -28,6 +28,7 @@ mod exchange;
 #[cfg(target_family = "wasm")]
 mod guards;
 pub mod header_map;
+mod heartbeat;
 mod host;
 mod logger;
 mod plugin;

@@ -15,6 +15,7 @@ use tracewarden::settings::{Fault, Faults};
 use crate::callback::Callback;
 use crate::environment::Environment;
 use crate::exchange::Exchange;
+use crate::heartbeat::Heartbeat;
 use crate::host;
 use crate::vm::Vm;
 use crate::work::{Spans, Work, Working};
@@ -24,6 +25,8 @@ pub(crate) struct Plugin {
     vm: &'static Vm,
     work: Work,
     spans: Rc<Spans>,
+    /// What says that the plugin runs, if a later mistake is to be refused only then.
+    heartbeat: Option<Heartbeat>,
 }
 
 /// The highest number of bytes read of an answer. A collector only says how many spans it refused, and why.
@@ -31,7 +34,7 @@ const MAX_ANSWER: usize = 64 << 10;
 
 impl Plugin {
     pub(crate) fn new(vm: &'static Vm) -> Self {
-        Self { vm, work: Work::Nothing, spans: Rc::new(Spans::new(vm)) }
+        Self { vm, work: Work::Nothing, spans: Rc::new(Spans::new(vm)), heartbeat: None }
     }
 
     /// Reads the plugin's configuration, which has `size` bytes, and the VM's environment.
@@ -39,7 +42,7 @@ impl Plugin {
     /// # Errors
     /// Every fault, one in a line.
     #[inline(never)]
-    fn load(&self, size: usize) -> Result<Work, Vec<String>> {
+    fn load(&mut self, size: usize) -> Result<Work, Vec<String>> {
         let environment = Environment(self.vm.checked(host::environment()).unwrap_or_default());
         let variable = |name: &str| environment.get(name);
         let on_bad_config = OnBadConfig::load(variable).map_err(lines)?;
@@ -47,19 +50,39 @@ impl Plugin {
             self.vm.report(error);
             vec![error.to_string()]
         });
-        match json.and_then(|json| Config::load(&json, variable).map_err(lines)) {
-            Ok(loaded) => Ok(self.begin(loaded)),
-            Err(problems) if on_bad_config == OnBadConfig::Bypass => {
-                for problem in problems {
-                    log::error!(
-                        "tracewarden: configuration refused, every request passes untouched: {problem}"
-                    );
-                }
-                self.vm.define(self.vm.counters(None), vec![Counter::Bypassed]);
-                Ok(Work::Bypass)
+        let loaded = match &json {
+            Ok(json) => Config::load(json, variable).map_err(lines),
+            Err(problems) => Err(problems.clone()),
+        };
+        let bypasses = on_bad_config == OnBadConfig::Bypass;
+        let heartbeat = if bypasses { Heartbeat::of_plugin(self.vm) } else { None };
+        match loaded {
+            Ok(loaded) => {
+                self.heartbeat = heartbeat;
+                Ok(self.begin(loaded))
             }
+            Err(problems) if bypasses => self.bypass(problems, heartbeat, &json.unwrap_or_default()),
             Err(problems) => Err(problems),
         }
+    }
+
+    /// Has every request pass untouched, unless a good configuration of this plugin runs, which Envoy then keeps.
+    fn bypass(
+        &mut self,
+        problems: Vec<String>,
+        heartbeat: Option<Heartbeat>,
+        json: &[u8],
+    ) -> Result<Work, Vec<String>> {
+        if heartbeat.is_some_and(|heartbeat| heartbeat.refuses(json, self.vm)) {
+            let kept = "a good configuration of this plugin runs, and Envoy keeps it";
+            return Err(problems.into_iter().chain([kept.to_owned()]).collect());
+        }
+        for problem in problems {
+            log::error!("tracewarden: configuration refused, every request passes untouched: {problem}");
+        }
+        self.heartbeat = None;
+        self.vm.define(self.vm.counters(None), vec![Counter::Bypassed]);
+        Ok(Work::Bypass)
     }
 
     fn begin(&self, Loaded { config, notices }: Loaded) -> Work {
@@ -78,13 +101,20 @@ impl Plugin {
         Work::Filter(Rc::new(Working { filter: Filter::new(config), counters, spans, resource }))
     }
 
-    /// Asks for ticks if there is something to export, and otherwise drops the waiting spans.
-    fn begin_export(&self) {
-        if self.export().is_some() {
-            self.vm.checked(host::set_tick_period(Exporter::TICK_MS));
-        } else {
+    /// Asks for ticks if there is something to export or a heartbeat, and drops the waiting spans if nothing is exported.
+    fn begin_ticks(&self) {
+        if let Some(tick_ms) = self.tick_ms() {
+            self.vm.checked(host::set_tick_period(tick_ms));
+        }
+        if self.export().is_none() {
             self.spans.with_exporter(|exporter, host| exporter.abandon(host));
         }
+    }
+
+    /// How long a tick has to be, if there is need of ticks.
+    fn tick_ms(&self) -> Option<u32> {
+        let of_heartbeat = self.heartbeat.as_ref().map(|_| Heartbeat::PERIOD_MS);
+        self.export().map(|_| Exporter::TICK_MS).or(of_heartbeat)
     }
 
     /// The destination of spans, and the resource that they belong to.
@@ -128,7 +158,7 @@ impl RootContext for Plugin {
         match self.load(size) {
             Ok(work) => {
                 self.work = work;
-                self.begin_export();
+                self.begin_ticks();
                 true
             }
             Err(problems) => {
@@ -141,6 +171,9 @@ impl RootContext for Plugin {
     }
 
     fn on_tick(&mut self) {
+        if let Some(heartbeat) = &self.heartbeat {
+            heartbeat.tick(self.tick_ms().unwrap_or(Heartbeat::PERIOD_MS), self.vm);
+        }
         if let Some((export, resource)) = self.export() {
             self.spans.with_exporter(|exporter, host| exporter.tick(export, resource, host));
         }

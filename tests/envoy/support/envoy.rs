@@ -61,6 +61,13 @@ impl Envoy {
         envoy
     }
 
+    /// Asks for the ports again, once there is a listener of that name.
+    pub(crate) fn find_port(&mut self, listener: &str) -> u16 {
+        self.ports =
+            wait_for("the listener", || Some(self.listeners()).filter(|all| all.contains_key(listener)));
+        self.port(listener)
+    }
+
     /// The port of the listener of that name.
     pub(crate) fn port(&self, listener: &str) -> u16 {
         *self.ports.get(listener).unwrap_or_else(|| panic!("no listener {listener}: {:?}", self.ports))
