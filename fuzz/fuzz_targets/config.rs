@@ -24,7 +24,7 @@ fuzz_target!(|data: &[u8]| {
     let text = if json.trim_ascii().is_empty() { b"{}" } else { json.trim_ascii() };
     let value: Value = serde_json::from_slice(text).unwrap_or_default();
     assert!(*PATTERNS, "every form is read");
-    let size = 8 * data.len() + work::OF_PATTERN * setup::patterns(&value);
+    let size = 8 * data.len() + work::OF_PATTERN * setup::patterns_of_text(text);
     let loaded = work::bounded(size, || Config::load(json, environment));
     let on_bad = OnBadConfig::load(environment).err().map_or(Vec::new(), |Faults(faults)| faults);
     match &loaded {

@@ -7,7 +7,7 @@ use tracewarden::metrics::{Corruption, Counter};
 use tracewarden::request::Policy;
 use tracewarden::sampling::Parent;
 use tracewarden::w3c::TraceParent;
-use tracewarden::words::{DecidedBy, Mode, ParentId, Repair, Role, Start, Verdict};
+use tracewarden::words::{DecidedBy, Format, Mode, ParentId, Repair, Role, Start, Verdict};
 
 use crate::formats;
 use crate::host::{Host, Lines, Verb, of_core, size};
@@ -121,7 +121,15 @@ impl<'a> Pass<'a> {
         for (what, times, expected) in all {
             assert_eq!(times, usize::from(expected), "{what}: {:?}", self.host.calls.counted);
         }
-        let sum = all.iter().filter(|(.., expected)| *expected).count();
+        let has_none = matches!(self.verdict, Verdict::Lost | Verdict::Started);
+        let unread = Format::ALL.iter().filter(|format| {
+            let name = format.headers().carriers.first().expect("a format has a header");
+            has_none && **format != Format::TraceContext && !self.before.lines(name).is_empty()
+        });
+        let unread = unread.count();
+        let counted = self.host.calls.counted(|one| matches!(one, Counter::Unread { .. }));
+        assert_eq!(counted, unread, "each format that came and is not read: {:?}", self.host.calls.counted);
+        let sum = all.iter().filter(|(.., expected)| *expected).count() + unread;
         assert_eq!(self.host.calls.counted.len(), sum, "and nothing else: {:?}", self.host.calls.counted);
     }
 

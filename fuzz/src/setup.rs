@@ -5,6 +5,7 @@ use serde_json::Value;
 use tracewarden::config::Config;
 use tracewarden::exclude::{KNOWN, Sign};
 use tracewarden::request::Policy;
+use tracewarden::settings::Value as Tree;
 
 use crate::work;
 
@@ -96,6 +97,26 @@ impl Setup {
                     && says("user_agent_prefix", &|text| user_agent.starts_with(text))
                     && says("method", &|text| text == method)
             })
+    }
+}
+
+/// How many regular expressions there are in the text of a configuration, in which fields may be there twice.
+pub fn patterns_of_text(text: &[u8]) -> usize {
+    serde_json::from_slice(text).map_or(0, |tree: Tree| patterns_of_tree(&tree))
+}
+
+fn patterns_of_tree(tree: &Tree) -> usize {
+    match tree {
+        Tree::List(list) => list.iter().map(patterns_of_tree).sum(),
+        Tree::Object(fields) => fields
+            .iter()
+            .map(|(name, value)| match (name.as_str(), value) {
+                ("path_regex", Tree::Text(_)) => 1,
+                ("redact", Tree::List(list)) => list.len(),
+                _ => patterns_of_tree(value),
+            })
+            .sum(),
+        _ => 0,
     }
 }
 

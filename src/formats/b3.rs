@@ -59,6 +59,7 @@ fn read_single(value: &[u8]) -> ReadResult {
         sampled,
         debug,
         short: first.len() == 16,
+        random: false,
     }))
 }
 
@@ -90,7 +91,14 @@ fn read_multi(headers: &Headers) -> ReadResult {
     };
     let (trace_id, parent_id) = ids(trace, span)?;
     let short = trace.len() == 16;
-    Ok(FormatContext::Valid(RemoteContext { trace_id, parent_id: Some(parent_id), sampled, debug, short }))
+    Ok(FormatContext::Valid(RemoteContext {
+        trace_id,
+        parent_id: Some(parent_id),
+        sampled,
+        debug,
+        short,
+        random: false,
+    }))
 }
 
 /// Rule B3-06; an empty value is none.

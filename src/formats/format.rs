@@ -78,6 +78,8 @@ pub(crate) struct RemoteContext {
     pub(crate) debug: bool,
     /// Whether the trace-id is spelled in 64 bits, by a format that may.
     pub(crate) short: bool,
+    /// Whether it says that the trace-id is random; W3C's alone can.
+    pub(crate) random: bool,
 }
 
 /// What a format said of a request's trace.
@@ -131,7 +133,7 @@ impl FormatContext {
 
     /// A context of a format that has no debug flag.
     pub(super) const fn valid(trace_id: TraceId, parent_id: Option<SpanId>, sampled: Option<bool>) -> Self {
-        Self::Valid(RemoteContext { trace_id, parent_id, sampled, debug: false, short: false })
+        Self::Valid(RemoteContext { trace_id, parent_id, sampled, debug: false, short: false, random: false })
     }
 }
 
@@ -145,10 +147,9 @@ impl RemoteContext {
 impl Reading {
     /// The context that it names, as far as `traceparent` can express it.
     pub(crate) fn context(&self) -> Option<TraceParent> {
-        let Said::Context(RemoteContext { trace_id, parent_id, sampled, .. }) = self.said else {
-            return None;
-        };
-        let flags = TraceFlags::of(sampled.unwrap_or(false), false);
+        let Said::Context(context) = self.said else { return None };
+        let RemoteContext { trace_id, parent_id, sampled, random, .. } = context;
+        let flags = TraceFlags::of(sampled.unwrap_or(false), random);
         parent_id.map(|parent_id| TraceParent { trace_id, parent_id, flags })
     }
 

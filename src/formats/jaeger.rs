@@ -42,7 +42,7 @@ fn read(value: &[u8]) -> ReadResult {
     let (trace_id, parent_id) = (trace_id(trace)?, Some(span_id(span)?));
     let flags = byte(flags).ok_or(FormatError::Sampled)?;
     let (sampled, debug) = (Some(flags & 1 != 0), flags & 3 == 3);
-    Ok(FormatContext::Valid(RemoteContext { trace_id, parent_id, sampled, debug, short }))
+    Ok(FormatContext::Valid(RemoteContext { trace_id, parent_id, sampled, debug, short, random: false }))
 }
 
 fn inject(outgoing: &Outgoing<'_>, writer: &mut dyn HeaderWriter) -> Result<(), Refused> {

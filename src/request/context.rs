@@ -61,8 +61,8 @@ impl Incoming<'_> {
             Self::Absent(decision) => decision.map(Said::Decision),
             Self::Corrupt(_) => Some(Said::Nonsense),
             Self::Valid(context) => {
-                let &TraceContext { trace_id, parent_id, sampled, debug, short, .. } = context;
-                Some(Said::Context(RemoteContext { trace_id, parent_id, sampled, debug, short }))
+                let &TraceContext { trace_id, parent_id, sampled, debug, short, random, .. } = context;
+                Some(Said::Context(RemoteContext { trace_id, parent_id, sampled, debug, short, random }))
             }
         }
     }
@@ -105,7 +105,7 @@ impl<'a> TraceContext<'a> {
 
     /// A context of another format, none of which says that its trace-id is random (rules TP-44, B3-08).
     pub(super) fn of_format(format: Format, context: RemoteContext) -> Self {
-        let RemoteContext { trace_id, parent_id, sampled, debug, short } = context;
+        let RemoteContext { trace_id, parent_id, sampled, debug, short, random } = context;
         Self {
             format,
             elsewhere: true,
@@ -113,7 +113,7 @@ impl<'a> TraceContext<'a> {
             short,
             parent_id,
             sampled,
-            random: false,
+            random,
             debug,
             chosen_by_sender: false,
             state: Ok(TraceState::default()),

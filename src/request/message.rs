@@ -60,11 +60,15 @@ impl Message<'_> {
     }
 
     /// The context that goes on where nothing was written: as the format said it that held the context, whatever others
-    /// completed it with.
+    /// completed it with. W3C's own, if it says the same, says most.
     fn forwarded(&self, format: Format, came: Option<TraceParent>) -> Option<TraceParent> {
-        let reading = self.readings.iter().find(|reading| reading.format == format);
-        let sent = reading.map_or(came, Reading::context);
-        sent.filter(|_| !self.propagation.retires(format, self.header))
+        let reading = |format: Format| self.readings.iter().find(|reading| reading.format == format);
+        let sent = reading(format).map_or(came, Reading::context)?;
+        let w3c =
+            reading(Format::TraceContext).filter(|w3c| w3c.agrees_with(sent)).and_then(Reading::context);
+        let is_same = |w3c: &TraceParent| w3c.trace_id == sent.trace_id;
+        let stays = !self.propagation.retires(format, self.header);
+        stays.then(|| w3c.filter(is_same).unwrap_or(sent))
     }
 
     /// Writes the `tracestate` that goes with a continued context. What is forwarded with its parent-id is forwarded as
