@@ -50,6 +50,29 @@ fn a_live_mistake_leaves_what_works_as_it_is() {
     assert!(envoy.log().contains("a good configuration of this plugin runs, and Envoy keeps it"));
 }
 
+/// Envoy remembers that it took the mistake at the start, and does not ask again. The workers may not refuse it then.
+#[test]
+fn a_mistake_that_envoy_knows_fails_no_request() {
+    let upstream = Upstream::start();
+    let mut envoy = watching("mistakes-known", &upstream, plugin("shop", MISTAKE), "1");
+    passes(envoy.port("mesh"));
+    configure(envoy.scratch(), plugin("shop", GOOD));
+    let port = envoy.find_port("mesh");
+    wait_for("the fix", || {
+        passes(port);
+        (count(&envoy, LOST) > 0).then_some(())
+    });
+    // What was decided at the start is followed for ten seconds.
+    sleep(Duration::from_secs(11));
+    configure(envoy.scratch(), plugin("shop", MISTAKE));
+    wait_for("the answer", || (updates(&envoy, "success") + updates(&envoy, "rejected") == 3).then_some(()));
+    let port = envoy.find_port("mesh");
+    for _ in 0..20 {
+        passes(port);
+        sleep(Duration::from_millis(100));
+    }
+}
+
 #[test]
 fn a_plugin_that_was_deleted_and_comes_back_with_a_mistake_is_bypassed() {
     let upstream = Upstream::start();

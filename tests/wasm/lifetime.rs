@@ -196,6 +196,15 @@ fn workers_follow_what_was_decided_before_the_mistake_was_given_to_them() {
 }
 
 #[test]
+fn a_vm_that_serves_plugins_never_refuses() {
+    let mut worker = vm_of(&std::collections::BTreeMap::new(), SECOND, "shop");
+    let root = worker.root(INBOUND.as_bytes()).unwrap().expect("it is good");
+    worker.tick(root).unwrap();
+    // Envoy would answer 500: it took the configuration because it knew it from before.
+    assert!(worker.root(BAD_CONFIG.as_bytes()).unwrap().is_some());
+}
+
+#[test]
 fn a_beat_is_one_call_a_second_and_none_by_default() {
     let mut vm = started(INBOUND).0;
     let root = vm.root(INBOUND.as_bytes()).unwrap().unwrap();

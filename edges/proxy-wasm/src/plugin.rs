@@ -42,7 +42,7 @@ impl Plugin {
     /// # Errors
     /// Every fault, one in a line.
     #[inline(never)]
-    fn load(&mut self, size: usize) -> Result<Work, Vec<String>> {
+    fn load(&mut self, size: usize, is_new: bool) -> Result<Work, Vec<String>> {
         let environment = Environment(self.vm.checked(host::environment()).unwrap_or_default());
         let variable = |name: &str| environment.get(name);
         let on_bad_config = OnBadConfig::load(variable).map_err(lines)?;
@@ -61,7 +61,11 @@ impl Plugin {
                 self.heartbeat = heartbeat;
                 Ok(self.begin(loaded))
             }
-            Err(problems) if bypasses => self.bypass(problems, heartbeat, &json.unwrap_or_default()),
+            Err(problems) if bypasses => {
+                // Envoy remembers what the VM said that it tries configurations in. A worker's must not say otherwise.
+                let heartbeat = heartbeat.filter(|_| is_new);
+                self.bypass(problems, heartbeat, &json.unwrap_or_default())
+            }
             Err(problems) => Err(problems),
         }
     }
@@ -154,8 +158,9 @@ impl Context for Plugin {
 
 impl RootContext for Plugin {
     fn on_configure(&mut self, size: usize) -> bool {
+        let is_new = self.vm.is_new();
         self.vm.introduce();
-        match self.load(size) {
+        match self.load(size, is_new) {
             Ok(work) => {
                 self.work = work;
                 self.begin_ticks();

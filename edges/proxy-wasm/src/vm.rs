@@ -50,6 +50,11 @@ impl Vm {
         VM.with(|vm| *vm)
     }
 
+    /// Whether no plugin of this VM was configured yet. It may be the one that Envoy tries a configuration in.
+    pub(crate) const fn is_new(&self) -> bool {
+        !self.is_introduced.get()
+    }
+
     /// Reports the build: in a gauge, and once in the log, by the first of Envoy's VMs.
     pub(crate) fn introduce(&self) {
         if self.is_introduced.replace(true) {
