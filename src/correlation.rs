@@ -15,7 +15,7 @@ use crate::w3c::{TraceId, TraceParent};
 use crate::words::CorrelationResult;
 
 settings! {
-    /// A memory that Envoy's workers share, with two entries for each slot. A slot takes about 360 bytes once it is used, and as
+    /// A memory that Envoy's workers share, with two entries for each slot. A slot takes about 335 bytes once it is used, and as
     /// much more as the `tracestate` has that came with the request. Such as `{}`.
     #[derive(Copy)]
     pub struct Correlation "Correlation" {
