@@ -54,6 +54,7 @@ reference: ## write the references of the configuration and the metrics again, i
 	@cd docs && $(REFERENCE) schema >new && mv new configuration.schema.json
 	@cd docs && $(REFERENCE) reference configuration >new && mv new configuration.md
 	@cd docs && $(REFERENCE) reference metrics >new && mv new metrics.md
+	@$(XTASK) blame envoy/prometheus/blame.yaml target/blame.json >docs/new && mv docs/new docs/blame.md
 
 test: build policy alerts manifests page $(IN_ENVOY) $(IN_INTEROP) $(IN_XTASK) ## run every test, with the real Envoy and the vendors' libraries
 	@$(TESTING) $(CARGO) test --locked --workspace
@@ -70,6 +71,10 @@ $(POLICY):
 alerts: .venv/bin/promtool .venv/bin/prometheus ## check and test the recording rules and alerts
 	@.venv/bin/promtool check config envoy/prometheus/demo.yaml
 	@.venv/bin/promtool test rules envoy/prometheus/tests.yaml
+	@$(XTASK) blame envoy/prometheus/blame.yaml target/blame.json >target/blame.md
+	@.venv/bin/promtool test rules target/blame.json
+	@cmp -s docs/blame.md target/blame.md || { echo "docs/blame.md differs from target/blame.md: make reference writes it." >&2; exit 1; }
+	@sed -n '/^|/p' target/blame.md
 
 manifests: build tool $(IN_MANIFESTS) ## validate Istio's manifests
 	@cd tests/manifests && $(TESTING) node --test --test-reporter=spec

@@ -36,11 +36,11 @@ class Series:
 
 
 def parse_series(page: str) -> list[Series]:
-    """Tracewarden's series that are not zero, without the buckets of histograms and which build it is."""
+    """Tracewarden's series that are not zero, without the buckets of histograms, which build it is, and that it works."""
     found = []
     for line in page.splitlines():
         match = re.fullmatch(r"(tracewarden_\w+)(?:\{(.*)\})? (\S+)", line)
-        if match is None or match[1].endswith(("_bucket", "_build_info")) or float(match[3]) == 0:
+        if match is None or match[1].endswith(("_bucket", "_build_info", "_enabled")) or float(match[3]) == 0:
             continue
         labels = dict(re.findall(r'(\w+)="((?:[^"\\]|\\.)*)"', match[2] or ""))
         found.append(Series(match[1], labels, float(match[3])))

@@ -21,7 +21,7 @@ settings! {
     pub struct Correlation "Correlation" {
         /// How many traces, and as many requests, are remembered. A later one may take the place of an earlier one.
         pub slots: NonZeroU32 = whole(65_536),
-        /// For how many seconds an entry counts.
+        /// For how many seconds the entry of a request counts. That of a trace counts until another takes its place.
         pub ttl_seconds: NonZeroU32 = whole(60),
     }
 }
@@ -63,12 +63,24 @@ impl Correlation {
         count(CorrelationResult::Remembered, host);
     }
 
-    /// Whether the workload received this trace.
-    pub(crate) fn received(self, trace_id: TraceId, host: &mut (impl Clock + SharedMemory)) -> bool {
+    /// Whether the workload received this trace, however long ago: a stream can make calls for hours.
+    pub(crate) fn received(self, trace_id: TraceId, host: &mut impl SharedMemory) -> bool {
         let found = host.recall(&self.slot_of_trace(trace_id));
         let entry = found.as_ref().and_then(|(bytes, _)| Entry::parse(bytes));
-        let is_of_trace = |entry: &Entry<'_>| entry.context.trace_id.is_same_trace(trace_id);
-        entry.is_some_and(|entry| is_of_trace(&entry) && self.is_fresh(&entry, host.now()))
+        entry.is_some_and(|entry| entry.context.trace_id.is_same_trace(trace_id))
+    }
+
+    /// The trace that the workload received last with the id of this request.
+    pub(crate) fn trace_of_request(
+        self,
+        headers: &Headers,
+        host: &mut (impl Clock + SharedMemory),
+    ) -> Option<TraceId> {
+        let request = request_id::key(headers)?;
+        let (bytes, _) = host.recall(&self.slot_of_request(&request))?;
+        let now = host.now();
+        let entry = Entry::parse(&bytes)?;
+        (entry.request == request && self.is_fresh(&entry, now)).then_some(entry.context.trace_id)
     }
 
     /// The context that the workload received with the request of this request's id, unless several traces came with it.

@@ -5,7 +5,7 @@ use core::cell::Cell;
 use crate::config::Config;
 use crate::headers::{HeaderWriter, Headers};
 use crate::host::{Clock, EndedStream, HeaderMap, HeaderReader, Host, Log, Metrics, Properties};
-use crate::metrics::Counter;
+use crate::metrics::{Counter, Measure};
 use crate::otlp::Span;
 use crate::redirect::{FirstPass, Redirects, is_marked};
 use crate::request::{Outcome, Plugin, Request, SAMPLED, salvage};
@@ -34,6 +34,8 @@ pub struct Sender {
     trusted: bool,
     /// Whether the request arrived with the mark of a redirect that is not known.
     is_marked: bool,
+    /// Whether the request is among the traced ones that the workload serves.
+    is_in_flight: bool,
 }
 
 /// What is remembered of a request until its stream ends.
@@ -85,6 +87,7 @@ impl Filter {
             participates: outcome.came.is_some(),
             trusted: outcome.trusted,
             is_marked: is_marked && first.is_none(),
+            is_in_flight: policy.serves(&outcome) && host.adjust(Measure::TracedInFlight, 1),
         };
         let Some(sent) = outcome.sent else { return StreamContext::Untraced(sender) };
         match self.begin_hop(&outcome, sent, headers, host) {
@@ -101,6 +104,13 @@ impl Filter {
             && let Ok(headers) = host.headers(HeaderMap::Request)
         {
             self.redirects.note(&headers, FirstPass { trusted: sender.trusted, sent: stream.sent() });
+        }
+    }
+
+    /// Notes that a stream has ended, which ends once.
+    pub fn ended(&self, stream: &StreamContext, host: &mut impl Metrics) {
+        if stream.sender().is_in_flight {
+            host.adjust(Measure::TracedInFlight, -1);
         }
     }
 

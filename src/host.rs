@@ -106,8 +106,15 @@ pub trait Metrics {
     /// Adds to a counter.
     fn count(&mut self, counter: Counter, number: u64) {}
 
-    /// Adds to a gauge.
-    fn adjust(&mut self, gauge: Measure, difference: i64) {}
+    /// Adds to a gauge, and says whether that is done: what is not added must not be taken away later.
+    fn adjust(&mut self, gauge: Measure, difference: i64) -> bool {
+        true
+    }
+
+    /// What a gauge says, on all workers together.
+    fn level(&mut self, gauge: Measure) -> u64 {
+        0
+    }
 
     /// Adds a value to a histogram.
     fn record(&mut self, histogram: Measure, value: u64) {}

@@ -8,8 +8,8 @@ use crate::formats::FormatError;
 use crate::headers::{TRACEPARENT, TRACESTATE, X_REQUEST_ID};
 use crate::w3c::{TraceParentError, TraceStateError};
 use crate::words::{
-    BatchResult, CorrelationResult, DecidedBy, Direction, DropCause, Format, HostCall, Labelled, Mode,
-    Repair, ResponseContext, Role, SamplingDecision, Verdict, labels,
+    BatchResult, CorrelationResult, DecidedBy, Direction, DirectionWord, DropCause, Evidence, Format,
+    HostCall, Labelled, Mode, Repair, ResponseContext, Role, SamplingDecision, Verdict, labels,
 };
 
 use self::table::{LabelSet, Place, choices, series, sum};
@@ -54,6 +54,10 @@ series! {
         /// With `correlation`: each inbound request with a context, and each outbound request that lost its own, by what the
         /// memory did for it.
         Correlation { result: CorrelationResult } = Metric::of_listener("tracewarden_correlation_total", "requests"),
+        /// With `correlation`: each outbound request that is `lost` or `unlinked`, by what shows that it belongs to a traced
+        /// request that this pod received. Without `correlation` that is not checked.
+        Evidence { mode: Mode, context: Verdict, evidence: Evidence } if (can_be_weighed(context))
+            = Metric::of_listener("tracewarden_call_evidence_total", "requests"),
         /// With `export`: each span that was made. It is exported, or dropped, or waits: recorded = exported + dropped +
         /// `tracewarden_export_queue_spans`.
         SpanRecorded = Metric::of_module("tracewarden_spans_recorded_total", "spans"),
@@ -77,8 +81,16 @@ series! {
 series! {
     /// A series of a metric that does not count.
     pub enum Measure {
+        /// Whether the plugin works: 1, or 0 with `"enabled": false`. Plugins of one direction in one Envoy share it, unless
+        /// `metrics.listener` tells them apart: the one that was configured last counts. It stays after a plugin is removed.
+        Enabled { direction: DirectionWord }
+            = Metric::of_listener("tracewarden_enabled", "plugins").kind(MetricKind::Gauge),
         /// With `export`: the spans that wait, on all workers.
         QueuedSpans = Metric::of_module("tracewarden_export_queue_spans", "spans").kind(MetricKind::Gauge),
+        /// With `correlation`: the inbound requests with a context whose streams have not ended, on all workers. After a trap it
+        /// can stay too high until Envoy ends.
+        TracedInFlight
+            = Metric::of_module("tracewarden_traced_requests_in_flight", "requests").kind(MetricKind::Gauge),
         /// With `export`: how long the collector takes to answer an upload.
         ExportDuration
             = Metric::of_module("tracewarden_export_duration_ms", "milliseconds").kind(MetricKind::Histogram),
@@ -186,6 +198,11 @@ impl Label {
 #[inline(never)]
 fn write_label(name: &str, value: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
     write!(f, "{name}=.={value};.;")
+}
+
+/// Whether a verdict leaves open whose fault it is.
+fn can_be_weighed(context: Verdict) -> bool {
+    matches!(context, Verdict::Lost | Verdict::Unlinked)
 }
 
 /// Whether a sampling decision can be made on this ground: two of them only ever record, and the rate only drops.

@@ -126,6 +126,17 @@ pub(crate) struct Outcome {
     pub(crate) sent: Option<TraceParent>,
 }
 
+impl Policy {
+    /// Whether a request with this outcome is among the traced ones that the workload serves, as far as calls are held
+    /// against those.
+    #[inline]
+    pub(crate) const fn serves(&self, outcome: &Outcome) -> bool {
+        self.correlation.is_some()
+            && matches!(outcome.direction, Direction::Inbound)
+            && outcome.sent.is_some()
+    }
+}
+
 impl<'a, H: Host + HeaderWriter> Request<'a, H> {
     /// A request that has arrived. What must not cross is removed at once.
     pub(crate) fn new(
@@ -160,6 +171,9 @@ impl<'a, H: Host + HeaderWriter> Request<'a, H> {
         let observed_state = if is_observed { context.state() } else { None };
         let Assessment { verdict, next } = assess::assess(&mut self, context, repaired);
         self.count_verdict(verdict);
+        if matches!(verdict, Verdict::Lost | Verdict::Unlinked) {
+            self.count_evidence(verdict);
+        }
         if let Some(corruption) = corruption {
             self.count(Counter::Corrupt { direction, corruption });
         }
@@ -210,6 +224,15 @@ impl<'a, H: Host + HeaderWriter> Request<'a, H> {
     fn count_verdict(&mut self, context: Verdict) {
         let Policy { role, mode, .. } = *self.policy;
         self.count(Counter::Request { direction: self.target.direction, role, mode, context });
+    }
+
+    /// Counts what shows whose fault it is, if this pod remembers what it received.
+    #[inline]
+    fn count_evidence(&mut self, context: Verdict) {
+        if let Some(memory) = self.memory() {
+            let evidence = assess::weigh(self, memory);
+            self.count(Counter::Evidence { mode: self.policy.mode, context, evidence });
+        }
     }
 
     /// Counts something about the request, which counts once however often it passes.

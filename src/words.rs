@@ -70,6 +70,16 @@ labels! {
         Unusable = "unusable",
     }
 
+    /// What shows that a call without the trace that its pod received belongs to a request that has one.
+    pub enum Evidence {
+        /// Proof: the call has the `x-request-id` of a request that came in with a trace.
+        RequestId = "request_id",
+        /// Suspicion: the pod was serving a traced request. A job that runs next to it looks the same.
+        InFlight = "in_flight",
+        /// None: the pod was serving no traced request, so the call is a job's, or its request has ended.
+        Nothing = "none",
+    }
+
     /// The context that the upstream put on its response, compared with the request's.
     pub enum ResponseContext {
         /// No context.
@@ -114,6 +124,8 @@ labels! {
         IncrementMetric = "increment_metric",
         /// Draws random bytes.
         RandomGet = "random_get",
+        /// Reads a gauge.
+        GetMetric = "get_metric",
         /// Sets a gauge, or adds to a histogram.
         RecordMetric = "record_metric",
         /// Asks for ticks.

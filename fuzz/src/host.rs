@@ -76,6 +76,8 @@ pub(crate) struct Calls {
     pub counted: Vec<Counter>,
     /// By how much the gauge of waiting spans was moved.
     pub queued: i64,
+    /// By how much the gauge of traced requests was moved.
+    pub in_flight: i64,
     pub published: Vec<(&'static str, Vec<u8>)>,
     /// Everything remembered for the other workers.
     pub remembered: Vec<(String, Vec<u8>)>,
@@ -264,9 +266,19 @@ impl Metrics for Host {
         self.calls.counted.extend((0..number).map(|_| counter));
     }
 
-    fn adjust(&mut self, gauge: Measure, difference: i64) {
-        assert_eq!(gauge, Measure::QueuedSpans);
-        self.calls.queued += difference;
+    fn adjust(&mut self, gauge: Measure, difference: i64) -> bool {
+        match gauge {
+            Measure::QueuedSpans => self.calls.queued += difference,
+            Measure::TracedInFlight => self.calls.in_flight += difference,
+            measure => panic!("{measure:?} is no gauge"),
+        }
+        true
+    }
+
+    fn level(&mut self, gauge: Measure) -> u64 {
+        assert_eq!(gauge, Measure::TracedInFlight);
+        self.calls.asked += 1;
+        self.known.garbage.as_ref().map_or(0, |garbage| garbage.len() as u64)
     }
 }
 

@@ -31,6 +31,11 @@ impl Config {
             Counter::Sampled { .. } => self.request.mode == Mode::Enforce,
             Counter::Response { .. } => self.response.validate,
             Counter::Correlation { .. } => self.request.correlation.is_some(),
+            Counter::Evidence { mode, context, .. } => {
+                mode == self.request.mode
+                    && self.remembers(Direction::Outbound)
+                    && self.judges(Direction::Outbound, context)
+            }
             Counter::SpanRecorded
             | Counter::SpanExported
             | Counter::SpanDropped { .. }
@@ -53,12 +58,17 @@ impl Config {
             .map_or(direction != Direction::Unspecified, |configured| configured == direction)
     }
 
+    /// Whether requests that go this way are held against what the pod received.
+    fn remembers(&self, direction: Direction) -> bool {
+        self.request.correlation.is_some() && self.sees(direction)
+    }
+
     fn judges(&self, direction: Direction, context: Verdict) -> bool {
         match context {
             Verdict::Continued | Verdict::Corrupt => true,
             Verdict::Started => self.request.role == Role::Edge,
             Verdict::Lost => self.request.role == Role::Internal,
-            Verdict::Unlinked => self.request.correlation.is_some() && direction == Direction::Outbound,
+            Verdict::Unlinked => direction == Direction::Outbound && self.remembers(direction),
             Verdict::Untrusted => !self.request.trust.trusts_everyone(),
             Verdict::Excluded => !self.request.exclude.is_empty(),
         }

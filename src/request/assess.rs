@@ -1,10 +1,12 @@
 use super::Request;
 use super::context::{Incoming, TraceContext};
+use crate::correlation::Correlation;
 use crate::headers::HeaderWriter;
 use crate::host::Host;
+use crate::metrics::Measure;
 use crate::trust::Untrusted;
 use crate::w3c::TraceParent;
-use crate::words::{Format, Repair, Role, Verdict};
+use crate::words::{Evidence, Format, Repair, Role, Verdict};
 
 /// What came in, in one word, and what follows from it: one value, so that the two cannot disagree.
 pub(super) struct Assessment<'a> {
@@ -76,7 +78,24 @@ fn has_any_context<H>(request: &Request<'_, H>) -> bool {
 #[inline]
 fn linked<H: Host + HeaderWriter>(request: &mut Request<'_, H>, context: &TraceContext<'_>) -> Verdict {
     match request.memory() {
-        Some(memory) if !memory.received(context.trace_id, request.host) => Verdict::Unlinked,
+        Some(memory) if !memory.received(context.trace_id, request.host) => {
+            // Another trace may have taken the slot meanwhile.
+            let known = memory.trace_of_request(request.target.headers, request.host);
+            let is_linked = known.is_some_and(|known| known.is_same_trace(context.trace_id));
+            if is_linked { Verdict::Continued } else { Verdict::Unlinked }
+        }
         _ => Verdict::Continued,
+    }
+}
+
+/// What shows that a call which is `lost` or `unlinked` belongs to a traced request that this pod received.
+#[cold]
+pub(super) fn weigh<H: Host + HeaderWriter>(request: &mut Request<'_, H>, memory: Correlation) -> Evidence {
+    if memory.trace_of_request(request.target.headers, request.host).is_some() {
+        return Evidence::RequestId;
+    }
+    match request.host.level(Measure::TracedInFlight) {
+        0 => Evidence::Nothing,
+        _ => Evidence::InFlight,
     }
 }

@@ -2,7 +2,8 @@
 
 use std::collections::HashSet;
 use tracewarden::words::{
-    DecidedBy, Direction, Format, HostCall, Mode, Repair, ResponseContext, Role, SamplingDecision, Verdict,
+    DecidedBy, Direction, Evidence, Format, HostCall, Mode, Repair, ResponseContext, Role, SamplingDecision,
+    Verdict,
 };
 
 use tracewarden::config::Config;
@@ -18,8 +19,9 @@ fn every_counter_has_its_own_place_and_name() {
     assert_eq!((places.len(), names.len()), (all.len(), all.len()));
     assert!(places.iter().all(|place| *place < Counter::COUNT));
     // What the table has room for and cannot be: W3C's format with another's reasons, a format against itself, the
-    // secret and the error that drop, and the rate that records.
-    let idle = Direction::ALL.len() * FormatError::ALL.len() + Format::ALL.len() + 3;
+    // secret and the error that drop, the rate that records, and evidence about what is neither lost nor unlinked.
+    let weighed = Mode::ALL.len() * (Verdict::ALL.len() - 2) * Evidence::ALL.len();
+    let idle = Direction::ALL.len() * FormatError::ALL.len() + Format::ALL.len() + 3 + weighed;
     assert_eq!(all.len(), Counter::COUNT - idle, "a counter is missing in `Counter::every`");
 }
 
@@ -98,7 +100,7 @@ fn every_metric_is_of_the_kind_that_its_name_says() {
     for Metric { name, kind, unit, .. } in metrics {
         let expected = match name.rsplit('_').next().unwrap() {
             "total" => MetricKind::Counter,
-            "spans" => MetricKind::Gauge,
+            "spans" | "flight" | "enabled" => MetricKind::Gauge,
             "ms" | "ns" => MetricKind::Histogram,
             _ => panic!("{name} has a suffix of its own"),
         };

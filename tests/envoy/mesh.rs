@@ -197,14 +197,14 @@ fn named(name: &str, labels: BTreeSet<String>, count: u64) -> Option<(String, u6
     let metric = name.trim_start_matches("tracewarden_").trim_end_matches("_total").to_owned();
     // When spans are sent, and in how many batches, is a matter of time.
     let of_time = metric.starts_with("export_") || metric == "spans_exported";
-    let of_build = metric == "build_info";
+    let of_itself = ["build_info", "enabled"].contains(&metric.as_str());
     // The story says whose loss it is. It does not say which listener decided or answered.
     let is_told = |label: &String| {
         !label.starts_with("listener=") || ["requests", "corrupt", "repairs"].contains(&metric.as_str())
     };
     let labels: Vec<String> = labels.into_iter().filter(is_told).collect();
     let words: Vec<String> = [metric].into_iter().chain(labels).filter(|word| !word.is_empty()).collect();
-    (count > 0 && !of_time && !of_build).then(|| (words.join(" "), count))
+    (count > 0 && !of_time && !of_itself).then(|| (words.join(" "), count))
 }
 
 /// Thirteen free ports in a row and one more, below those that the system hands out by itself.

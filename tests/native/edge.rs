@@ -170,6 +170,7 @@ impl Vm {
         let stream = self.streams.get_mut(&id).expect("a stream");
         let Some(filter) = &stream.filter else { return Ok(()) };
         let mut callback = Callback { worker: &mut self.worker, messages: &mut stream.messages };
+        filter.ended(&stream.context, &mut callback);
         if !stream.is_answered {
             filter.unanswered(&stream.context, &mut callback);
         }

@@ -172,8 +172,16 @@ impl Metrics for Callback<'_> {
         self.worker.host.metrics_mut().count(&counter.to_string(), number);
     }
 
-    fn adjust(&mut self, gauge: Measure, difference: i64) {
+    fn adjust(&mut self, gauge: Measure, difference: i64) -> bool {
         self.worker.host.metrics_mut().adjust(&gauge.to_string(), difference);
+        true
+    }
+
+    fn level(&mut self, gauge: Measure) -> u64 {
+        match self.worker.call(Call::GetMetric) {
+            Ok(_) => self.worker.host.metric(&gauge.to_string()).unwrap_or_default(),
+            Err(Refused) => 0,
+        }
     }
 
     fn record(&mut self, histogram: Measure, value: u64) {
@@ -302,7 +310,8 @@ as_its_callback! {
     }
     Metrics {
         count(counter: Counter, number: u64);
-        adjust(gauge: Measure, difference: i64);
+        adjust(gauge: Measure, difference: i64) -> bool;
+        level(gauge: Measure) -> u64;
         record(histogram: Measure, value: u64);
     }
     AccessLog { publish(key: &'static str, value: &[u8]); }

@@ -2,7 +2,7 @@
 
 use proxy_wasm_test_framework::{Call, Fault, HeaderMap, Host};
 
-use crate::edge::{RootId, Vm, start};
+use crate::edge::{RootId, StreamId, Vm, start};
 use crate::scenarios::support::{Line, OTHER, SAMPLED, UPPER, counters};
 
 const REQUEST: &[u8] = b"bae65882-2bcd-43db-89d1-7fbd1d746a13";
@@ -42,6 +42,21 @@ impl Pod {
         let sent = self.vm.request_headers(stream).clone();
         self.vm.finish(stream).expect("no trap");
         sent
+    }
+
+    /// Begins to serve a request.
+    fn serves(&mut self, headers: &[Line<'_>]) -> StreamId {
+        let stream = self.vm.stream(self.inbound).expect("no trap");
+        self.vm.request(stream, headers).expect("no trap");
+        stream
+    }
+
+    fn in_flight(&self) -> u64 {
+        self.vm.host().metric("tracewarden_traced_requests_in_flight").unwrap_or_default()
+    }
+
+    fn evidence(&self) -> Vec<String> {
+        counters(&self.vm).into_iter().filter(|counter| counter.starts_with("call_evidence")).collect()
     }
 
     fn counted(&self, counter: &str) -> bool {
@@ -119,8 +134,8 @@ fn a_later_request_takes_the_slot_and_an_old_entry_does_not_count() {
     assert_eq!(pod.calls(&[("x-request-id", ANOTHER)]).lines("traceparent"), [OTHER]);
     pod.vm.host_mut().now_ns += 1;
     assert_eq!(pod.calls(&[("x-request-id", ANOTHER)]).get("traceparent"), None, "too old");
-    pod.calls(&[("traceparent", OTHER)]);
-    assert!(pod.counted("requests outbound internal enforce unlinked"));
+    pod.calls(&[("traceparent", SAMPLED)]);
+    assert!(pod.counted("requests outbound internal enforce unlinked"), "the later trace took its slot");
 }
 
 #[test]
@@ -259,4 +274,100 @@ fn the_context_comes_back_with_its_tracestate() {
         assert_eq!(state.as_deref(), *goes, "D10, {came:?}");
         assert_eq!(pod.counted("correlation state_dropped"), *dropped, "D10, {came:?}");
     }
+}
+
+/// How a call is weighed: its headers; whether a traced request is being served; the verdict and the evidence.
+type Weighed<'a> = (&'a [Line<'a>], bool, &'a str, &'a str);
+
+#[test]
+fn a_call_without_the_pods_trace_says_what_ties_it_to_a_request() {
+    let rows: &[Weighed<'_>] = &[
+        (&[("x-request-id", REQUEST)], true, "lost", "request_id"),
+        (&[("x-request-id", REQUEST)], false, "lost", "request_id"),
+        (&[("traceparent", OTHER), ("x-request-id", NOTED)], false, "unlinked", "request_id"),
+        (&[("x-request-id", ANOTHER)], true, "lost", "in_flight"),
+        (&[(":path", b"/")], true, "lost", "in_flight"),
+        (&[("traceparent", OTHER)], true, "unlinked", "in_flight"),
+        (&[(":path", b"/")], false, "lost", "none"),
+        (&[("traceparent", OTHER)], false, "unlinked", "none"),
+    ];
+    for mode in ["enforce", "observe"] {
+        for (call, is_served, verdict, evidence) in rows {
+            let mut pod = pod(&format!(r#""start": "never", "mode": "{mode}""#));
+            pod.receives(&[("traceparent", SAMPLED), ("x-request-id", REQUEST)]);
+            let serving = is_served.then(|| pod.serves(&[("traceparent", SAMPLED)]));
+            pod.calls(call);
+            let row = format!("{mode} {call:?} {is_served}");
+            assert!(pod.counted(&format!("requests outbound internal {mode} {verdict}")), "{row}");
+            assert_eq!(pod.evidence(), [format!("call_evidence {mode} {verdict} {evidence}")], "{row}");
+            if let Some(stream) = serving {
+                pod.vm.finish(stream).expect("no trap");
+            }
+            assert_eq!(pod.in_flight(), 0, "{row}");
+        }
+    }
+}
+
+#[test]
+fn what_needs_no_evidence_has_none() {
+    let mut pod = pod("");
+    let serving = pod.serves(&[("traceparent", SAMPLED), ("x-request-id", REQUEST)]);
+    assert_eq!(pod.in_flight(), 1);
+    pod.calls(&[("traceparent", SAMPLED)]);
+    pod.calls(&[("traceparent", UPPER)]);
+    pod.receives(&[(":path", b"/")]);
+    assert_eq!(pod.evidence(), [""; 0], "continued, corrupt, and lost by the caller");
+    pod.vm.finish(serving).expect("no trap");
+    assert_eq!(pod.in_flight(), 0);
+    let mut vm = start(Host::new());
+    let root = vm.root(br#"{"direction": "outbound"}"#).expect("no trap").expect("it is valid");
+    let stream = vm.stream(root).expect("no trap");
+    vm.request(stream, &[] as &[Line<'_>]).expect("no trap");
+    assert!(!counters(&vm).iter().any(|counter| counter.starts_with("call_evidence")), "without correlation");
+}
+
+#[test]
+fn only_what_goes_in_with_a_context_is_in_flight() {
+    // What is served; whether it is in flight.
+    let rows: &[(&str, &[Line<'_>], u64)] = &[
+        (r#""start": "never""#, &[(":path", b"/")], 0),
+        (r#""start": "always""#, &[(":path", b"/")], 1),
+        (r#""start": "never""#, &[("traceparent", UPPER)], 0),
+        (r#""exclude": [{"path": "/"}]"#, &[(":path", b"/"), ("traceparent", SAMPLED)], 0),
+        (r#""mode": "observe""#, &[("traceparent", SAMPLED)], 1),
+        (r#""export": {"otlp": {"cluster": "c"}}"#, &[("traceparent", SAMPLED)], 1),
+    ];
+    for (fields, headers, expected) in rows {
+        let mut pod = pod(fields);
+        let stream = pod.serves(headers);
+        assert_eq!(pod.in_flight(), *expected, "{fields} {headers:?}");
+        pod.vm.finish(stream).expect("no trap");
+        assert_eq!(pod.in_flight(), 0, "{fields} {headers:?}");
+    }
+}
+
+#[test]
+fn a_trace_stays_linked_for_as_long_as_it_is_remembered() {
+    let mut pod = pod(r#""mode": "observe""#);
+    pod.receives(&[("traceparent", SAMPLED)]);
+    pod.vm.host_mut().now_ns += 10_000 * SECOND;
+    pod.calls(&[("traceparent", SAMPLED)]);
+    assert!(pod.counted("requests outbound internal observe continued"), "a stream can make calls for hours");
+}
+
+#[test]
+fn a_trace_whose_slot_was_taken_is_known_by_its_request() {
+    // Two traces that share the only slot of traces, and two requests that do not share theirs.
+    let slots = r#""mode": "observe", "correlation": {"slots": 2}"#;
+    let mut pod = Pod::new(Host::new(), slots);
+    let (first, second) = (
+        b"00-0af7651916cd43dd8448eb211c803190-b7ad6b7169203331-01",
+        b"00-0af7651916cd43dd8448eb211c803192-b7ad6b7169203331-01",
+    );
+    pod.receives(&[("traceparent", first), ("x-request-id", b"a")]);
+    pod.receives(&[("traceparent", second), ("x-request-id", b"b")]);
+    pod.calls(&[("traceparent", first), ("x-request-id", b"a")]);
+    assert!(pod.counted("requests outbound internal observe continued"));
+    pod.calls(&[("traceparent", first)]);
+    assert!(pod.counted("requests outbound internal observe unlinked"), "without the id it is not");
 }

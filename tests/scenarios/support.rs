@@ -124,10 +124,14 @@ fn text(value: &[u8]) -> String {
     String::from_utf8(value.to_vec()).expect("published values are text")
 }
 
-/// Every counter of a VM above zero, as [`short`] words it; not which build it is.
+/// What the filter says of itself, whatever passes.
+const ABOUT_ITSELF: [&str; 2] = ["tracewarden_build_info", "tracewarden_enabled"];
+
+/// Every counter of a VM above zero, as [`short`] words it; not which build it is, nor that it works.
 pub(crate) fn counters(vm: &Vm) -> Vec<String> {
     let stats = vm.host().metrics().iter();
-    let counted = stats.filter(|(name, count)| *count > 0 && !name.ends_with("tracewarden_build_info"));
+    let counted =
+        stats.filter(|(name, count)| *count > 0 && !ABOUT_ITSELF.iter().any(|gauge| name.ends_with(gauge)));
     let counted: BTreeMap<&str, u64> = counted.collect();
     counted.into_iter().map(|(name, count)| short(name, count)).collect()
 }

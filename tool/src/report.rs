@@ -75,7 +75,7 @@ struct Report<'a> {
 pub(crate) fn report(options: &Options) -> Result<Said, String> {
     let (source, reading) =
         source::read(options).map_err(|problem| printable(&problem).collect::<String>())?;
-    let notes = reading.all_notes();
+    let mut notes = reading.all_notes();
     if reading.owners().is_empty() {
         return Err(format!(
             "{}: {}",
@@ -83,6 +83,7 @@ pub(crate) fn report(options: &Options) -> Result<Said, String> {
             [&[text::NOTHING.to_owned()], notes.as_slice()].concat().join(" ")
         ));
     }
+    notes.extend(findings::unchecked(&reading));
     let report = Report {
         source,
         builds: reading.builds.iter().collect(),

@@ -1,5 +1,6 @@
 //! The build steps that cargo has no command for. `xtask --help` lists them.
 
+mod blame;
 mod changelog;
 mod dependencies;
 mod files;
@@ -32,6 +33,8 @@ enum Step {
     Prune { module: PathBuf, list: PathBuf, out: PathBuf },
     /// Assemble the module in the text format TEXT.
     Wat { text: PathBuf, out: PathBuf },
+    /// Write a test of promtool's to OUT from the situations in ROWS, and print them as a table in Markdown.
+    Blame { rows: PathBuf, out: PathBuf },
     /// Pack MODULE into two OCI image layouts, DIRECTORY/artifact and DIRECTORY/compat.
     Image { module: PathBuf, directory: PathBuf },
     /// Write MODULE, its images, checksums, bill of materials, licences and changes into
@@ -59,6 +62,7 @@ fn run(step: Step) -> anyhow::Result<String> {
     match step {
         Step::Prune { module, list, out } => prune::prune(sh, &module, &list, &out),
         Step::Wat { text, out } => Ok(sh.write_file(out, wat::parse_file(text)?).map(|()| String::new())?),
+        Step::Blame { rows, out } => blame::write(sh, &rows, &out),
         Step::Image { module, directory } => image::write(sh, &module, &directory),
         Step::Release { module, directory } => release::write(sh, &module, &directory),
     }

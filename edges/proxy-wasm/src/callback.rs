@@ -116,9 +116,14 @@ impl<K> Metrics for Callback<K> {
         self.vm.checked(self.counters.count(counter, number));
     }
 
-    fn adjust(&mut self, gauge: Measure, difference: i64) {
+    fn adjust(&mut self, gauge: Measure, difference: i64) -> bool {
         let gauge = self.vm.measure(gauge, MetricType::Gauge);
-        self.vm.checked(gauge.and_then(|id| host::increment(id, difference)));
+        self.vm.checked(gauge.and_then(|id| host::increment(id, difference))).is_some()
+    }
+
+    fn level(&mut self, gauge: Measure) -> u64 {
+        let gauge = self.vm.measure(gauge, MetricType::Gauge);
+        self.vm.checked(gauge.and_then(host::metric)).unwrap_or_default()
     }
 
     fn record(&mut self, histogram: Measure, value: u64) {

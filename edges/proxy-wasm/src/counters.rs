@@ -1,10 +1,12 @@
 //! The host's ids of counters, each asked for once.
 
 use core::cell::Cell;
+use core::fmt;
 use core::num::NonZeroU32;
 
 use proxy_wasm::types::MetricType;
-use tracewarden::metrics::Counter;
+use tracewarden::metrics::{Counter, Measure};
+use tracewarden::words::DirectionWord;
 
 use crate::host::{self, HostError};
 
@@ -15,11 +17,16 @@ use crate::host::{self, HostError};
 pub(crate) struct Counters {
     listener: Option<String>,
     ids: [Cell<Option<NonZeroU32>>; Counter::COUNT],
+    enabled: [Cell<Option<NonZeroU32>>; DirectionWord::ALL.len()],
 }
 
 impl Counters {
     pub(crate) const fn new(listener: Option<String>) -> Self {
-        Self { listener, ids: [const { Cell::new(None) }; Counter::COUNT] }
+        Self {
+            listener,
+            ids: [const { Cell::new(None) }; Counter::COUNT],
+            enabled: [const { Cell::new(None) }; DirectionWord::ALL.len()],
+        }
     }
 
     pub(crate) fn is_of(&self, listener: Option<&str>) -> bool {
@@ -40,17 +47,33 @@ impl Counters {
         let known = &self.ids[counter.index()];
         match known.get() {
             Some(id) => Ok(id),
-            None => self.define(counter, known),
+            None => self.define(MetricType::Counter, &counter, known),
         }
     }
 
-    #[cold]
-    fn define(&self, counter: Counter, known: &Cell<Option<NonZeroU32>>) -> Result<NonZeroU32, HostError> {
-        let name = match &self.listener {
-            Some(listener) => format!("listener=.={listener};.;{counter}"),
-            None => counter.to_string(),
+    /// Shows whether the plugin works whose requests go this way.
+    pub(crate) fn show_enabled(&self, direction: DirectionWord, is_enabled: bool) -> Result<(), HostError> {
+        #[expect(clippy::indexing_slicing, reason = "the index of a word is below their number")]
+        let known = &self.enabled[direction.index()];
+        let id = match known.get() {
+            Some(id) => id,
+            None => self.define(MetricType::Gauge, &Measure::Enabled { direction }, known)?,
         };
-        let id = host::define_metric(MetricType::Counter, &name)?;
+        host::record(id, is_enabled.into())
+    }
+
+    #[cold]
+    fn define(
+        &self,
+        kind: MetricType,
+        stat: &dyn fmt::Display,
+        known: &Cell<Option<NonZeroU32>>,
+    ) -> Result<NonZeroU32, HostError> {
+        let name = match &self.listener {
+            Some(listener) => format!("listener=.={listener};.;{stat}"),
+            None => stat.to_string(),
+        };
+        let id = host::define_metric(kind, &name)?;
         known.set(Some(id));
         Ok(id)
     }

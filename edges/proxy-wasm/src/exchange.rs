@@ -56,6 +56,7 @@ impl HttpContext for Exchange {
 
     fn on_log(&mut self) {
         let Work::Filter(working) = &self.work else { return };
+        working.filter.ended(&self.stream, &mut Callback::<OnEnd>::new(self.vm, working.counters));
         if !self.is_answered {
             working.filter.unanswered(&self.stream, &mut Callback::<OnEnd>::new(self.vm, working.counters));
         }

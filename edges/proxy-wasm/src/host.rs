@@ -45,6 +45,8 @@ unsafe extern "C" {
     fn proxy_define_metric(kind: MetricType, name: In, name_len: usize, id: *mut u32) -> u32;
     // Panics on every status but Ok, NotFound and BadArgument.
     fn proxy_increment_metric(id: u32, offset: i64) -> u32;
+    // Panics on every status but Ok, NotFound and BadArgument.
+    fn proxy_get_metric(id: u32, value: *mut u64) -> u32;
     // Panics on every status but Ok and NotFound.
     fn proxy_record_metric(id: u32, value: u64) -> u32;
     // Panics on every status but Ok.
@@ -250,6 +252,14 @@ pub(crate) fn define_metric(kind: MetricType, name: &str) -> Result<NonZeroU32, 
 pub(crate) fn increment(metric: NonZeroU32, by: i64) -> Result<(), HostError> {
     // SAFETY: the call takes numbers only.
     done(HostCall::IncrementMetric, unsafe { proxy_increment_metric(metric.get(), by) })
+}
+
+/// What a gauge says.
+pub(crate) fn metric(metric: NonZeroU32) -> Result<u64, HostError> {
+    let mut value = 0;
+    // SAFETY: the host writes the number, which lives longer than the call.
+    done(HostCall::GetMetric, unsafe { proxy_get_metric(metric.get(), &raw mut value) })?;
+    Ok(value)
 }
 
 /// Sets a gauge, or adds a value to a histogram.

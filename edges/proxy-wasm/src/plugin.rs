@@ -94,6 +94,7 @@ impl Plugin {
         let counters = self.vm.counters(config.metrics.listener.as_deref());
         self.vm.define(counters, config.expected_counters(Scope::Listener));
         self.vm.define(self.vm.counters(None), config.expected_counters(Scope::Module));
+        self.vm.checked(counters.show_enabled(config.request.direction, config.enabled));
         if !config.enabled {
             return Work::Nothing;
         }

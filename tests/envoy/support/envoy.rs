@@ -76,8 +76,10 @@ impl Envoy {
     /// What Tracewarden counted; not which build it is.
     pub(crate) fn counters(&self) -> Counters {
         let stats = self.stats("wasmcustom");
-        let is_count =
-            |name: &str| name.contains("tracewarden_") && !name.ends_with("tracewarden_build_info");
+        let about_itself = ["tracewarden_build_info", "tracewarden_enabled"];
+        let is_count = |name: &str| {
+            name.contains("tracewarden_") && !about_itself.iter().any(|gauge| name.ends_with(gauge))
+        };
         let ours = stats.iter().filter(|(name, count)| is_count(name) && **count > 0);
         ours.map(|(name, count)| (short(name), *count)).collect()
     }

@@ -18,6 +18,10 @@ pub(crate) struct Prometheus {
 const QUICK: &[(&str, &str)] = &[
     ("[5m]", "[10s]"),
     ("[15m]", "[20s]"),
+    ("[15m:15s]", "[10s:1s]"),
+    ("[1h]", "[1m]"),
+    ("[1h:1m]", "[1m:1s]"),
+    ("for: 30m", "for: 5s"),
     ("for: 5m", "for: 2s"),
     ("for: 10m", "for: 2s"),
     ("for: 15m", "for: 2s"),
@@ -28,7 +32,7 @@ impl Prometheus {
     /// One that scrapes the Envoy with this admin port.
     pub(crate) fn scraping(name: &str, admin: u16) -> Self {
         let (port, scratch) = (free_port(), Scratch::new(name));
-        for file in ["demo.yaml", "tracewarden.rules.yaml"] {
+        for file in ["demo.yaml", "tracewarden.expected.yaml", "tracewarden.rules.yaml"] {
             let text = std::fs::read_to_string(in_repository("envoy/prometheus").join(file)).expect(file);
             let text = text.replace("127.0.0.1:9901", &format!("127.0.0.1:{admin}"));
             let text = QUICK.iter().fold(text, |text, (slow, quick)| text.replace(slow, quick));

@@ -23,6 +23,7 @@ pub(super) const USED: &[(Call, Option<&str>)] = &[
     (Call::SetSharedData, Some("set_shared_data")),
     (Call::DefineMetric, Some("define_metric")),
     (Call::IncrementMetric, Some("increment_metric")),
+    (Call::GetMetric, Some("get_metric")),
     (Call::RandomGet, Some("random_get")),
     (Call::EnvironSizesGet, Some("environ_get")),
     (Call::EnvironGet, Some("environ_get")),

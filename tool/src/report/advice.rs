@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 use tracewarden::metrics::{Corruption, Counter};
-use tracewarden::words::{Direction, ResponseContext, Role, Verdict};
+use tracewarden::words::{Direction, Evidence, ResponseContext, Role, Verdict};
 
 use super::names::Labels;
 
@@ -14,11 +14,14 @@ use super::names::Labels;
 pub(crate) enum Kind {
     Bypassed,
     NotRunning,
+    PartlyRunning,
     LostByApplication,
     LostByCaller,
     Lost,
     LostByJobs,
     Corrupt,
+    Torn,
+    OwnTraces,
     Unlinked,
     Conflict,
     Unread,
@@ -142,6 +145,7 @@ pub(crate) const fn kind(counter: Counter, received: Received) -> Option<(Kind, 
         Counter::Corrupt { corruption: Corruption::TraceParent(_) | Corruption::Format(..), .. } => {
             (Kind::Corrupt, Rank::Broken)
         }
+        Counter::Evidence { context, evidence, .. } => return weighed(context, evidence),
         Counter::Conflict { .. } => (Kind::Conflict, Rank::Broken),
         Counter::Unread { .. } => (Kind::Unread, Rank::Broken),
         Counter::Response { context: ResponseContext::Mismatch } => (Kind::ResponseMismatch, Rank::Broken),
@@ -161,6 +165,19 @@ pub(crate) const fn kind(counter: Counter, received: Received) -> Option<(Kind, 
         | Counter::Batch { .. }
         | Counter::BaggageLimited => return None,
     })
+}
+
+/// What a call is that was held against the requests which its pod received.
+const fn weighed(context: Verdict, evidence: Evidence) -> Option<(Kind, Rank)> {
+    match (context, evidence) {
+        (Verdict::Lost, Evidence::RequestId | Evidence::InFlight) => {
+            Some((Kind::LostByApplication, Rank::Broken))
+        }
+        (Verdict::Lost, Evidence::Nothing) => Some((Kind::LostByJobs, Rank::Missing)),
+        (Verdict::Unlinked, Evidence::RequestId | Evidence::InFlight) => Some((Kind::Torn, Rank::Broken)),
+        (Verdict::Unlinked, Evidence::Nothing) => Some((Kind::OwnTraces, Rank::Missing)),
+        _ => None,
+    }
 }
 
 const fn verdict(context: Verdict, direction: Direction, received: Received) -> Option<(Kind, Rank)> {

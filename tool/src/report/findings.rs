@@ -15,10 +15,15 @@ use super::reading::{Reading, Row, Who};
 /// alert's bound.
 const FEW: u64 = 20;
 const A_FEW_SECONDS: u64 = 5;
-/// Tracewarden runs if it sees more than one in so many of Envoy's requests; the rest are listeners without a filter.
+/// Tracewarden runs if it sees more than one in so many of Envoy's requests.
 const HARDLY_ANY: u64 = 10;
+/// It sees them all if it misses at most one in so many: requests are under way while counters are read.
+const NEARLY_ALL: u64 = 20;
 /// An application that is given one context for so many calls has not lost the others: no fan-out explains them, a job does.
 const FAN_OUT: u64 = 100;
+
+/// Who is named in a note, at most.
+const NAMED: usize = 5;
 
 /// What all Envoys together received in one role, mode and direction.
 #[derive(Serialize)]
@@ -79,6 +84,35 @@ pub(crate) fn summaries(reading: &Reading) -> Vec<Summary> {
         }
     }
     all.into_values().collect()
+}
+
+/// What was not looked at, though nothing is wrong that is known.
+pub(crate) fn unchecked(reading: &Reading) -> Vec<String> {
+    let calls = |owner: &&Who| {
+        !reading.correlated.contains(owner)
+            && reading.rows_of(owner).any(|row| {
+                matches!(
+                    row.counter,
+                    Counter::Request { direction: Direction::Outbound, role: Role::Internal, .. }
+                )
+            })
+    };
+    let unchecked: Vec<&Who> = reading.owners().into_iter().filter(calls).collect();
+    let off: Vec<&Who> = reading.switched_off.iter().collect();
+    let torn = "Torn traces are not checked, because correlation is off: ";
+    [(torn, unchecked), ("A plugin is switched off (enabled: false): ", off)]
+        .into_iter()
+        .filter(|(_, owners)| !owners.is_empty())
+        .map(|(said, owners)| format!("{said}{}.", names(&owners)))
+        .collect()
+}
+
+fn names(owners: &[&Who]) -> String {
+    let named: Vec<String> = owners.iter().take(NAMED).map(|owner| owner.name()).collect();
+    match owners.len().saturating_sub(NAMED) {
+        0 => named.join(", "),
+        more => format!("{} and {more} more", named.join(", ")),
+    }
 }
 
 /// How many contexts were repaired, by each means.
@@ -160,12 +194,19 @@ impl Findings<'_> {
         }
     }
 
-    /// Whether it is a corrupt request whose reasons have counters, or what outsiders send to the edge.
+    /// Whether another counter says more of it: the reasons of a corrupt request, the evidence about a call. Or it is what
+    /// outsiders send to the edge.
     fn is_no_finding_of_its_own(&self, row: Row<'_>) -> bool {
         let has = |is: &dyn Fn(Counter) -> bool| self.reading.rows_at(row.who).any(|row| is(row.counter));
         match row.counter {
             Counter::Request { direction: way, context: Verdict::Corrupt, .. } => {
                 has(&|other| matches!(other, Counter::Corrupt { direction, .. } if direction == way))
+            }
+            Counter::Request { direction: Direction::Outbound, mode: whether, context: verdict, .. } => {
+                has(&|other| {
+                    matches!(other, Counter::Evidence { mode, context, .. }
+                        if mode == whether && context == verdict)
+                })
             }
             Counter::Corrupt { direction: way, .. } => {
                 let receives = |wanted: Role| {
@@ -185,6 +226,7 @@ impl Findings<'_> {
         let among = |is: fn(Counter) -> bool| Some(sum(self.reading.rows_at(row.who), is));
         match row.counter {
             Counter::Request { direction, mode, .. } => Some(self.expected(row.who, direction, mode)),
+            Counter::Evidence { mode, .. } => Some(self.expected(row.who, Direction::Outbound, mode)),
             // It has no label `mode`, and what is only observed is not mixed with what is repaired.
             Counter::Corrupt { direction, .. } => {
                 let expected = Mode::ALL.iter().map(|&mode| self.expected(row.who, direction, mode));
@@ -207,11 +249,14 @@ impl Findings<'_> {
         })
     }
 
-    /// An Envoy that serves requests which Tracewarden does not see.
+    /// An Envoy that serves requests which Tracewarden does not see, or not all of them.
     fn not_running(&self, owner: &Who) -> Option<Finding> {
         let Reading { seconds, loaded, is_of_one, .. } = self.reading;
         let served = self.reading.served(owner);
         let few = seconds.map_or(FEW, |seconds| FEW.max(seconds / A_FEW_SECONDS));
+        if self.reading.switched_off.contains(owner) {
+            return None;
+        }
         if !loaded.contains(owner) {
             // Where others have the filter, an Envoy may well be without it on purpose.
             let rank = if loaded.is_empty() { Rank::Blind } else { Rank::Missing };
@@ -221,9 +266,13 @@ impl Findings<'_> {
         }
         let seen = sum(self.reading.rows_of(owner), |counter| matches!(counter, Counter::Request { .. }));
         let bypassed = sum(self.reading.rows_of(owner), |counter| counter == Counter::Bypassed);
-        let hardly_any = seen <= served / HARDLY_ANY;
-        let advice = self.texts.advice(Kind::NotRunning, Rank::Blind, &Labels::new());
-        (served >= few && hardly_any && bypassed == 0).then(|| of_owner(owner, advice, served - seen, served))
+        let missed = served.saturating_sub(seen.saturating_add(bypassed));
+        let (kind, is_missing) = match seen <= served / HARDLY_ANY {
+            true => (Kind::NotRunning, bypassed == 0),
+            false => (Kind::PartlyRunning, missed > served / NEARLY_ALL),
+        };
+        let advice = self.texts.advice(kind, Rank::Blind, &Labels::new());
+        (served >= few && is_missing).then(|| of_owner(owner, advice, missed, served))
     }
 
     /// Uploads of spans of which none arrives.

@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::names::{Labels, Names};
-use super::reading::{Reading, WITHOUT_FILTER, WITHOUT_FILTER_IN_ISTIO, Who, clean};
+use super::reading::{ENABLED, Reading, WITHOUT_FILTER, WITHOUT_FILTER_IN_ISTIO, Who, clean};
 use super::web::{Failure, Web};
 
 /// The labels that say whose Envoy it is, as the rules in envoy/prometheus expect them.
@@ -94,6 +94,12 @@ pub(crate) fn ask(web: &Web, names: &Names, scope: &Scope) -> Result<Reading, Fa
             reading.take_served(scope.who(&series.metric), series.count());
         }
         reading.loaded.extend(present.iter().map(|series| scope.who(&series.metric)));
+        for series in ask(&group.correlated(), &mut reading)? {
+            reading.correlated.insert(scope.who(&series.metric));
+        }
+        for series in ask(&group.switched_off(), &mut reading)? {
+            reading.take(names, scope.who(&series.metric), ENABLED, &series.metric, 0.0);
+        }
         if !ask(&group.untagged(), &mut reading)?.is_empty() {
             reading.notes.insert(UNTAGGED.to_owned());
         }
@@ -216,6 +222,20 @@ impl Group<'_> {
 
     fn built(&self) -> String {
         format!("group by (version,revision) ({BUILD_INFO}{{{}}})", self.matchers)
+    }
+
+    /// Whose calls are held against what their pod received.
+    fn correlated(&self) -> String {
+        let Self { owners, matchers, window } = self;
+        let by = owners.join(",");
+        format!(
+            "group by ({by}) (present_over_time(tracewarden_call_evidence_total{{{matchers}}}[{window}s]))"
+        )
+    }
+
+    /// Whose plugins are switched off now, or one of them.
+    fn switched_off(&self) -> String {
+        format!("min by ({}) ({ENABLED}{{{}}}) == 0", self.owners.join(","), self.matchers)
     }
 
     /// Counters whose labels Envoy has left in their names.

@@ -13,6 +13,9 @@ pub(crate) const WITHOUT_FILTER: [&str; 2] = ["admin", "trace_health"];
 /// In Istio's proxies neither those of probes and of scrapes.
 pub(crate) const WITHOUT_FILTER_IN_ISTIO: [&str; 4] = ["admin", "agent", "stats", "trace_health"];
 
+/// The gauge that says whether a plugin works.
+pub(crate) const ENABLED: &str = "tracewarden_enabled";
+
 /// The longest value of a label that is shown.
 const MAX_VALUE: usize = 120;
 
@@ -46,6 +49,10 @@ pub(crate) struct Reading {
     served: BTreeMap<Who, f64>,
     /// Whose Envoy has counters of Tracewarden.
     pub(crate) loaded: BTreeSet<Who>,
+    /// Whose calls are held against what their pod received.
+    pub(crate) correlated: BTreeSet<Who>,
+    /// Whose plugins, or one of them, are switched off.
+    pub(crate) switched_off: BTreeSet<Who>,
     pub(crate) builds: BTreeSet<Build>,
     /// Metrics that this version does not know.
     strange: BTreeSet<String>,
@@ -102,8 +109,16 @@ impl Reading {
         let text = |label: &str| labels.get(label).map(|value| clean(value)).unwrap_or_default();
         if metric == "tracewarden_build_info" {
             self.builds.insert(Build { version: text("version"), revision: text("revision") });
+        } else if metric == ENABLED {
+            self.loaded.insert(who.owner());
+            if value == 0.0 {
+                self.switched_off.insert(who.owner());
+            }
         } else if let Some(counter) = names.counter(metric, labels) {
             self.loaded.insert(who.owner());
+            if matches!(counter, Counter::Evidence { .. }) {
+                self.correlated.insert(who.owner());
+            }
             self.counts.entry((who, counter.index())).or_insert((counter, 0.0)).1 += value;
         } else if metric.ends_with("_total") && value > 0.0 {
             self.strange.insert(clean(metric));

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use tracewarden::words::{
-    BatchResult, CorrelationResult, DecidedBy, Direction, DropCause, Format, HostCall, Labelled, Repair,
-    ResponseContext, SamplingDecision, Verdict,
+    BatchResult, CorrelationResult, DecidedBy, Direction, DropCause, Evidence, Format, HostCall, Labelled,
+    Repair, ResponseContext, SamplingDecision, Verdict,
 };
 
 use regex_lite::Regex;
@@ -91,16 +91,20 @@ fn the_reference_says_how_many_series_there_can_be() {
         // Unread ones.
         + number::<Format>()
         + number::<CorrelationResult>()
+        // Calls that are lost or unlinked, in two modes.
+        + 2 * 2 * number::<Evidence>()
         + 1;
     let of_spans = 2 + number::<DropCause>() + number::<BatchResult>();
     let counters = of_passes + of_spans + 1 + number::<HostCall>();
     assert_eq!(counters, Counter::every().len(), "this sum has a mistake");
-    // Two gauges and three histograms, each of which Envoy tells in 20 buckets, a sum and a count.
-    let total = counters + 2 + 3 * 22;
+    // A plugin works or not, in each direction that can be stated.
+    let of_listener = of_passes + 3;
+    // Three gauges more, and three histograms, each of which Envoy tells in 20 buckets, a sum and a count.
+    let total = counters + 3 + 3 + 3 * 22;
     let text = printed(&["reference", "metrics"]).replace('\n', " ");
     assert!(
-        text.contains(&format!("has at most {total} series, and {of_passes} more for each name")),
-        "{total} {of_passes}"
+        text.contains(&format!("has at most {total} series, and {of_listener} more for each name")),
+        "{total} {of_listener}"
     );
 }
 

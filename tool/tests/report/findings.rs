@@ -10,10 +10,18 @@ use crate::support::{Said, Server, report, report_with, requests, stats_json};
 const CORRUPT: &str =
     "direction=.=outbound;.;header=.=traceparent;.;reason=.=upper_case;.;tracewarden_corrupt_total";
 const SERVED: &str = "http.mesh.downstream_rq_total";
+const BYPASSED: &str = "tracewarden_bypassed_total";
+const SWITCHED_OFF: &str = "direction=.=outbound;.;tracewarden_enabled";
 
 /// What is missing beside traces breaks none.
-const BESIDE: &[&str] =
-    &["lost_by_jobs", "response_corrupt", "spans_dropped", "collector_unreachable", "host_errors"];
+const BESIDE: &[&str] = &[
+    "lost_by_jobs",
+    "own_traces",
+    "response_corrupt",
+    "spans_dropped",
+    "collector_unreachable",
+    "host_errors",
+];
 
 type Stat<'a> = (&'a str, u64);
 /// A finding: its kind, its count, and of how many it is.
@@ -21,6 +29,10 @@ type Expected<'a> = (&'a str, u64, Option<u64>);
 
 fn internal(direction: &str, context: &str) -> String {
     requests("", direction, "internal", "enforce", context)
+}
+
+fn weighed(context: &str, evidence: &str) -> String {
+    format!("mode=.=enforce;.;context=.={context};.;evidence=.={evidence};.;tracewarden_call_evidence_total")
 }
 
 fn of_envoy(stats: &[(&str, u64)], arguments: &[&str]) -> Said {
@@ -214,7 +226,54 @@ fn each_counter_that_should_be_zero_is_a_finding() {
             &[(&inbound, 1 << 62), (&lost("outbound"), 3)],
             &[("lost_by_application", 3, Some(3))],
         ),
-        ("a filter on some listeners", &[(&inbound, 31), (SERVED, 300)], &[]),
+        (
+            "a filter on some listeners",
+            &[(&inbound, 31), (SERVED, 300)],
+            &[("partly_running", 269, Some(300))],
+        ),
+        ("one in twenty is under way", &[(&inbound, 285), (SERVED, 300)], &[]),
+        (
+            "half of the workers go on without it",
+            &[(&inbound, 284), (SERVED, 300)],
+            &[("partly_running", 16, Some(300))],
+        ),
+        (
+            "what is bypassed is counted as that",
+            &[(&inbound, 150), (BYPASSED, 150), (SERVED, 300)],
+            &[("bypassed", 150, None)],
+        ),
+        ("switched off", &[(&inbound, 31), (SERVED, 300), (SWITCHED_OFF, 0)], &[]),
+        ("switched off from the start", &[(SERVED, 300), (SWITCHED_OFF, 0)], &[]),
+        (
+            "switched on",
+            &[(&inbound, 1), (SERVED, 300), (SWITCHED_OFF, 1)],
+            &[("not_running", 299, Some(300))],
+        ),
+        (
+            "a call is torn from the request that it belongs to",
+            &[
+                (&outbound, 3),
+                (&internal("outbound", "unlinked"), 6),
+                (&weighed("unlinked", "request_id"), 1),
+                (&weighed("unlinked", "in_flight"), 2),
+                (&weighed("unlinked", "none"), 3),
+            ],
+            &[("torn", 2, Some(9)), ("torn", 1, Some(9)), ("own_traces", 3, Some(9))],
+        ),
+        (
+            "a call has lost what its request has, or is a job's",
+            &[
+                (&lost("outbound"), 6),
+                (&weighed("lost", "request_id"), 1),
+                (&weighed("lost", "in_flight"), 2),
+                (&weighed("lost", "none"), 3),
+            ],
+            &[
+                ("lost_by_application", 2, Some(6)),
+                ("lost_by_application", 1, Some(6)),
+                ("lost_by_jobs", 3, Some(6)),
+            ],
+        ),
         ("few requests say nothing", &[(&inbound, 0), (SERVED, 19)], &[]),
         ("20 requests in a day say nothing", &[(&inbound, 0), (SERVED, 20), ("server.uptime", 86_400)], &[]),
         ("no filter at all", &[(SERVED, 2)], &[("not_running", 2, Some(2))]),
@@ -369,9 +428,10 @@ fn every_counter_of_the_filter_is_understood_and_every_reason_has_a_text() {
     assert_eq!(of("host_errors"), counters(|counter| matches!(counter, Counter::HostError { .. })));
     assert_eq!(of("spans_dropped"), counters(|counter| matches!(counter, Counter::SpanDropped { .. })));
     assert_eq!(of("conflict"), counters(|counter| matches!(counter, Counter::Conflict { .. })));
-    // ... two modes of three directions.
-    let lost = ["lost", "lost_by_caller", "lost_by_application"].map(of);
-    assert_eq!((lost, of("unlinked"), of("bypassed")), ([2, 2, 2], 6, 1));
+    // ... two modes of three directions. The calls of an application are told by their evidence instead.
+    let lost = ["lost", "lost_by_caller", "lost_by_application", "lost_by_jobs"].map(of);
+    assert_eq!((lost, of("unlinked"), of("bypassed")), ([2, 2, 4, 2], 4, 1));
+    assert_eq!(["torn", "own_traces"].map(of), [4, 2]);
 }
 
 #[test]

@@ -229,7 +229,7 @@ impl Prometheus {
         let config = config
             .replace("127.0.0.1:9901", &format!("127.0.0.1:{admin}"))
             .replace("_interval: 5s", "_interval: 1s");
-        let config = config.replace("rule_files: [tracewarden.rules.yaml]", "");
+        let config = config.replace("rule_files: [tracewarden.expected.yaml, tracewarden.rules.yaml]", "");
         fs::write(scratch.path("demo.yaml"), config).expect("a file");
         Self::start(free_port(), &scratch.path("demo.yaml"), &[])
     }

@@ -6,6 +6,9 @@ const SINCE_START: &str = "
 note: Counts are since Envoy's start, and may hide a filter that died lately;
       asked with --for 10s, an Envoy shows what it counts now.
 ";
+const UNCHECKED: &str = "
+note: Torn traces are not checked, because correlation is off: this Envoy.
+";
 const UPPER: &str = "listener=.=mangler_outbound;.;direction=.=outbound;.;header=.=traceparent;.;reason=.=upper_case;.;tracewarden_corrupt_total";
 
 fn of_envoy(stats: &[(&str, u64)], arguments: &[&str], variables: &[(&str, &str)]) -> Said {
@@ -44,7 +47,7 @@ repaired                     2 by correlation
    fix    Let it write them in lower case, as W3C Trace Context requires.
    see    docs/runbook.md#trace-corruption
 ";
-    assert_eq!(rest, [expected, SINCE_START].concat());
+    assert_eq!(rest, [expected, SINCE_START, UNCHECKED].concat());
 }
 
 #[test]
