@@ -12,12 +12,15 @@ use crate::resource::Service;
 use crate::response::Response;
 use crate::settings::{Fault, Faults, LabelValue, Reader, Rules, Setting, Shape, Step, Value, settings};
 use crate::span::Spans;
-use crate::words::ParentId;
+use crate::words::{Labelled, ParentId, labels};
 
 settings! {
     /// What the filter reads in `configuration` (Envoy) or `pluginConfig` (Istio). Every field may be left out, such as
     /// `{"role": "internal", "direction": "inbound"}`.
     pub struct Config "Tracewarden's configuration", checked {
+        /// What the filter's own variables do, whose names begin with `TRACE` or are `ENABLE_DISTRIBUTED_TRACING`. With
+        /// `"override"` a proxy can be an exception among those that share this configuration.
+        pub environment: EnvironmentWord = EnvironmentWord::Default,
         /// Whether the filter works. With `false` it changes nothing and counts nothing.
         pub enabled: bool = true,
         /// What happens on the response.
@@ -33,6 +36,16 @@ settings! {
     } flattens {
         /// What happens to requests.
         pub request: Policy,
+    }
+}
+
+labels! {
+    /// What environment variables do to fields.
+    pub enum EnvironmentWord {
+        /// They count for fields that are left out here.
+        Default = "default",
+        /// They go before the fields that are stated here.
+        Override = "override",
     }
 }
 
@@ -76,9 +89,19 @@ impl Config {
     pub fn read(tree: &Value, environment: &dyn Fn(&str) -> Option<String>) -> Result<Loaded, Faults> {
         let mut reader = Reader::new(environment);
         let mut notices = Vec::new();
-        let mut config = environment::defaults(&mut reader, &mut notices);
+        let mut config = environment::defaults(&reader, &mut notices);
         let headers = environment::upload_headers(&reader, &mut notices);
+        let overrides = EnvironmentWord::of_tree(tree) == Some(EnvironmentWord::Override);
+        if !overrides {
+            environment::ours(&mut config, &mut reader);
+        }
         Setting::read(&mut config, tree, &mut reader);
+        if overrides {
+            environment::ours(&mut config, &mut reader);
+            if reader.faults() == 0 {
+                config.check(&mut reader);
+            }
+        }
         let faults = reader.into_faults();
         if !faults.is_empty() {
             return Err(Faults(faults));
@@ -100,6 +123,16 @@ impl Config {
 
 /// How messages name a header that `traceparent` may be called.
 const FREE_HEADER: &str = "a header name of 1 to 128 letters, digits and -_.!#$%&'*+^`|~, without a meaning in HTTP or for the filter";
+
+impl EnvironmentWord {
+    /// What a tree says, before it is read.
+    fn of_tree(tree: &Value) -> Option<Self> {
+        match tree.field("environment")? {
+            Value::Text(word) => Self::of_label(word),
+            _ => None,
+        }
+    }
+}
 
 impl Rules for Config {
     fn check(&self, reader: &mut Reader<'_>) {

@@ -1,11 +1,11 @@
-//! What environment variables say, for fields that the JSON leaves out.
+//! What environment variables say: for fields that the JSON leaves out, or instead of them.
 
 use super::{Config, FREE_HEADER};
 use crate::formats::{Propagation, WrittenFormat, is_free};
 use crate::request::Policy;
 use crate::resource::Service;
 use crate::sampling::{PROBABILITY, Parent, Sampler, Threshold};
-use crate::settings::{Fault, Faults, HeaderName, LogFormat, Reader};
+use crate::settings::{Fault, Faults, HeaderName, LogFormat, Reader, Setting, Step, Value};
 use crate::words::{Format, Labelled, labels};
 
 labels! {
@@ -32,12 +32,11 @@ impl OnBadConfig {
     }
 }
 
-/// The defaults with what the environment says. A bad value of our own variables is a fault; one of OpenTelemetry's counts as
-/// unset and is noted
+/// The defaults with what OpenTelemetry's variables say. A bad value counts as unset and is noted
 /// ([OpenTelemetry, environment variables](https://opentelemetry.io/docs/specs/otel/configuration/sdk-environment-variables/)).
 #[inline(never)]
-pub(super) fn defaults(reader: &mut Reader<'_>, notices: &mut Vec<Fault>) -> Config {
-    let mut config = Config {
+pub(super) fn defaults(reader: &Reader<'_>, notices: &mut Vec<Fault>) -> Config {
+    Config {
         request: Policy {
             sampling: sampler(reader, notices),
             propagation: propagation(reader, notices),
@@ -45,16 +44,53 @@ pub(super) fn defaults(reader: &mut Reader<'_>, notices: &mut Vec<Fault>) -> Con
         },
         service: service(reader, notices),
         ..Config::default()
-    };
-    ours(reader, "ENABLE_DISTRIBUTED_TRACING", "true or false", parse_bool, &mut config.enabled);
-    let Policy { sampling, header, log, .. } = &mut config.request;
-    ours(reader, "TRACE_SAMPLING_RATE", PROBABILITY, parse_probability, &mut sampling.probability);
-    ours(reader, "TRACE_HEADER_NAME", FREE_HEADER, parse_header, header);
-    ours(reader, "TRACE_LOG_FORMAT", LogFormat::EXPECTED, LogFormat::parse, &mut log.format);
-    config
+    }
 }
 
-fn ours<T>(
+/// What our own variables say: before the JSON as defaults, or after it.
+#[inline(never)]
+pub(super) fn ours(config: &mut Config, reader: &mut Reader<'_>) {
+    text(reader, "ENABLE_DISTRIBUTED_TRACING", "true or false", parse_bool, &mut config.enabled);
+    let Policy { mode, role, exclude, correlation, sampling, header, log, .. } = &mut config.request;
+    field(reader, "TRACEWARDEN_MODE", word, mode);
+    field(reader, "TRACEWARDEN_ROLE", word, role);
+    field(reader, "TRACEWARDEN_EXCLUDE", json, exclude);
+    field(reader, "TRACEWARDEN_CORRELATION", json, correlation);
+    text(reader, "TRACE_SAMPLING_RATE", PROBABILITY, parse_probability, &mut sampling.probability);
+    text(reader, "TRACE_HEADER_NAME", FREE_HEADER, parse_header, header);
+    text(reader, "TRACE_LOG_FORMAT", LogFormat::EXPECTED, LogFormat::parse, &mut log.format);
+}
+
+/// Reads a variable that says what the field of the JSON would.
+fn field<T: Setting>(
+    reader: &mut Reader<'_>,
+    name: &'static str,
+    tree: fn(&str) -> Result<Value, String>,
+    place: &mut T,
+) {
+    let Some(text) = reader.variable(name) else { return };
+    match tree(&text) {
+        Ok(value) => reader.within(Step::Variable(name), &mut |reader| {
+            if let Some(value) = T::make(&value, reader) {
+                *place = value;
+            }
+        }),
+        Err(detail) => {
+            let fault = Fault::of_variable(name, "valid JSON, as the field has it", format!("{text:?}"));
+            reader.push(Fault { detail, ..fault });
+        }
+    }
+}
+
+fn word(text: &str) -> Result<Value, String> {
+    Ok(Value::Text(text.to_owned()))
+}
+
+fn json(text: &str) -> Result<Value, String> {
+    serde_json::from_slice(text.as_bytes()).map_err(|error| error.to_string())
+}
+
+fn text<T>(
     reader: &mut Reader<'_>,
     name: &'static str,
     expected: &'static str,

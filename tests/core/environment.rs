@@ -26,6 +26,89 @@ fn the_environment_gives_defaults_that_the_json_overrides() {
     assert_eq!(load_with("", &empty).unwrap().config, load("").unwrap(), "an empty variable counts as unset");
 }
 
+/// Every variable that says what a field of the JSON says, a value, and the same in JSON.
+const FIELDS: &[(&str, &str, &str)] = &[
+    ("TRACEWARDEN_MODE", "observe", r#"{"mode": "observe"}"#),
+    ("TRACEWARDEN_ROLE", "edge", r#"{"role": "edge"}"#),
+    ("TRACEWARDEN_EXCLUDE", r#"["default", {"path": "/x"}]"#, r#"{"exclude": ["default", {"path": "/x"}]}"#),
+    ("TRACEWARDEN_EXCLUDE", "[]", r#"{"exclude": []}"#),
+    ("TRACEWARDEN_CORRELATION", "{}", r#"{"correlation": {}}"#),
+    ("TRACEWARDEN_CORRELATION", r#"{"slots": 9}"#, r#"{"correlation": {"slots": 9}}"#),
+    ("ENABLE_DISTRIBUTED_TRACING", "false", r#"{"enabled": false}"#),
+    ("TRACE_SAMPLING_RATE", "0.5", r#"{"sampling": {"probability": 0.5}}"#),
+];
+
+#[test]
+fn a_proxy_can_be_an_exception_by_its_environment() {
+    let stated = r#""enabled": true, "mode": "enforce", "role": "internal", "exclude": [{"path": "/a"}],
+        "correlation": {"slots": 1}, "sampling": {"probability": 1}"#;
+    let expected = load(&format!("{{{stated}}}")).unwrap();
+    for (name, value, json) in FIELDS {
+        let alone = load_with("", &[(name, value)]).unwrap().config;
+        assert_eq!(alone, load(json).unwrap(), "{name}: a default");
+        let kept = load_with(&format!("{{{stated}}}"), &[(name, value)]).unwrap().config;
+        assert_eq!(kept, expected, "{name}: what is stated goes before a default");
+        let overridden = format!(r#"{{"environment": "override", {stated}}}"#);
+        let changed = load_with(&overridden, &[(name, value)]).unwrap().config;
+        assert_ne!(changed, load(&overridden).unwrap(), "{name}: it goes before what is stated");
+        let unset = load_with(&overridden, &[(name, "")]).unwrap().config;
+        assert_eq!(unset, load(&overridden).unwrap(), "{name}: an empty one says nothing");
+    }
+    let overridden = r#"{"environment": "override", "correlation": {"slots": 1}, "exclude": []}"#;
+    let taken = [("TRACEWARDEN_CORRELATION", "null"), ("TRACEWARDEN_EXCLUDE", "null")];
+    let config = load_with(overridden, &taken).unwrap().config;
+    assert_eq!(
+        (config.request.correlation, config.request.exclude),
+        (None, load("").unwrap().request.exclude)
+    );
+}
+
+#[test]
+fn what_an_environment_overrides_must_fit_the_rest() {
+    let json =
+        r#"{"environment": "override", "sampling": {"force": {"header": "x-a", "value_env": "FORCE"}}}"#;
+    let secret = ("FORCE", "0123456789abcdef");
+    assert!(load_with(json, &[secret]).is_ok());
+    let Faults(faults) = load_with(json, &[secret, ("TRACE_HEADER_NAME", "x-a")]).expect_err("a conflict");
+    assert_eq!(faults.iter().map(|fault| fault.kind).collect::<Vec<_>>(), [FaultKind::Conflict]);
+}
+
+#[test]
+fn a_variable_is_refused_as_its_field_is() {
+    let rows = [
+        (
+            "TRACEWARDEN_MODE",
+            "look",
+            r#"TRACEWARDEN_MODE: expected one of "enforce", "observe", found "look""#,
+        ),
+        ("TRACEWARDEN_ROLE", "Edge", r#"TRACEWARDEN_ROLE: expected one of "edge", "internal", found "Edge""#),
+        (
+            "TRACEWARDEN_EXCLUDE",
+            "/healthz",
+            "TRACEWARDEN_EXCLUDE: expected valid JSON, as the field has it, found",
+        ),
+        (
+            "TRACEWARDEN_EXCLUDE",
+            r#"[{"pat": "/"}]"#,
+            "TRACEWARDEN_EXCLUDE[0]: unknown field `pat`; did you mean `path`?",
+        ),
+        ("TRACEWARDEN_EXCLUDE", "{}", "TRACEWARDEN_EXCLUDE: expected a list, found an object"),
+        (
+            "TRACEWARDEN_CORRELATION",
+            r#"{"slots": 0}"#,
+            "TRACEWARDEN_CORRELATION.slots: expected a whole number",
+        ),
+        ("TRACEWARDEN_CORRELATION", "true", "TRACEWARDEN_CORRELATION: expected an object, found true"),
+    ];
+    for (name, value, message) in rows {
+        for json in ["", r#"{"environment": "override"}"#] {
+            let Faults(faults) = load_with(json, &[(name, value)]).expect_err(name);
+            let [fault] = &faults[..] else { panic!("{name}: {faults:?}") };
+            assert!(fault.to_string().starts_with(message), "{fault}");
+        }
+    }
+}
+
 #[test]
 fn a_bad_variable_of_ours_is_refused() {
     let rows = [

@@ -6,6 +6,7 @@ mod border;
 mod correlation;
 mod dashboards;
 mod demo;
+mod exceptions;
 mod export;
 mod hostile;
 mod ids;

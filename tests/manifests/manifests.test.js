@@ -94,6 +94,27 @@ test('the filter accepts every configuration, in the environment that the manife
   }
 });
 
+test('a Pod can be an exception, by every variable that the document names', () => {
+  const told = readFileSync(inRepository('docs/istio.md'), 'utf8');
+  const [, section] = told.split('\n## Exceptions\n');
+  const named = [...section.split('\n## ')[0].matchAll(/^\| `([A-Z_]+)` \| `([\w.]+)` \| (?:`'(.+?)'`|`"?([\w.]+)"?`)/gm)];
+  assert.equal(named.length, 6);
+  for (const { title, config, environment, ofPod } of PLUGINS) {
+    assert.deepEqual(ofPod.toSorted(), named.map(([, variable]) => variable).toSorted(), title);
+    assert.equal(config.environment, 'override', title);
+    for (const [, variable, , quoted, plain] of named) {
+      const own = { ...environment, [variable]: quoted ?? plain };
+      assert.deepEqual(check(config, own), { valid: true, notices: [] }, `${title}, ${variable}`);
+      assert.equal(check(config, { ...own, [variable]: '}' }).valid, false, `${title}, ${variable}`);
+    }
+  }
+});
+
+test('both sides of a sidecar remember the same traces', () => {
+  const sidecars = PLUGINS.filter(({ listener }) => listener);
+  for (const { title, config } of sidecars) assert.deepEqual(config.correlation, { slots: 16384 }, title);
+});
+
 test('a configuration with a mistake is refused, bypass or not', () => {
   const { config, environment } = PLUGINS[0];
   for (const mistake of [{ dirction: 'inbound' }, { direction: 'sideways' }, { sampling: { probability: 2 } }]) {

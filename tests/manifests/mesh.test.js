@@ -22,7 +22,7 @@ const TRACE_ID = '0af7651916cd43dd8448eb211c80319c';
 const TRACEPARENT = `00-${TRACE_ID}-b7ad6b7169203331-01`;
 /** Every feature that has metrics of its own. */
 const EVERYTHING = {
-  direction: 'inbound',
+  correlation: {},
   propagation: { extract: ['tracecontext', 'b3'] },
   export: { otlp: { cluster: 'none' } },
   metrics: { listener: 'outbound' },

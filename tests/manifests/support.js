@@ -70,7 +70,8 @@ function fromSpec(spec, wasm) {
     spec,
     wasm,
     config: wasm.pluginConfig,
-    environment: Object.fromEntries(wasm.vmConfig.env.map(({ name, value }) => [name, value])),
+    environment: Object.fromEntries(wasm.vmConfig.env.filter(({ value }) => value).map(({ name, value }) => [name, value])),
+    ofPod: wasm.vmConfig.env.filter(({ valueFrom }) => valueFrom === 'HOST').map(({ name }) => name),
     failure: wasm.failStrategy,
     listener: spec.match && modes[spec.match[0].mode],
   };
@@ -83,6 +84,7 @@ function fromPatch({ match, patch }) {
     filter: patch.value,
     config: JSON.parse(config.configuration.value),
     environment: config.vm_config.environment_variables.key_values,
+    ofPod: config.vm_config.environment_variables.host_env_keys,
     failure: config.failure_policy,
     listener: contexts[match.context],
   };

@@ -37,16 +37,21 @@ impl Envoy {
 
     /// The same with a configuration in YAML.
     pub(crate) fn start_yaml(name: &str, bootstrap: &str) -> Self {
-        Self::run(Scratch::new(name), bootstrap, &[])
+        Self::run(Scratch::new(name), bootstrap, &[], &[])
+    }
+
+    /// The same as a process with these variables.
+    pub(crate) fn start_as(scratch: Scratch, bootstrap: &Value, environment: &[(&str, &str)]) -> Self {
+        Self::run(scratch, &bootstrap.to_string(), &[], environment)
     }
 
     /// The same in a directory that has files for it, with more arguments.
     pub(crate) fn start_in(scratch: Scratch, bootstrap: &Value, arguments: &[&str]) -> Self {
-        Self::run(scratch, &bootstrap.to_string(), arguments)
+        Self::run(scratch, &bootstrap.to_string(), arguments, &[])
     }
 
-    fn run(scratch: Scratch, bootstrap: &str, arguments: &[&str]) -> Self {
-        let child = launch(&scratch, bootstrap, arguments);
+    fn run(scratch: Scratch, bootstrap: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Self {
+        let child = launch(&scratch, bootstrap, arguments, environment);
         let mut envoy = Self { child, admin: 0, ports: BTreeMap::new(), told: Counters::new(), scratch };
         let admin = envoy.scratch.path("admin");
         envoy.admin = wait_for("Envoy's admin port", || {
@@ -155,7 +160,7 @@ pub(crate) fn run_to_the_end(name: &str, bootstrap: &Value) -> (ExitStatus, Stri
         }
     }
     let scratch = Scratch::new(name);
-    let mut running = Running(launch(&scratch, &bootstrap.to_string(), &[]));
+    let mut running = Running(launch(&scratch, &bootstrap.to_string(), &[], &[]));
     let status = wait_for("Envoy to end", || running.0.try_wait().expect("a status"));
     (status, log_of(&scratch))
 }
@@ -175,7 +180,7 @@ pub(crate) fn continued() -> Counters {
 }
 
 /// JSON is also YAML.
-fn launch(scratch: &Scratch, bootstrap: &str, arguments: &[&str]) -> Child {
+fn launch(scratch: &Scratch, bootstrap: &str, arguments: &[&str], environment: &[(&str, &str)]) -> Child {
     let config = scratch.path("envoy.yaml");
     std::fs::write(&config, bootstrap).expect("the configuration is written");
     let log = File::create(scratch.path("envoy.log")).expect("a log file");
@@ -187,6 +192,7 @@ fn launch(scratch: &Scratch, bootstrap: &str, arguments: &[&str]) -> Child {
         .args(["--disable-hot-restart", "--concurrency", "2", "--log-level", "warning"])
         .args(["--component-log-level", "wasm:info"])
         .args(arguments)
+        .envs(environment.iter().copied())
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(log)

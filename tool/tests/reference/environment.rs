@@ -22,6 +22,10 @@ const BY_RATIO: Setting = Setting { json: "{}", variable: Some(("OTEL_TRACES_SAM
 const ROWS: &[(&str, &str, Option<&str>, Setting)] = &[
     ("ENABLE_DISTRIBUTED_TRACING", "False", Some("no"), ALONE),
     ("TRACE_SAMPLING_RATE", "0.5", Some("2"), ALONE),
+    ("TRACEWARDEN_MODE", "observe", Some("look"), ALONE),
+    ("TRACEWARDEN_ROLE", "edge", Some("gateway"), ALONE),
+    ("TRACEWARDEN_EXCLUDE", "[]", Some("/healthz"), ALONE),
+    ("TRACEWARDEN_CORRELATION", "{}", Some("true"), ALONE),
     ("TRACE_HEADER_NAME", "X-Trace", Some("b3"), ALONE),
     ("TRACE_LOG_FORMAT", "%(trace_id)s", Some("%d"), ALONE),
     ("OTEL_PROPAGATORS", "b3, sw8, baggage", Some("zipkin"), ALONE),
