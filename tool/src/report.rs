@@ -8,18 +8,20 @@ mod prometheus;
 mod reading;
 mod source;
 mod text;
-mod web;
 
-use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::collections::{BTreeMap, BTreeSet};
 
-use clap::Args;
+use clap::{Args, Parser};
 use serde::Serialize;
 
 use crate::Said;
-use advice::{Rank, Texts};
+use crate::web::Access;
+use advice::{Kind, Rank, Texts};
 use findings::{Finding, Summary};
-use reading::{Build, printable};
+pub(crate) use reading::{clean, printable};
+pub(crate) use text::width;
+
+use reading::Build;
 use source::{Server, Source};
 
 /// Where to read, and what of it.
@@ -48,16 +50,8 @@ pub(crate) struct Options {
     /// How many findings to print; JSON has all.
     #[arg(long, value_name = "NUMBER", default_value_t = 10)]
     top: usize,
-    /// How long an answer may take.
-    #[arg(long, value_name = "TIME", value_parser = seconds, default_value = "10s")]
-    timeout: u64,
-    /// A header to ask with, such as 'X-Scope-OrgID: shop'. Credentials come from TRACEWARDEN_AUTHORIZATION (the value of
-    /// `authorization`, such as `Basic …`) or --token-file.
-    #[arg(long = "header", value_name = "NAME: VALUE", value_parser = crate::header)]
-    headers: Vec<(String, String)>,
-    /// A file with a bearer token.
-    #[arg(long, value_name = "FILE")]
-    token_file: Option<PathBuf>,
+    #[command(flatten)]
+    access: Access,
 }
 
 /// Everything there is to report; docs/tool.md has its shape in JSON.
@@ -93,14 +87,39 @@ pub(crate) fn report(options: &Options) -> Result<Said, String> {
         notes,
     };
     Ok(Said {
-        is_valid: report.findings.iter().all(|finding| finding.advice.rank == Rank::Missing),
+        status: u8::from(report.findings.iter().any(|finding| finding.advice.rank != Rank::Missing)),
         lines: text::lines(&report, options.top, text::width()),
         value: serde_json::to_value(&report).map_err(|error| error.to_string())?,
     })
 }
 
+/// The workloads whose own application loses, corrupts or tears what it receives, as far as these counters say.
+pub(crate) fn losers(target: &str) -> Result<BTreeSet<String>, String> {
+    let options = Alone::try_parse_from(["report", target]).map_err(|error| error.to_string())?.options;
+    let (_, reading) = source::read(&options).map_err(|problem| printable(&problem).collect::<String>())?;
+    let is_own = |finding: &Finding| {
+        let is_outbound = finding.labels.get("direction").is_some_and(|direction| direction == "outbound");
+        match finding.advice.kind {
+            Kind::LostByApplication | Kind::Torn => true,
+            Kind::Corrupt => is_outbound,
+            _ => false,
+        }
+    };
+    let findings = findings::findings(&reading, &Texts::read()?);
+    let named =
+        findings.iter().filter(|finding| is_own(finding)).filter_map(|finding| finding.who.workload());
+    Ok(named.collect())
+}
+
+/// The options as a command of their own, with their defaults.
+#[derive(Parser)]
+struct Alone {
+    #[command(flatten)]
+    options: Options,
+}
+
 /// A time such as `90s` or `1h 30m`, in seconds.
-fn seconds(text: &str) -> Result<u64, String> {
+pub(crate) fn seconds(text: &str) -> Result<u64, String> {
     let time = humantime::parse_duration(text).map_err(|error| error.to_string())?;
     if time.as_secs() == 0 { Err("less than a second".to_owned()) } else { Ok(time.as_secs()) }
 }

@@ -53,11 +53,16 @@ pub(crate) fn report(arguments: &[&str]) -> Said {
 
 /// The same with an input and environment variables.
 pub(crate) fn report_with(arguments: &[&str], input: &str, variables: &[(&str, &str)]) -> Said {
+    run("report", arguments, input, variables)
+}
+
+/// Runs a command of the program.
+pub(crate) fn run(name: &str, arguments: &[&str], input: &str, variables: &[(&str, &str)]) -> Said {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tracewarden"));
     for name in FOREIGN {
         command.env_remove(name);
     }
-    command.arg("report").args(arguments).envs(variables.iter().copied());
+    command.arg(name).args(arguments).envs(variables.iter().copied());
     let (code, out, err) = end(&mut command, input);
     Said { code, out, err }
 }

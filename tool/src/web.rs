@@ -1,12 +1,32 @@
 //! Asking a server, within bounds of time and size.
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use clap::Args;
 use ureq::tls::{RootCerts, TlsConfig};
 use ureq::{Agent, Error};
 
 /// The longest answer that is read.
 pub(crate) const MAX_ANSWER: u64 = 16 * 1024 * 1024;
+
+/// The environment variable with credentials, which do not belong on a command line.
+const AUTHORIZATION: &str = "TRACEWARDEN_AUTHORIZATION";
+
+/// How a server is asked.
+#[derive(Args)]
+pub(crate) struct Access {
+    /// How long an answer may take.
+    #[arg(long, value_name = "TIME", value_parser = crate::report::seconds, default_value = "10s")]
+    timeout: u64,
+    /// A header to ask with, such as 'X-Scope-OrgID: shop'. Credentials come from TRACEWARDEN_AUTHORIZATION (the value of
+    /// `authorization`, such as `Basic …`) or --token-file.
+    #[arg(long = "header", value_name = "NAME: VALUE", value_parser = crate::header)]
+    headers: Vec<(String, String)>,
+    /// A file with a bearer token.
+    #[arg(long, value_name = "FILE")]
+    token_file: Option<PathBuf>,
+}
 
 /// Why there is nothing to read.
 pub(crate) enum Failure {
@@ -21,10 +41,37 @@ pub(crate) struct Web {
     agent: Agent,
     base: String,
     headers: Vec<(String, String)>,
+    too_long: &'static str,
+}
+
+impl Access {
+    /// The headers to ask with, credentials among them.
+    fn headers(&self) -> Result<Vec<(String, String)>, String> {
+        let of_file = self.token_file.as_deref().map(token).transpose()?;
+        if let Some((name, _)) = self.headers.iter().find(|(name, _)| is_secret(name)) {
+            return Err(format!(
+                "{name} does not belong on a command line: {AUTHORIZATION} or --token-file gives it"
+            ));
+        }
+        let authorization =
+            of_file.or_else(|| std::env::var(AUTHORIZATION).ok().filter(|value| !value.is_empty()));
+        let authorization = authorization.map(|value| ("authorization".to_owned(), value));
+        Ok(self.headers.iter().cloned().chain(authorization).collect())
+    }
+}
+
+fn token(file: &Path) -> Result<String, String> {
+    let token = std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
+    Ok(format!("Bearer {}", token.trim()))
+}
+
+fn is_secret(header: &str) -> bool {
+    matches!(header, "authorization" | "proxy-authorization" | "cookie")
 }
 
 impl Web {
-    pub(crate) fn new(url: &str, headers: Vec<(String, String)>, timeout: Duration) -> Result<Self, String> {
+    /// A server. `too_long` says what to do about an answer that is longer than [`MAX_ANSWER`].
+    pub(crate) fn new(url: &str, access: &Access, too_long: &'static str) -> Result<Self, String> {
         let uri: ureq::http::Uri = url.parse().map_err(|error| format!("{url}: {error}"))?;
         let authority = uri.authority().ok_or_else(|| format!("{url}: it names no host"))?;
         if authority.as_str().contains('@') {
@@ -38,11 +85,11 @@ impl Web {
         let tls = TlsConfig::builder().root_certs(RootCerts::PlatformVerifier).build();
         // Credentials go to no other server that this one names.
         let config = Agent::config_builder()
-            .timeout_global(Some(timeout))
+            .timeout_global(Some(Duration::from_secs(access.timeout)))
             .max_redirects(0)
             .max_redirects_will_error(false);
         let agent = config.http_status_as_error(false).tls_config(tls).build().into();
-        Ok(Self { agent, base: url.trim_end_matches('/').to_owned(), headers })
+        Ok(Self { agent, base: url.trim_end_matches('/').to_owned(), headers: access.headers()?, too_long })
     }
 
     pub(crate) fn base(&self) -> &str {
@@ -70,10 +117,9 @@ impl Web {
     fn failed(&self, path: &str, error: &Error) -> Failure {
         let problem = match error {
             Error::Timeout(_) => "no answer in time; --timeout gives it more".to_owned(),
-            Error::BodyExceedsLimit(_) => format!(
-                "the answer is longer than {} MiB; of a Prometheus, --match reads a part",
-                MAX_ANSWER >> 20
-            ),
+            Error::BodyExceedsLimit(_) => {
+                format!("the answer is longer than {} MiB; {}", MAX_ANSWER >> 20, self.too_long)
+            }
             other => other.to_string(),
         };
         Failure::Final(format!("{}{path}: {problem}", self.base))
