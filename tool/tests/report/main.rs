@@ -3,6 +3,7 @@
 
 mod audit;
 mod backend;
+mod calls;
 #[path = "../command/mod.rs"]
 mod command;
 mod findings;
