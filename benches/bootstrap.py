@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from string import Template
 from typing import Any, Mapping
 
 from cases import Setup
+from proxy import Failed
 
 HERE = Path(__file__).resolve().parent
 TEMPLATE = HERE / "envoy.yaml"
 LUA = HERE / "traceparent.lua"
+DEMO = HERE.parent / "envoy" / "envoy.yaml"
 
 TO_UPSTREAM = "route: { cluster: upstream }"
 BY_ITSELF = "direct_response: { status: 200, body: { inline_string: ok } }"
@@ -20,6 +23,12 @@ TRACING = """{ provider: { name: envoy.tracers.opentelemetry, typed_config: {
   '@type': type.googleapis.com/envoy.config.trace.v3.OpenTelemetryConfig, service_name: bench,
   grpc_service: { envoy_grpc: { cluster_name: collector }, timeout: 0.25s } } } }"""
 
+# The demo mesh's logger of broken calls, with its indentation.
+LOGGER = re.compile(
+    r"^ +- name: envoy\.access_loggers\.file\n +filter:\n.*?(?=^ +route_config:)", re.MULTILINE | re.DOTALL
+)
+LOGGED_TO = "path: target/mesh/broken.log"
+
 
 def bootstrap(
     setup: Setup, modules: Mapping[str, Path], upstream: int = 1, collector: int = 1, action: str = TO_UPSTREAM
@@ -27,11 +36,20 @@ def bootstrap(
     """The template with these ports and what the setup asks for. JSON is YAML, too."""
     return Template(TEMPLATE.read_text("utf-8")).substitute(
         tracing=TRACING if setup.tracer else "null",
+        access_log=f"\n{_logger()}" if setup.logs_broken else "[]",
         action=action,
         filters=json.dumps([*_filters(setup, modules), _filter("router", "Router")]),
         upstream=upstream,
         collector=collector,
     )
+
+
+def _logger() -> str:
+    """The demo mesh's logger, whose lines go nowhere."""
+    found = LOGGER.search(DEMO.read_text("utf-8"))
+    if found is None or LOGGED_TO not in found[0]:
+        raise Failed(f"{DEMO}: expected the logger of broken calls ({LOGGED_TO!r}) before route_config, found none.")
+    return found[0].replace(LOGGED_TO, "path: /dev/null")
 
 
 def _filters(setup: Setup, modules: Mapping[str, Path]) -> list[dict[str, Any]]:

@@ -7,7 +7,7 @@ with a bare Envoy.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Iterator, Optional
 
@@ -68,7 +68,11 @@ class Setup:
     # None, or what comes before the Lua filter's source.
     lua: Optional[str] = None
     tracer: bool = False
+    # Whether the demo mesh's log of broken calls is written, to nowhere.
+    logs_broken: bool = False
 
+
+BARE = Setup()
 
 # A queue that is never full and a batch that never is: what is counted is the span, not its upload.
 EXPORTS = {
@@ -111,11 +115,11 @@ def _rows(entries: list[dict[str, Any]]) -> Iterator[Row]:
 
 
 def _row(label: str, traffic: str = "valid", sizes: Any = SIZES, options: Any = None, **fields: Any) -> Row:
-    of_setup = {name: fields.pop(name) for name in ("module", "configuration", "lua", "tracer") if name in fields}
-    setup = Setup(**of_setup) if options is None else tracewarden(**options)
+    names = ("module", "configuration", "lua", "tracer", "logs_broken")
+    of_setup = {name: fields.pop(name) for name in names if name in fields}
+    setup = replace(BARE if options is None else tracewarden(**options), **of_setup)
     return Row(label, setup, TRAFFIC[traffic], sizes=tuple(sizes), **fields)
 
 
 DEFAULT = list(_rows(_CASES["default"]))
 ROWS = {"default": DEFAULT, "all": [*DEFAULT, *_rows(_CASES["options"])]}
-BARE = Setup()

@@ -21,7 +21,7 @@ labels! {
     pub enum VerdictOf {
         /// Nobody's, unless `filter_state` is on.
         Nobody = "none",
-        /// That of requests that are `lost`, `corrupt`, `untrusted` or `unlinked`. The others cost nothing.
+        /// That of requests that are `lost`, `corrupt`, `untrusted` or `unlinked`. Of the others nothing is published.
         Broken = "broken",
         /// That of every request that is not excluded.
         Every = "every",

@@ -247,13 +247,14 @@ fn the_log_of_broken_calls_has_those_and_no_others() {
             text("authority"),
             text("path"),
             text("cluster"),
+            text("route"),
             text("address"),
         ]
     };
     let expected = [
-        ["corrupt", "GET", "checkout", "/price", "checkout", "127.0.0.1"],
-        ["lost", "GET", "checkout", "/price", "checkout", "127.0.0.1"],
-        ["untrusted", "GET", "test", "/checkout", "checkout", "127.0.0.1"],
+        ["corrupt", "GET", "checkout", "/price", "checkout", "to_checkout", "127.0.0.1"],
+        ["lost", "GET", "checkout", "/price", "checkout", "to_checkout", "127.0.0.1"],
+        ["untrusted", "GET", "test", "/checkout", "checkout", "edge_checkout", "127.0.0.1"],
     ];
     assert_eq!(lines.iter().map(told).collect::<Vec<_>>(), expected);
 }

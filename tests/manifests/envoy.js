@@ -41,7 +41,7 @@ export function listener(name, statPrefix, filters, accessLog = []) {
     access_log: accessLog,
     route_config: {
       virtual_hosts: [
-        { name, domains: ['*'], routes: [{ match: { prefix: '/' }, direct_response: { status: 200 } }] },
+        { name, domains: ['*'], routes: [{ name: 'default', match: { prefix: '/' }, direct_response: { status: 200 } }] },
       ],
     },
     http_filters: [...filters, router],

@@ -2,6 +2,7 @@
 
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
 import { test } from 'node:test';
 
 import { parse } from 'yaml';
@@ -166,6 +167,20 @@ test('in a proxy of Istio the stats have their labels, and the log the ids', asy
   });
 });
 
+test('the demo mesh, the documents and Istio have one filter of broken calls', () => {
+  const { document } = DOCUMENTS.find(
+    ({ case: name, document }) => name === 'sidecar-broken-calls' && document.kind === 'Telemetry',
+  );
+  const [{ filter }] = document.spec.accessLogging;
+  const [example] = readFileSync(inRepository('docs/logs.md'), 'utf8').match(/(?<=```yaml\n)filter:\n[^]*?(?=```)/);
+  const loggers = readYaml('envoy/envoy.yaml').static_resources.listeners.flatMap(({ filter_chains: [{ filters }] }) =>
+    (filters[0].typed_config.access_log ?? []).filter((logger) => logger.filter),
+  );
+  assert.notEqual(loggers.length, 0);
+  const expressions = [parse(example), ...loggers].map((logger) => logger.filter.extension_filter.typed_config.expression);
+  assert.deepEqual(new Set(expressions), new Set([filter.expression]));
+});
+
 test('the log of broken calls has those, and no others', async () => {
   const [inbound, outbound] = ['inbound', 'outbound'].map((side) =>
     PLUGINS.find((plugin) => plugin.case === 'sidecar-broken-calls' && plugin.listener === side),
@@ -190,8 +205,9 @@ test('the log of broken calls has those, and no others', async () => {
     await ask(ports.outbound, '/known', { traceparent: TRACEPARENT });
     const lines = () => written().trim().split('\n').filter(Boolean).map((line) => JSON.parse(line));
     await eventually('three lines', () => assert.ok(lines().length >= 3));
-    const told = lines().map(({ trace_context, path, method, address, authority }) => [trace_context, path, method, address, typeof authority]);
-    const due = ['lost', 'corrupt', 'unlinked'].map((verdict) => [verdict, `/${verdict}`, 'GET', '127.0.0.1', 'string']);
+    const told = lines().map(({ trace_context, path, method, address, route, authority }) =>
+      [trace_context, path, method, address, route, typeof authority]);
+    const due = ['lost', 'corrupt', 'unlinked'].map((verdict) => [verdict, `/${verdict}`, 'GET', '127.0.0.1', 'default', 'string']);
     assert.deepEqual(told.sort(), due.sort());
   });
 });

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use tracewarden::words::{Labelled, Verdict};
 
@@ -33,6 +34,10 @@ pub(super) struct Group {
     pub(super) method: String,
     pub(super) authority: String,
     pub(super) path: String,
+    /// The name of the destination that Envoy chose, which the caller has no say in. Empty if Envoy chose none.
+    pub(super) cluster: String,
+    /// The route's name, empty if it has none.
+    pub(super) route: String,
 }
 
 /// A line. Other formats of a log may have other fields.
@@ -50,6 +55,10 @@ struct Line {
     authority: Option<String>,
     #[serde(default)]
     path: Option<String>,
+    #[serde(default)]
+    cluster: Option<String>,
+    #[serde(default)]
+    route: Option<String>,
 }
 
 /// So many kinds of calls are told apart, whatever paths somebody makes up.
@@ -105,8 +114,11 @@ impl Calls {
         if line.trim_ascii().is_empty() {
             return;
         }
-        let Ok(line) = serde_json::from_slice::<Line>(line) else {
-            self.unread += 1;
+        let json = from_brace(line);
+        let Ok(line) = serde_json::from_slice::<Line>(json) else {
+            // Another program's log may have the same names for fields that are no text.
+            let is_json = serde_json::from_slice::<IgnoredAny>(json).is_ok();
+            *if is_json { &mut self.others } else { &mut self.unread } += 1;
             return;
         };
         let Some(verdict) = line.trace_context.as_deref().and_then(Verdict::of_label).filter(is_broken)
@@ -136,8 +148,16 @@ impl Line {
             method: text(&self.method).unwrap_or_else(|| "-".to_owned()),
             authority: text(&self.authority).unwrap_or_default(),
             path: shape(&text(&self.path).unwrap_or_default()),
+            cluster: text(&self.cluster).unwrap_or_default(),
+            route: text(&self.route).unwrap_or_default(),
         }
     }
+}
+
+/// The line without what `kubectl logs --prefix`, `--timestamps` and container runtimes write before it.
+fn from_brace(line: &[u8]) -> &[u8] {
+    let begin = line.iter().position(|byte| *byte == b'{').unwrap_or(0);
+    line.get(begin..).unwrap_or_default()
 }
 
 const fn is_broken(verdict: &Verdict) -> bool {

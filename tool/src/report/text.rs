@@ -80,19 +80,19 @@ pub(super) fn calls_alone(found: &Calls, top: usize, width: usize) -> String {
 
 fn calls(out: &mut String, found: &Calls, top: usize, width: usize) {
     let Calls { groups, broken, others, unread, left_out } = found;
-    let lines = format!("{} broken calls in the log, and {} other lines", grouped(*broken), grouped(*others));
-    paragraph(out, width, "", PLAIN, &lines);
-    for Group { count, verdict, caller, method, authority, path } in groups.iter().take(top) {
-        let said = format!("{} {verdict}: {caller} -> {method} {authority}{path}", grouped(*count));
-        paragraph(out, width, "  ", PLAIN, &said);
+    let heading = format!("{} in the log, and {}", some(*broken, "broken call"), some(*others, "other line"));
+    paragraph(out, width, "", PLAIN, &heading);
+    for group in groups.iter().take(top) {
+        paragraph(out, width, "  ", PLAIN, &call(group));
     }
-    let more = groups.len().saturating_sub(top);
-    if more > 0 {
-        let _ = writeln!(out, "and {more} more kinds of calls: --top {} prints all", groups.len());
+    let more: Vec<u64> = groups.iter().skip(top).map(|group| group.count).collect();
+    if !more.is_empty() {
+        let calls = some(more.iter().sum(), "call");
+        let _ = writeln!(out, "and {} more kinds ({calls}): --top {} prints all", more.len(), groups.len());
     }
     let rows = [
-        (*left_out > 0, format!("{} calls of further kinds are not told apart", grouped(*left_out))),
-        (*unread > 0, format!("{} lines are no JSON, and were passed over", grouped(*unread))),
+        (*left_out > 0, format!("Calls of further kinds, which are not told apart: {}", grouped(*left_out))),
+        (*unread > 0, format!("Passed over, because it is no JSON: {}", some(*unread, "line"))),
         (
             *broken == 0,
             "No call is broken; or the log's filter matches nothing, and is silent: docs/logs.md says how to try it".to_owned(),
@@ -101,6 +101,20 @@ fn calls(out: &mut String, found: &Calls, top: usize, width: usize) {
     for (_, note) in rows.into_iter().filter(|(applies, _)| *applies) {
         paragraph(out, width, "note: ", PLAIN, &format!("{note}."));
     }
+}
+
+/// Who called what, and where Envoy sent it.
+fn call(group: &Group) -> String {
+    let Group { count, verdict, caller, method, authority, path, cluster, route } = group;
+    let named = [("cluster", cluster), ("route", route)].into_iter().filter(|(_, name)| !name.is_empty());
+    let named: Vec<String> = named.map(|(what, name)| format!("{what} {name}")).collect();
+    let named = if named.is_empty() { String::new() } else { format!(" ({})", named.join(", ")) };
+    format!("{} {verdict}: {caller} -> {method} {authority}{path}{named}", grouped(*count))
+}
+
+/// So many of them.
+fn some(count: u64, what: &str) -> String {
+    format!("{} {what}{}", grouped(count), if count == 1 { "" } else { "s" })
 }
 
 fn heading(source: &Source) -> String {

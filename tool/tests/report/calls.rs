@@ -87,5 +87,66 @@ fn no_line_makes_it_grow_or_reaches_the_terminal_as_it_is() {
     ];
     let said = report_with(&["--log", "-"], &hostile.join("\n"), &[]);
     assert!(said.out.contains("[2Jx -> GET stock/y") && !said.out.contains('\u{1b}'), "{said:?}");
-    assert!(said.out.contains("1 lines are no JSON"), "a line without end is none: {said:?}");
+    assert!(said.out.contains("it is no JSON: 1 line."), "a line without end is none: {said:?}");
+}
+
+/// A broken call with the names that Envoy gives its destination and its route.
+fn routed(path: &str, cluster: Option<&str>, route: Option<&str>) -> String {
+    json!({"trace_context": "lost", "caller": "cart", "method": "GET", "authority": "stock", "path": path,
+        "cluster": cluster, "route": route})
+    .to_string()
+}
+
+#[test]
+fn a_call_has_the_destination_and_the_route_that_envoy_chose() {
+    let stock = Some("outbound|80||stock.shop.svc.cluster.local");
+    let log = [
+        routed("/a", stock, Some("canary")),
+        routed("/a", stock, Some("canary")),
+        routed("/a", stock, Some("stable")),
+        routed("/a", stock, None),
+        routed("/a", None, Some("-")),
+        routed("/a", Some("\u{1b}[2J"), Some("\r\u{202e}x")),
+    ];
+    let said = report_with(&["--log", "-"], &log.join("\n"), &[]).out.replace("\n  ", " ");
+    for expected in [
+        "6 broken calls in the log, and 0 other lines",
+        "2 lost: cart -> GET stock/a (cluster outbound|80||stock.shop.svc.cluster.local, route canary)",
+        "1 lost: cart -> GET stock/a (cluster outbound|80||stock.shop.svc.cluster.local, route stable)",
+        "1 lost: cart -> GET stock/a (cluster outbound|80||stock.shop.svc.cluster.local) ",
+        "1 lost: cart -> GET stock/a 1 lost",
+        "(cluster [2J, route x)",
+    ] {
+        assert!(said.contains(expected), "{expected:?} is not in {said}");
+    }
+    let value = report_with(&["--json", "--log", "-"], &log.join("\n"), &[]).value();
+    let first = &value["groups"][0];
+    assert_eq!((&first["cluster"], &first["route"]), (&json!(stock), &json!("canary")));
+}
+
+#[test]
+fn lines_are_found_behind_what_kubectl_writes_and_among_those_of_others() {
+    let lost = line("lost", Some("cart"), "/a");
+    let log = [
+        format!("[pod/stock-1/istio-proxy] {lost}"),
+        format!("2026-11-26T10:00:00.000000001Z stdout F {lost}"),
+        r#"{"path": {"nested": 1}, "trace_context": "lost"}"#.to_owned(),
+        r#"{"path": "/a", "path": "/b"}"#.to_owned(),
+        "2026-11-26T10:00:00Z info no {json} at all".to_owned(),
+    ];
+    let said = report_with(&["--json", "--log", "-"], &log.join("\n"), &[]);
+    assert_eq!(groups(&said), ["2 lost cart stock/a"]);
+    let value = said.value();
+    let counts = ["broken", "others", "unread"].map(|field| value[field].as_u64());
+    assert_eq!(counts, [Some(2), Some(2), Some(1)], "{value}");
+}
+
+#[test]
+fn what_top_leaves_out_is_summed() {
+    let paths = ["/a", "/a", "/a", "/b", "/b", "/c"].map(|path| line("lost", None, path));
+    let said = report_with(&["--top", "1", "--log", "-"], &paths.join("\n"), &[]).out;
+    assert!(said.contains("and 2 more kinds (3 calls): --top 3 prints all"), "{said}");
+    assert!(!said.contains("/b"), "{said}");
+    let alone = report_with(&["--log", "-"], &line("lost", None, "/a"), &[]).out;
+    assert!(alone.starts_with("1 broken call in the log, and 0 other lines"), "{alone}");
 }
