@@ -3,6 +3,7 @@
 
 mod alerts;
 mod border;
+mod callers;
 mod correlation;
 mod dashboards;
 mod demo;
