@@ -77,7 +77,7 @@ fn say(passed: bool, headers: &[(String, String)], observer: &Observer) -> Said 
     for (name, text) in fields {
         value[name] = text.into();
     }
-    Said { is_valid, lines, value }
+    Said { status: u8::from(!is_valid), lines, value }
 }
 
 /// The members of a valid `tracestate`.

@@ -1,8 +1,10 @@
 //! `tracewarden`: what the filter makes of a configuration or of trace headers, without an Envoy; and what it has counted.
 
+mod audit;
 mod explain;
 mod reference;
 mod report;
+mod web;
 
 use std::fs::File;
 use std::io::{self, Read, Write};
@@ -52,6 +54,11 @@ enum Command {
     /// Exit status: 0 no trace breaks (other things that are missing, such as spans or the contexts of jobs, are shown too),
     /// 1 traces break or Tracewarden sees nothing, 2 the counters could not be read or understood.
     Report(report::Options),
+    /// Read traces from a tracing backend or from files, and print between which services spans miss their parents.
+    ///
+    /// Exit status: 0 nothing is missing, 1 parents are missing or traces start anew, 2 something could not be read (what was
+    /// read is printed all the same).
+    Audit(audit::Options),
     /// Print the JSON Schema of a configuration, for editors and validators.
     Schema,
     /// Print a reference in Markdown: what is in `docs`, for this version.
@@ -72,6 +79,7 @@ fn main() -> ExitCode {
         Command::Check { file } => check(&file),
         Command::Explain { headers } => Ok(explain::explain(&headers)),
         Command::Report(options) => report::report(&options),
+        Command::Audit(options) => audit::audit(&options),
         Command::Schema => return print(&reference::schema()),
         Command::Reference { of } => return print(&of.text()),
         Command::Completions { shell } => {
@@ -80,11 +88,11 @@ fn main() -> ExitCode {
         }
     };
     match said {
-        Ok(Said { is_valid, lines, value }) => {
+        Ok(Said { status, lines, value }) => {
             let text = if json { format!("{value}\n") } else { lines };
             // A reader that has gone wants no more of it.
             let _ = anstream::stdout().write_all(text.as_bytes());
-            if is_valid { ExitCode::SUCCESS } else { ExitCode::from(1) }
+            ExitCode::from(status)
         }
         Err(problem) => {
             eprintln!("tracewarden: {problem}");
@@ -101,7 +109,8 @@ fn print(text: &str) -> ExitCode {
 
 /// What a command has found, for people and for programs.
 struct Said {
-    is_valid: bool,
+    /// The exit status.
+    status: u8,
     lines: String,
     value: Value,
 }
@@ -112,12 +121,12 @@ fn check(file: &Path) -> Result<Said, String> {
     read.map_err(|error| format!("{}: {error}", file.display()))?;
     Ok(match Config::load(&bytes, |name| std::env::var(name).ok()) {
         Ok(Loaded { notices, .. }) => Said {
-            is_valid: true,
+            status: 0,
             lines: notices.iter().map(|notice| format!("ignored {notice}\n")).collect::<String>() + "valid\n",
             value: json!({"valid": true, "notices": notices.iter().map(Fault::to_string).collect::<Vec<_>>()}),
         },
         Err(faults) => Said {
-            is_valid: false,
+            status: 1,
             lines: format!("{faults}\n"),
             value: json!({"valid": false, "error": faults.to_string(), "faults": described(&faults.0)}),
         },

@@ -8,18 +8,20 @@ mod prometheus;
 mod reading;
 mod source;
 mod text;
-mod web;
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
 
 use clap::Args;
 use serde::Serialize;
 
 use crate::Said;
-use advice::{Rank, Texts};
+use crate::web::Access;
+use advice::{Kind, Rank, Texts};
 use findings::{Finding, Summary};
-use reading::{Build, printable};
+pub(crate) use reading::{clean, printable};
+pub(crate) use text::width;
+
+use reading::Build;
 use source::{Server, Source};
 
 /// Where to read, and what of it.
@@ -48,16 +50,8 @@ pub(crate) struct Options {
     /// How many findings to print; JSON has all.
     #[arg(long, value_name = "NUMBER", default_value_t = 10)]
     top: usize,
-    /// How long an answer may take.
-    #[arg(long, value_name = "TIME", value_parser = seconds, default_value = "10s")]
-    timeout: u64,
-    /// A header to ask with, such as 'X-Scope-OrgID: shop'. Credentials come from TRACEWARDEN_AUTHORIZATION (the value of
-    /// `authorization`, such as `Basic …`) or --token-file.
-    #[arg(long = "header", value_name = "NAME: VALUE", value_parser = crate::header)]
-    headers: Vec<(String, String)>,
-    /// A file with a bearer token.
-    #[arg(long, value_name = "FILE")]
-    token_file: Option<PathBuf>,
+    #[command(flatten)]
+    access: Access,
 }
 
 /// Everything there is to report; docs/tool.md has its shape in JSON.
@@ -93,14 +87,65 @@ pub(crate) fn report(options: &Options) -> Result<Said, String> {
         notes,
     };
     Ok(Said {
-        is_valid: report.findings.iter().all(|finding| finding.advice.rank == Rank::Missing),
+        status: u8::from(report.findings.iter().any(|finding| finding.advice.rank != Rank::Missing)),
         lines: text::lines(&report, options.top, text::width()),
         value: serde_json::to_value(&report).map_err(|error| error.to_string())?,
     })
 }
 
+/// What the counters at an address or in a file say is lost or corrupted. No credentials go there.
+pub(crate) fn counted(target: &str, access: &Access) -> Result<Vec<Counted>, String> {
+    let (target, access) = (target.to_owned(), access.without_credentials());
+    let options = Options {
+        target,
+        from: None,
+        window: None,
+        period: None,
+        by: Vec::new(),
+        matchers: None,
+        top: 0,
+        access,
+    };
+    let (_, reading) = source::read(&options).map_err(|problem| printable(&problem).collect::<String>())?;
+    let all = findings::findings(&reading, &Texts::read()?);
+    Ok(all.into_iter().filter_map(Counted::of).collect())
+}
+
+/// A finding about contexts that a workload sends or receives.
+#[derive(Clone, Serialize)]
+pub(crate) struct Counted {
+    pub(crate) who: String,
+    /// The names that the workload may have in traces.
+    #[serde(skip)]
+    pub(crate) names: Vec<String>,
+    /// Whether its own calls are affected, and not what it receives.
+    pub(crate) sends: bool,
+    pub(crate) what: String,
+    pub(crate) count: u64,
+    pub(crate) of: Option<u64>,
+}
+
+impl Counted {
+    fn of(finding: Finding) -> Option<Self> {
+        let Finding { who, advice, labels, count, of } = finding;
+        let way = labels.get("direction").map(String::as_str);
+        let sends = match advice.kind {
+            Kind::LostByApplication | Kind::LostByJobs | Kind::Torn | Kind::OwnTraces => true,
+            Kind::LostByCaller => false,
+            Kind::Lost | Kind::Corrupt => way == Some("outbound"),
+            _ => return None,
+        };
+        let names = names::Labels::from(who.clone()).into_values();
+        let bare = |name: String| {
+            let ending = ["_outbound", "_inbound"].into_iter().find_map(|ending| name.strip_suffix(ending));
+            ending.map_or(name.clone(), str::to_owned)
+        };
+        Some(Self { names: names.map(bare).collect(), who: who.name(), sends, what: advice.what, count, of })
+    }
+}
+
 /// A time such as `90s` or `1h 30m`, in seconds.
-fn seconds(text: &str) -> Result<u64, String> {
+pub(crate) fn seconds(text: &str) -> Result<u64, String> {
     let time = humantime::parse_duration(text).map_err(|error| error.to_string())?;
     if time.as_secs() == 0 { Err("less than a second".to_owned()) } else { Ok(time.as_secs()) }
 }

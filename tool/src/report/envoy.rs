@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::names::{Names, split};
 use super::reading::{Reading, WITHOUT_FILTER_IN_ISTIO, Who};
-use super::web::{Failure, Web};
+use crate::web::{Failure, Web};
 
 /// What is asked for.
 const FILTER: &str = r"tracewarden_|^http\..*downstream_rq_total$|^server\.uptime$";

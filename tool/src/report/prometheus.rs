@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::names::{Labels, Names};
 use super::reading::{ENABLED, Reading, WITHOUT_FILTER, WITHOUT_FILTER_IN_ISTIO, Who, clean};
-use super::web::{Failure, Web};
+use crate::web::{Failure, Web};
 
 /// The labels that say whose Envoy it is, as the rules in envoy/prometheus expect them.
 pub(crate) const OWNERS: &[&str] = &["namespace", "workload"];

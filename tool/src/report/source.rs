@@ -10,14 +10,14 @@ use serde::Serialize;
 use super::names::Names;
 use super::prometheus::{OWNERS, Scope};
 use super::reading::{Reading, printable};
-use super::web::{Failure, MAX_ANSWER, Web};
 use super::{Options, envoy, prometheus};
 use crate::open;
-
-/// The environment variable with credentials, which do not belong on a command line.
-pub(super) const AUTHORIZATION: &str = "TRACEWARDEN_AUTHORIZATION";
+use crate::web::{Failure, MAX_ANSWER, Web};
 
 const HOUR: u64 = 3600;
+
+/// What to do about an answer that is too long.
+const TOO_LONG: &str = "of a Prometheus, --match reads a part";
 
 /// What a reader should know of counts since an Envoy's start.
 const SINCE_START: &str = "Counts are since Envoy's start, and may hide a filter that died lately; asked with --for 10s, an \
@@ -59,7 +59,7 @@ pub(super) fn read(options: &Options) -> Result<(Source, Reading), String> {
     let target = &options.target;
     let is_server = ["http://", "https://"].iter().any(|scheme| target.starts_with(scheme));
     let (kind, mut reading) = if is_server {
-        let web = Web::new(target, headers(options)?, Duration::from_secs(options.timeout))?;
+        let web = Web::new(target, &options.access, TOO_LONG)?;
         ask(options, &web, &names, &scope)?
     } else {
         parse(options, &names, &scope).map_err(|problem| format!("{target}: {problem}"))?
@@ -133,28 +133,6 @@ fn parse(options: &Options, names: &Names, scope: &Scope) -> Result<(Server, Rea
         .map_err(Failure::Other)
     });
     parsed.map_err(|(Failure::Other(problem) | Failure::Final(problem))| problem)
-}
-
-/// The headers to ask with, credentials among them.
-fn headers(options: &Options) -> Result<Vec<(String, String)>, String> {
-    let token = |file: &std::path::PathBuf| {
-        let token = std::fs::read_to_string(file).map_err(|error| format!("{}: {error}", file.display()))?;
-        Ok::<_, String>(format!("Bearer {}", token.trim()))
-    };
-    let of_file = options.token_file.as_ref().map(token).transpose()?;
-    if let Some((name, _)) = options.headers.iter().find(|(name, _)| is_secret(name)) {
-        return Err(format!(
-            "{name} does not belong on a command line: {AUTHORIZATION} or --token-file gives it"
-        ));
-    }
-    let authorization =
-        of_file.or_else(|| std::env::var(AUTHORIZATION).ok().filter(|value| !value.is_empty()));
-    let authorization = authorization.map(|value| ("authorization".to_owned(), value));
-    Ok(options.headers.iter().cloned().chain(authorization).collect())
-}
-
-fn is_secret(header: &str) -> bool {
-    matches!(header, "authorization" | "proxy-authorization" | "cookie")
 }
 
 impl Options {

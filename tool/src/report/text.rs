@@ -30,7 +30,7 @@ const YELLOW: Style = AnsiColor::Yellow.on_default().bold();
 const GREEN: Style = AnsiColor::Green.on_default().bold();
 
 /// How wide lines may be: the terminal, within reason.
-pub(super) fn width() -> usize {
+pub(crate) fn width() -> usize {
     textwrap::termwidth().min(MAX_WIDTH)
 }
 

@@ -8,5 +8,7 @@ mod options;
 mod prometheus;
 mod real;
 mod refusals;
+#[path = "../server/mod.rs"]
+mod server;
 mod support;
 mod text;
