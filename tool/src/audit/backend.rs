@@ -119,6 +119,7 @@ impl Jaeger {
         let mut questions = 0;
         while let Some((begin, end)) = times.pop() {
             questions += 1;
+            progress.tell(store.spans.len());
             let (from, to, most) = (begin.to_string(), end.to_string(), limit.to_string());
             let query = [("service", service), ("start", &from), ("end", &to), ("limit", &most)];
             let traces = self.read_traces("/api/traces", &query, store, progress)?;

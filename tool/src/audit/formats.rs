@@ -13,7 +13,7 @@ use serde_json::error::Category;
 
 use super::lenient::{Part, Take};
 use super::progress::Progress;
-use super::store::{Kind, Marks, Name, Span, Store, TraceId};
+use super::store::{Kind, Marks, Name, Oddities, Span, Store, TraceId};
 use crate::grouped;
 use crate::report::clean;
 
@@ -31,11 +31,13 @@ pub(super) struct Intake<'a> {
     pub(super) traces: u64,
     /// What the source itself says went wrong.
     pub(super) errors: Vec<String>,
+    /// Where a trace began that broke off, if the source may still give it whole.
+    broken: Option<(usize, Oddities)>,
 }
 
 impl<'a> Intake<'a> {
     pub(super) const fn new(store: &'a mut Store, progress: &'a mut Progress) -> Self {
-        Self { store, progress, known: None, traces: 0, errors: Vec::new() }
+        Self { store, progress, known: None, traces: 0, errors: Vec::new(), broken: None }
     }
 
     /// Reads documents to the end of the input. An error says what was read before it.
@@ -54,8 +56,13 @@ impl<'a> Intake<'a> {
         let mut deserializer = serde_json::Deserializer::from_reader(input);
         while deserializer.end().is_err() {
             let read = Take(Document(self)).deserialize(&mut deserializer);
+            let begun = self.store.spans.len() - before;
+            if let Some((begin, oddities)) = self.broken.take() {
+                self.store.spans.truncate(begin);
+                self.store.oddities = oddities;
+            }
             let spans = self.store.spans.len() - before;
-            if !read.map_err(|error| problem(error, spans))? {
+            if !read.map_err(|error| problem(error, begun, spans))? {
                 return Err(format!("it is no trace; {EXPECTED}; {}", so_far(spans)));
             }
         }
@@ -73,12 +80,12 @@ impl<'a> Intake<'a> {
     }
 }
 
-fn problem(error: serde_json::Error, spans: usize) -> String {
+fn problem(error: serde_json::Error, begun: usize, spans: usize) -> String {
     let so_far = so_far(spans);
     let place = format!("line {}, column {}", error.line(), error.column());
     match error.classify() {
         Category::Eof => {
-            format!("it ends in the middle of span {}, at {place}; {so_far}", grouped(spans as u64 + 1))
+            format!("it ends in the middle of span {}, at {place}; {so_far}", grouped(begun as u64 + 1))
         }
         Category::Io => format!("{}; {so_far}", broken(error.into())),
         Category::Syntax | Category::Data => format!("{}; {so_far}", clean(&error.to_string())),
@@ -121,7 +128,7 @@ impl<'de> Part<'de> for Document<'_, '_> {
         let mut trace = jaeger::Pieces::default();
         let is_known = self.fields(&mut fields, &mut trace);
         // What a document that breaks off had so far counts.
-        trace.end(self.0);
+        trace.end(self.0, is_known.is_ok());
         is_known
     }
 }

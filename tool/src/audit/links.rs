@@ -1,6 +1,6 @@
 //! Which span is whose parent.
 
-use super::store::{Kind, Marks, Span, Store, spot};
+use super::store::{Marks, Span, Store, spot};
 
 /// The parent of a span.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -112,11 +112,11 @@ fn find(trace: &[Span], place: usize, span: &Span) -> u32 {
     }
     let (begin, found) = with_id(trace, span.parent);
     let rest = || found.iter().enumerate().filter(|(at, _)| begin + at != place || found.len() == 1);
-    let is_server_half = |half: &Span| half.marks.has(Marks::SHARED) && half.service == span.service;
-    let own = rest().find(|(_, half)| is_server_half(half));
-    let first =
-        own.or_else(|| rest().find(|(_, half)| half.service == span.service && half.kind != Kind::Client));
-    first.or_else(|| rest().next()).map_or(MISSING, |(at, _)| (begin + at) as u32)
+    let is_shared = |half: &Span| half.marks.has(Marks::SHARED);
+    let is_own = |half: &Span| half.service == span.service;
+    // Of two halves, the server's has the children, unless they are of the client's service.
+    let best = rest().max_by_key(|(at, half)| (is_own(half), is_shared(half), std::cmp::Reverse(*at)));
+    best.map_or(MISSING, |(at, _)| (begin + at) as u32)
 }
 
 /// The spans of that id, and where they begin.

@@ -28,8 +28,7 @@ impl Progress {
 
     /// Says how many spans were read, if it has been a while.
     pub(crate) fn tell(&mut self, spans: usize) {
-        // The clock is not free, and a thousand spans take a few milliseconds.
-        if spans.is_multiple_of(1024) && Instant::now() >= self.next {
+        if Instant::now() >= self.next {
             self.say(&format!("{}: {} spans read so far…", self.source, grouped(spans as u64)));
         }
     }

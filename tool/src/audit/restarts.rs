@@ -51,6 +51,7 @@ pub(super) fn restarts(store: &Store, links: &Links) -> Vec<Restart> {
         span.kind.is_entry() && is_root(place, span) && !proved.contains(&(place as u32))
     };
     found.extend(nested(store, links, is_open));
+    found.sort_unstable_by_key(|found| found.root);
     let mut roots: HashMap<Name, u64> = HashMap::new();
     for (place, span) in store.spans.iter().enumerate() {
         if is_root(place, span) {
@@ -152,7 +153,7 @@ fn nested(store: &Store, links: &Links, is_open: impl Fn(usize, &Span) -> bool) 
             };
             calls.get(..before)?.iter().rev().take(CANDIDATES).find(is_around).copied()
         });
-        if let Some(origin) = around.max_by_key(start) {
+        if let Some(origin) = around.max_by_key(|place| (start(place), *place)) {
             used.insert(origin);
             found.push(Found { root: place as u32, origin, certainty: Certainty::Suspected });
         }

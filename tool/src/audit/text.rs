@@ -41,11 +41,11 @@ pub(super) fn lines(audit: &Audit, top: usize, width: usize) -> String {
 
 fn heading(out: &mut String, audit: &Audit) {
     let Audit { spans, traces, children, missing, .. } = audit;
-    let _ = writeln!(out, "{} spans of {} traces", grouped(*spans), grouped(*traces));
+    let _ = writeln!(out, "{} of {}", counted(*spans, "span"), counted(*traces, "trace"));
     let style = if *missing == 0 { GREEN } else { RED };
     let share = share(*missing, *children);
-    let [missing, children] = [missing, children].map(|count| grouped(*count));
-    let _ = writeln!(out, "{style}{missing} of {children} parents are missing{style:#}, {share}");
+    let (missing, parents) = (grouped(*missing), counted(*children, "parent"));
+    let _ = writeln!(out, "{style}missing: {missing} of {parents}{style:#}, {share}");
     if audit.started_anew.is_empty() {
         let _ = writeln!(out, "{GREEN}No trace is known to start anew in the middle.{GREEN:#}");
     }
@@ -192,6 +192,10 @@ fn paragraph(out: &mut String, width: usize, label: &str, text: &str) {
         let _ = writeln!(out, "{label}{line}");
         label = " ".repeat(indent);
     }
+}
+
+fn counted(count: u64, what: &str) -> String {
+    format!("{} {what}{}", grouped(count), if count == 1 { "" } else { "s" })
 }
 
 /// A share, never rounded up to all or down to nothing.

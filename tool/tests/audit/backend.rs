@@ -177,7 +177,7 @@ fn what_fails_is_told_with_what_was_read() {
             "broken off",
             200,
             &cut,
-            &["service cart", "ends in the middle of span", "what was read so far follows"],
+            &["service cart", "it ends in the middle of span 2", "no span was read before that"],
         ),
         ("other credentials", 401, "", &["answered 401", "TRACEWARDEN_AUTHORIZATION", "--token-file"]),
         ("elsewhere", 302, "", &["/api/traces answered 302"]),
@@ -264,4 +264,37 @@ fn a_server_that_fails_again_and_again_is_left_alone() {
         "2 more services were not read",
     ]);
     assert_eq!(asked.load(Ordering::SeqCst), 3);
+}
+
+#[test]
+fn a_trace_that_breaks_off_is_read_whole_from_another_answer() {
+    let whole = jaeger(&[ROOT, CALL, ANSWER]);
+    let cut = jaeger(&[ANSWER, CALL, ROOT]);
+    let cut = cut[..cut.len() - 200].to_owned();
+    let server = server(move |head| match parameter(head, "service") {
+        "cart" => (200, cut.clone()),
+        _ => (200, whole.clone()),
+    });
+    let said = audit(&["--json", &server.url(), "--wait", "0s"], "");
+    let value = said.value();
+    assert_eq!((said.code, &value["spans"], &value["missing"]), (Some(2), &json!(3), &json!(0)), "{said:?}");
+    for odd in ["duplicates", "without_service"] {
+        assert_eq!(value["oddities"][odd]["count"], 0, "{odd}");
+    }
+}
+
+#[test]
+fn a_long_reading_says_how_far_it_is() {
+    let slow = server(|_| {
+        std::thread::sleep(Duration::from_millis(2200));
+        (200, jaeger(&[ROOT]))
+    });
+    let said = audit(&[&slow.url(), "--service", "a", "--service", "b"], "");
+    let line = "a (1 of 2 services): 1 spans read so far…\n";
+    assert!(
+        said.code == Some(0) && said.err.contains(line) && said.err.contains("b (2 of 2 services): "),
+        "{said:?}"
+    );
+    let quick = server(|_| (200, jaeger(&[ROOT])));
+    assert_eq!(audit(&[&quick.url()], "").err, "");
 }

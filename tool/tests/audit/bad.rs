@@ -62,7 +62,7 @@ fn a_truncated_file_is_read_as_far_as_it_goes() {
         let text = audit(&[], &input[..third]);
         assert_eq!(text.code, Some(2), "{format}");
         assert!(text.out.starts_with("incomplete: -: it ends in the middle of span 3"), "{format}: {text:?}");
-        assert!(text.out.contains("2 spans of 1 traces"), "{format}: {text:?}");
+        assert!(text.out.contains("2 spans of 1 trace"), "{format}: {text:?}");
     }
 }
 

@@ -35,6 +35,18 @@ fn a_new_trace_is_proved_by_the_request_or_suspected_by_time() {
         ),
         ("an open call around it names nobody", &[ROOT, CALL, ANEW], &[]),
         ("the call names another service", &[ROOT, CALL.tagged(&[("peer.service", "cart-db")]), ANEW], &[]),
+        (
+            "an Envoy of Istio calls a cluster of its service",
+            &[
+                ROOT,
+                CALL.tagged(&[
+                    ("component", "proxy"),
+                    ("upstream_cluster", "outbound|80||cart.shop.svc.cluster.local"),
+                ]),
+                ANEW,
+            ],
+            &[("shop", "cart", 0, 1)],
+        ),
         ("an address is no name", &[ROOT, CALL.tagged(&[("server.address", "10.0.0.7:80")]), ANEW], &[]),
         (
             "the call has an answer",

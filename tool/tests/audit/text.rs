@@ -17,7 +17,7 @@ fn a_person_sees_tables() {
     let said = audit(&["-"], &zipkin(&SPANS));
     let expected = "\
 6 spans of 2 traces
-2 of 4 parents are missing, 50.0 %
+missing: 2 of 4 parents, 50.0 %
 
 Parents that are missing
 caller -> callee    spans  missing    share  why
@@ -38,7 +38,8 @@ cart -> till          1     1  100.0 %  1 proved: same request id; trace 0af765
 #[test]
 fn nothing_missing_is_said() {
     let said = audit(&["-"], &zipkin(&SPANS[..2]));
-    let expected = "2 spans of 1 traces\n0 of 1 parents are missing, 0.0 %\nNo trace is known to start anew in the middle.\n";
+    let expected =
+        "2 spans of 1 trace\nmissing: 0 of 1 parent, 0.0 %\nNo trace is known to start anew in the middle.\n";
     assert_eq!((said.code, said.out.as_str()), (Some(0), expected));
 }
 

@@ -29,6 +29,11 @@ impl Facts {
             "url.full" | "http.url" | "http.host" => {
                 self.host = self.host.or_else(|| Some(store.host(value)))
             }
+            // Istio names clusters so: direction|port|subset|host.
+            "upstream_cluster" | "upstream_cluster.name" => {
+                let host = value.rsplit_once('|').map(|(_, host)| store.host(host));
+                self.host = self.host.filter(|host| host.is_some()).or(host);
+            }
             // OpenTracing's and OpenTelemetry's Jaeger samplers write it where they decide.
             "sampler.type" => self.marks.add(Marks::DECIDES),
             "component" if value == "proxy" => self.marks.add(Marks::BY_ENVOY),

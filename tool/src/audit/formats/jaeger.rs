@@ -87,7 +87,7 @@ impl<'de> Part<'de> for Trace<'_, '_> {
             };
             // What a trace that breaks off had so far counts.
             if read.is_err() || !matches!(field, Ok(Some(_))) {
-                trace.end(self.0);
+                trace.end(self.0, read.is_ok() && field.is_ok());
                 return field.and(read);
             }
         }
@@ -110,9 +110,13 @@ impl Pieces {
     }
 
     /// Names the services of the spans; forgets them all if this trace came before.
-    pub(super) fn end(self, intake: &mut Intake<'_>) {
+    pub(super) fn end(self, intake: &mut Intake<'_>, is_whole: bool) {
         let Some((begin, oddities)) = self.begin else { return };
-        let Intake { store, known, traces, .. } = intake;
+        let Intake { store, known, traces, broken, .. } = intake;
+        if !is_whole && known.is_some() {
+            *broken = Some((begin, oddities));
+            return;
+        }
         *traces += 1;
         for (span, process) in store.spans.iter_mut().skip(begin).zip(self.of_spans) {
             span.service = self.processes.get_index(process as usize).map_or(Name::NONE, |(_, name)| *name);
