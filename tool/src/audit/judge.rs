@@ -113,7 +113,7 @@ impl<'a> Trace<'a> {
     /// `owner` is the service whose span the missing parent is, if its other children say so.
     fn judge(&self, place: usize, span: &Span, owner: Name) -> Missing {
         let told = owner.or(if span.kind.is_entry() { span.peer } else { Name::NONE });
-        let call = if owner.is_some() { None } else { self.call_around(span) };
+        let call = self.call_around(span).filter(|_| !owner.is_some());
         let caller = told.or(call.map_or(Name::NONE, |call| call.service));
         let (cause, certainty) = self.cause(span, owner, call);
         Missing { place: place as u32, caller, cause, certainty }

@@ -298,3 +298,25 @@ fn a_long_reading_says_how_far_it_is() {
     let quick = server(|_| (200, jaeger(&[ROOT])));
     assert_eq!(audit(&[&quick.url()], "").err, "");
 }
+
+#[test]
+fn one_failure_between_others_leaves_no_service_out() {
+    let server = Server::answering(|head| match (path(head), parameter(head, "service")) {
+        ("/api/services", _) => services(&["a", "b", "c", "d", "e"]),
+        (_, "b" | "e") => (200, jaeger(&[ROOT])),
+        _ => (500, String::new()),
+    });
+    let said = audit(&["--json", &server.url()], "");
+    let asked: Vec<String> =
+        server.asked().iter().map(|head| parameter(head, "service").to_owned()).collect();
+    assert_eq!(asked, ["", "a", "b", "c", "d", "e"]);
+    assert_eq!(said.value()["unread"].as_array().map(Vec::len), Some(3), "{said:?}");
+}
+
+#[test]
+fn a_server_is_asked_again_only_for_what_it_gave() {
+    let server = server(|_| (200, jaeger(&[ROOT.of(TWO)])));
+    let said = audit(&["--json", "--wait", "20s", &server.url(), "-"], &jaeger(&[ANSWER]));
+    assert_eq!((said.code, &said.value()["missing"]), (Some(1), &json!(1)), "{said:?}");
+    assert_eq!(server.asked().len(), 3, "{:?}", server.asked());
+}

@@ -46,6 +46,14 @@ fn counters_and_traces_agree_about_a_service() {
 }
 
 #[test]
+fn what_is_missing_within_a_service_is_no_matter_of_counters() {
+    let file = Scratch::new("counters-within.json", counted("outbound", "till", 7).to_string());
+    let within = span(3, 77, "till", "internal", (3000, 7000));
+    let said = audit(&["--json", "--counters", file.path(), "-"], &zipkin(&[within]));
+    assert_eq!((said.code, beside(&said.value())), (Some(1), [0, 1, 0]), "{said:?}");
+}
+
+#[test]
 fn counters_that_cannot_be_read_are_told() {
     let said = audit(&["--json", "--counters", "no/such/file"], &zipkin(&SPANS));
     assert_eq!((said.code, &said.value()["missing"]), (Some(2), &json!(1)), "{said:?}");

@@ -113,6 +113,12 @@ fn a_reference_into_another_trace_is_no_parent() {
     let spans = [linked, follows];
     let input = json!({"data": [{"traceID": ONE, "spans": spans, "processes": {}}]}).to_string();
     assert_eq!(counts(&audited(&input)), [2, 1, 1, 0]);
+    let missing = json!({"refType": "FOLLOWS_FROM", "traceID": ONE, "spanID": "00000000000000aa"});
+    let mut both = SPANS[1].jaeger();
+    both["references"] = json!([missing, both["references"][0]]);
+    let spans = [SPANS[0].jaeger(), both];
+    let input = json!({"data": [{"traceID": ONE, "spans": spans, "processes": {}}]}).to_string();
+    assert_eq!(counts(&audited(&input)), [2, 1, 1, 0], "CHILD_OF is the parent, wherever it stands");
 }
 
 #[test]
@@ -141,4 +147,18 @@ fn a_server_may_share_the_span_of_its_client() {
         assert_eq!(counts(&value), expected, "{reason}: {value}");
         assert_eq!(value["oddities"]["duplicates"]["count"], 0, "{reason}");
     }
+}
+
+#[test]
+fn of_two_halves_the_server_has_the_children() {
+    let server = Span { id: 2, parent: 1, ..SPANS[2] };
+    let answered = span(5, 2, "stock", "server", (3100, 3200));
+    let lost = Span { id: 6, parent: 77, ..answered }.tagged(&[("peer.service", "cart")]);
+    let value = audited(&zipkin(&[SPANS[0], SPANS[1], server, answered, lost]));
+    let pair = &value["pairs"][0];
+    assert_eq!(
+        (&pair["caller"], &pair["spans"], &pair["missing"]),
+        (&json!("cart"), &json!(2), &json!(1)),
+        "{value}"
+    );
 }

@@ -125,3 +125,14 @@ fn a_span_without_a_service_is_counted() {
         assert_eq!((count, example.contains(ONE)), (1, true), "{format}: {example}");
     }
 }
+
+#[test]
+fn nameless_spans_have_a_pair_too() {
+    let value = audited(&zipkin(&[Span { service: "", parent: 77, ..GOOD[0] }]));
+    let pair = &value["pairs"][0];
+    assert_eq!(
+        (&pair["callee"], &pair["spans"], &pair["missing"]),
+        (&json!(null), &json!(1), &json!(1)),
+        "{value}"
+    );
+}

@@ -22,6 +22,25 @@ fn a_new_trace_is_proved_by_the_request_or_suspected_by_time() {
             &[ROOT, CALL.tagged(ID), ANEW.tagged(&[("http.request.header.x-request-id", "[\"6f1c\"]")])],
             &[("shop", "cart", 1, 0)],
         ),
+        (
+            "the same request id, within a call that names the service: it counts once",
+            &[
+                ROOT,
+                CALL.tagged(&[("guid:x-request-id", "6f1c"), ("server.address", "cart")]),
+                ANEW.tagged(ID),
+            ],
+            &[("shop", "cart", 1, 0)],
+        ),
+        (
+            "by its clock, a span of the new trace is earlier than the first one",
+            &[
+                ROOT,
+                CALL.tagged(ID),
+                Span { id: 4, parent: 3, kind: "internal", time: (2900, 2950), ..ANEW }.tagged(ID),
+                ANEW.tagged(ID),
+            ],
+            &[("shop", "cart", 1, 0)],
+        ),
         ("another request id", &[ROOT, CALL.tagged(ID), ANEW.tagged(&[("guid:x-request-id", "6f1d")])], &[]),
         (
             "an open call around it names its service",
