@@ -8,10 +8,11 @@ use serde::Deserialize;
 
 use super::Options;
 use super::formats::Intake;
-use super::judge::{Cause, Certainty, Missing, named_parent};
+use super::judge::{Cause, Certainty, Missing};
 use super::lenient::{List, Text};
+use super::links::{Links, Parent};
 use super::progress::Progress;
-use super::store::{Marks, Span, Store, TraceId, trace_text};
+use super::store::{Span, Store, TraceId, trace_text};
 use crate::grouped;
 use crate::report::clean;
 use crate::web::{Failure, Web};
@@ -212,16 +213,21 @@ impl Jaeger {
         let mut now = Store::new(store.most);
         Intake::new(&mut now, progress).read(body).map_err(|problem| format!("{path}: {problem}"))?;
         now.sort();
+        let links = Links::of(&mut now);
         let begin = missing.partition_point(|one| store.trace(one.place) < trace);
         for one in missing.iter_mut().skip(begin) {
             let Some(span) = store.spans.get(one.place as usize).filter(|span| span.trace == trace) else {
                 break;
             };
-            let parent = named_parent(span);
-            let is_parent = |other: &&Span| other.id == parent && !other.marks.has(Marks::SHARED);
-            if let Some(parent) = now.spans.iter().find(is_parent) {
-                let name = now.text(parent.service).unwrap_or_default();
-                let caller = store.name(name);
+            let name = store.text(span.service);
+            let is_it = |(_, other): &(usize, &Span)| other.id == span.id && now.text(other.service) == name;
+            let parents = now.spans.iter().enumerate().filter(is_it).map(|(place, _)| links.parent(place));
+            let mut found = parents.filter_map(|parent| match parent {
+                Parent::Found(place) => now.spans.get(place),
+                Parent::None | Parent::Missing | Parent::Unread => None,
+            });
+            if let Some(parent) = found.next_back() {
+                let caller = store.name(now.text(parent.service).unwrap_or_default());
                 *one = Missing { caller, cause: Cause::Late, certainty: Certainty::Proved, ..*one };
             }
         }

@@ -87,7 +87,7 @@ pub(super) fn missing(store: &Store, links: &Links) -> Vec<Missing> {
 }
 
 /// The id of the span that should be there.
-pub(super) const fn named_parent(span: &Span) -> u64 {
+const fn named_parent(span: &Span) -> u64 {
     if span.marks.has(Marks::SHARED) { span.id } else { span.parent }
 }
 

@@ -100,10 +100,14 @@ impl Links {
 /// The place of a span's parent in its trace.
 fn find(trace: &[Span], place: usize, span: &Span) -> u32 {
     if span.marks.has(Marks::SHARED) {
-        // Its parent is its client's half; the parent that it names is the client's.
-        let (begin, halves) = with_id(trace, span.id);
-        let client = halves.iter().position(|half| !half.marks.has(Marks::SHARED));
-        return client.map_or(MISSING, |client| (begin + client) as u32);
+        // Its parent is the caller's half; the parent that it names is the caller's.
+        let (caller, _) = with_id(trace, span.id);
+        return match span.parent {
+            _ if caller != place => caller as u32,
+            // The caller was the first and is not here; or nobody called, and an Envoy began the trace.
+            0 => NONE,
+            _ => MISSING,
+        };
     }
     match span.parent {
         0 if span.marks.has(Marks::BAD_PARENT) => return UNREAD,

@@ -100,7 +100,7 @@ impl Name {
 }
 
 impl Marks {
-    /// Zipkin: a server's half of a span that its client began.
+    /// Zipkin: a server's half of a span that its client began. Envoy says it of a trace's first span as well.
     pub(super) const SHARED: Self = Self(1);
     /// OTLP's flags say that the parent is in the same process.
     pub(super) const LOCAL_PARENT: Self = Self(2);
@@ -162,6 +162,15 @@ impl Span {
         let is_inner = matches!(self.kind, Kind::Internal | Kind::Client | Kind::Producer);
         marks.has(Marks::LOCAL_PARENT)
             || is_inner && !marks.has(Marks::REMOTE_PARENT) && !marks.has(Marks::BY_ENVOY)
+    }
+
+    /// Whether this is the other half of a call whose caller gave it its own id, as Zipkin and Envoy do. Not every backend
+    /// keeps the word for it.
+    fn answers(&self, caller: &Self) -> bool {
+        let is_other = self.service != caller.service && caller.encloses(self);
+        self.marks.has(Marks::SHARED)
+            || self.kind == Kind::Server
+                && (caller.kind == Kind::Client || caller.kind == Kind::Server && is_other)
     }
 
     pub(super) const fn encloses(&self, other: &Self) -> bool {
@@ -232,21 +241,21 @@ impl Store {
             self.oddities.without_service.add(|| spot(span));
         }
         self.spans.sort_unstable_by_key(|span| {
-            (span.trace, span.id, span.marks.has(Marks::SHARED), span.kind, span.service, span.start)
+            let is_answer = (span.marks.has(Marks::SHARED), span.kind != Kind::Client);
+            (span.trace, span.id, is_answer, span.start, span.service, span.kind)
         });
         let duplicates = &mut self.oddities.duplicates;
         self.spans.dedup_by(|later, earlier| {
             if (later.trace, later.id) != (earlier.trace, earlier.id) {
                 return false;
             }
-            // Zipkin's client and server share an id, whether or not the backend kept the word for it.
-            let is_answer = earlier.kind == Kind::Client && later.kind == Kind::Server;
-            if is_answer || later.marks.has(Marks::SHARED) && !earlier.marks.has(Marks::SHARED) {
+            let is_same = (later.service, later.kind) == (earlier.service, earlier.kind);
+            if !is_same && later.answers(earlier) {
                 later.marks.add(Marks::SHARED);
-                return false;
+            } else {
+                duplicates.add(|| spot(later));
             }
-            duplicates.add(|| spot(later));
-            (later.service, later.kind) == (earlier.service, earlier.kind)
+            is_same
         });
     }
 }

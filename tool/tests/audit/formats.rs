@@ -130,6 +130,12 @@ fn a_server_may_share_the_span_of_its_client() {
         }
         half
     };
+    let envoy = |shared: bool| {
+        let mut outer = server(shared, 0);
+        outer["localEndpoint"] = json!({"serviceName": "shop"});
+        [outer["timestamp"], outer["duration"]] = [json!(2900), json!(4200)];
+        outer
+    };
     let [root, client] = [SPANS[0].zipkin(), SPANS[1].zipkin()];
     let inner = Span { id: 5, parent: 2, ..span(5, 2, "cart", "internal", (3100, 3200)) }.zipkin();
     let rows = [
@@ -137,9 +143,19 @@ fn a_server_may_share_the_span_of_its_client() {
         ("the backend kept no `shared`", json!([root, client, server(false, 1), inner]), [4, 1, 3, 0]),
         ("the client's half is missing", json!([root, server(true, 1), inner]), [3, 1, 2, 1]),
         (
-            "the client's half is missing, and was the first span",
+            "an Envoy says `shared` of the first span of a trace, so a client that is missing there is not proved",
             json!([server(true, 0), inner]),
-            [2, 1, 2, 1],
+            [2, 1, 1, 0],
+        ),
+        (
+            "two Envoys share an id, both say `shared`",
+            json!([server(true, 0), envoy(true), inner]),
+            [3, 1, 2, 0],
+        ),
+        (
+            "the backend kept no `shared` of two Envoys",
+            json!([server(false, 0), envoy(false), inner]),
+            [3, 1, 2, 0],
         ),
     ];
     for (reason, input, expected) in rows {

@@ -10,6 +10,7 @@ mod counters;
 mod formats;
 mod odd;
 mod random;
+mod real;
 mod restarts;
 #[path = "../server/mod.rs"]
 mod server;
