@@ -6,6 +6,7 @@ mod formats;
 mod judge;
 mod lenient;
 mod links;
+mod pairs;
 mod progress;
 mod restarts;
 mod store;
@@ -22,8 +23,9 @@ use crate::web::Access;
 use crate::{Said, open};
 use backend::Jaeger;
 use beside::Beside;
-use judge::{Cause, Missing, Pair};
+use judge::{Cause, Missing};
 use links::Links;
+use pairs::Pair;
 use progress::Progress;
 use restarts::Restart;
 use store::{Oddities, Store};
@@ -99,7 +101,7 @@ pub(crate) fn audit(options: &Options) -> Result<Said, String> {
         unread.extend(jaeger.ask_again(options.wait, &mut store, &mut missing, &mut progress).err());
     }
     progress.end();
-    let (children, pairs) = judge::pairs(&store, &links, &missing);
+    let (children, pairs) = pairs::pairs(&store, &links, &missing);
     let mut audit = Audit::new(store, &links, children, &missing, pairs);
     audit.unread = unread;
     audit.look_at_counters(options);

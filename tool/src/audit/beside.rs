@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::judge::Pair;
+use super::pairs::Pair;
 use super::restarts::Restart;
 use super::store::is_same_service;
 use crate::report::Counted;

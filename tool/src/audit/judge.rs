@@ -1,11 +1,9 @@
 //! Why a parent is missing, and between which services.
 
-use std::collections::HashMap;
-
 use serde::Serialize;
 
 use super::links::{Links, Parent};
-use super::store::{Marks, Name, Span, Store, is_same_service, trace_text};
+use super::store::{Marks, Name, Span, Store, is_same_service};
 
 /// How many calls are tried for one span whose parent is missing, the latest first.
 const CANDIDATES: usize = 64;
@@ -39,27 +37,6 @@ pub(super) struct Missing {
     pub(super) caller: Name,
     pub(super) cause: Cause,
     pub(super) certainty: Certainty,
-}
-
-/// Two services, and how many spans of the one miss a parent in the other.
-#[derive(Debug, Serialize)]
-pub(super) struct Pair {
-    pub(super) caller: Option<String>,
-    pub(super) callee: Option<String>,
-    /// The spans of the callee under the caller. If the caller is not known: those under any other service.
-    pub(super) spans: u64,
-    pub(super) missing: u64,
-    pub(super) causes: Vec<Part>,
-    /// A trace in which a parent is missing.
-    pub(super) example: String,
-}
-
-/// The spans of a pair with one cause.
-#[derive(Debug, Serialize)]
-pub(super) struct Part {
-    pub(super) cause: Cause,
-    pub(super) certainty: Certainty,
-    pub(super) spans: u64,
 }
 
 /// Looks at each trace for spans whose parents are missing.
@@ -148,52 +125,4 @@ impl<'a> Trace<'a> {
         let mut any = around.clone();
         around.clone().find(is_one_request).or_else(|| around.clone().find(is_named)).or_else(|| any.next())
     }
-}
-
-/// The spans that name a parent, and the pairs of services, the worst first.
-pub(super) fn pairs(store: &Store, links: &Links, missing: &[Missing]) -> (u64, Vec<Pair>) {
-    let mut found: HashMap<(Name, Name), u64> = HashMap::new();
-    let mut entering: HashMap<Name, u64> = HashMap::new();
-    let mut children = missing.len() as u64;
-    for (place, span) in store.spans.iter().enumerate() {
-        let Parent::Found(parent) = links.parent(place) else { continue };
-        let caller = store.spans.get(parent).map_or(Name::NONE, |parent| parent.service);
-        children += 1;
-        *found.entry((caller, span.service)).or_default() += 1;
-        *entering.entry(span.service).or_default() += u64::from(caller != span.service);
-    }
-    let mut lost: HashMap<(Name, Name), (HashMap<(Cause, Certainty), u64>, &Span)> = HashMap::new();
-    for one in missing {
-        let Some(span) = store.spans.get(one.place as usize) else { continue };
-        let pair = (one.caller, span.service);
-        let (causes, _) = lost.entry(pair).or_insert_with(|| (HashMap::new(), span));
-        *causes.entry((one.cause, one.certainty)).or_default() += 1;
-        *entering.entry(span.service).or_default() += u64::from(one.caller != span.service);
-    }
-    let mut pairs: Vec<Pair> = lost
-        .into_iter()
-        .map(|((caller, callee), (causes, example))| {
-            let mut causes: Vec<Part> = causes
-                .into_iter()
-                .map(|((cause, certainty), spans)| Part { cause, certainty, spans })
-                .collect();
-            causes.sort_by_key(|part| (part.cause, part.certainty));
-            let missing = causes.iter().map(|part| part.spans).sum();
-            let spans = if caller.is_some() {
-                missing + found.get(&(caller, callee)).copied().unwrap_or_default()
-            } else {
-                entering.get(&callee).copied().unwrap_or(missing).max(missing)
-            };
-            let name = |name| store.text(name).map(str::to_owned);
-            let [caller, callee] = [name(caller), name(callee)];
-            Pair { caller, callee, spans, missing, causes, example: trace_text(example.trace) }
-        })
-        .collect();
-    pairs.sort_by(|one, other| {
-        let key = |pair: &Pair| {
-            (std::cmp::Reverse(pair.missing), pair.spans, pair.caller.clone(), pair.callee.clone())
-        };
-        key(one).cmp(&key(other))
-    });
-    (children, pairs)
 }

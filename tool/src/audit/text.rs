@@ -6,7 +6,8 @@ use anstyle::{AnsiColor, Style};
 
 use super::Audit;
 use super::beside::{Beside, Between};
-use super::judge::{Cause, Certainty, Pair, Part};
+use super::judge::{Cause, Certainty};
+use super::pairs::{Pair, Part};
 use super::restarts::Restart;
 use super::store::Count;
 use crate::grouped;

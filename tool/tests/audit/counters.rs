@@ -54,6 +54,19 @@ fn what_is_missing_within_a_service_is_no_matter_of_counters() {
 }
 
 #[test]
+fn an_envoy_names_services_by_its_listeners() {
+    let stat = |listener: &str| {
+        let labels = "direction=.=outbound;.;role=.=internal;.;mode=.=observe;.;context=.=lost";
+        json!({"name": format!("wasmcustom.listener=.={listener};.;{labels};.;tracewarden_requests_total"), "value": 3})
+    };
+    for (listener, expected) in [("shop_outbound", [1, 0, 0]), ("shop", [1, 0, 0]), ("shopping", [0, 1, 1])] {
+        let file = Scratch::new("counters-listener.json", json!({"stats": [stat(listener)]}).to_string());
+        let said = audit(&["--json", "--counters", file.path(), "-"], &zipkin(&SPANS));
+        assert_eq!((said.code, beside(&said.value())), (Some(1), expected), "{listener}: {said:?}");
+    }
+}
+
+#[test]
 fn counters_that_cannot_be_read_are_told() {
     let said = audit(&["--json", "--counters", "no/such/file"], &zipkin(&SPANS));
     assert_eq!((said.code, &said.value()["missing"]), (Some(2), &json!(1)), "{said:?}");
