@@ -33,6 +33,7 @@ TEMPLATE = REPOSITORY / "envoy" / "envoy.yaml"
 DEFAULT_PORT = 10000
 DEFAULT_ADMIN_PORT = 9901
 DEFAULT_MODULE = "target/tracewarden.wasm"
+BROKEN_LOG = "target/mesh/broken.log"
 PAGE = "envoy/report/index.html"
 
 APPLICATIONS = ("checkout", "lossy", "mangler")
@@ -110,8 +111,8 @@ def check_ports(port: int, admin_port: int) -> None:
         raise Failed("\n  ".join([*problems, *dict.fromkeys(ways_out)]))
 
 
-def render(template: str, port: int, admin_port: int, module: Path) -> str:
-    """The template with these ports, this module and the page; refuses a template that lacks one of their places."""
+def render(template: str, port: int, admin_port: int, module: Path, broken_log: Path) -> str:
+    """The template with these ports, this module, the page and the log of broken calls; refuses a template that lacks one of their places."""
     ports = {DEFAULT_PORT + offset: port + offset for offset in range(len(PORTS))}
     # The demo sends spans over HTTP alone.
     del ports[DEFAULT_PORT + COLLECTOR_GRPC]
@@ -120,6 +121,7 @@ def render(template: str, port: int, admin_port: int, module: Path) -> str:
     places = {f"port_value: {default}": f"port_value: {number}" for default, number in ports.items()}
     # A JSON string is a YAML string, whatever the path has in it.
     places.update({f"filename: {default}": f"filename: {json.dumps(str(file))}" for default, file in files.items()})
+    places[f"path: {BROKEN_LOG}"] = f"path: {json.dumps(str(broken_log))}"
     pattern = rf"(?:{'|'.join(map(re.escape, places))})\b"
     lacking = places.keys() - re.findall(pattern, template)
     if lacking:
@@ -194,7 +196,8 @@ def up(arguments: argparse.Namespace, run: RunDirectory) -> int:
         print(f"Restarting: {line}")
     port, admin_port = arguments.port, arguments.admin_port
     check_ports(port, admin_port)
-    run.config.write_text(render(TEMPLATE.read_text("utf-8"), port, admin_port, module), "utf-8")
+    run.broken_log.unlink(missing_ok=True)
+    run.config.write_text(render(TEMPLATE.read_text("utf-8"), port, admin_port, module, run.broken_log), "utf-8")
 
     launch = Launch(run, port, admin_port)
     print(f"Starting the demo mesh with Envoy {version} ", end="", flush=True)
@@ -238,6 +241,7 @@ def what_to_try(port: int, admin_port: int, run: RunDirectory) -> str:
   page       http://{HOST}:{port + REPORT}/
   counters   http://{HOST}:{admin_port}{COUNTERS_PATH}
   each hop   {shown(run.access_log)}
+  broken     {shown(run.broken_log)}
   Envoy log  {shown(run.envoy_log)}"""
 
 

@@ -83,6 +83,7 @@ class RunDirectory:
         self.config = path / "envoy.yaml"
         self.envoy_log = path / "envoy.log"
         self.access_log = path / "access.log"
+        self.broken_log = path / "broken.log"
         self.spans_log = path / "spans.log"
         self._state = path / "mesh.json"
 

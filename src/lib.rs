@@ -30,6 +30,7 @@
 //! # Ok::<(), TraceParentError>(())
 //! ```
 
+pub mod access_log;
 mod baggage;
 mod base64;
 pub mod config;

@@ -16,6 +16,7 @@ use self::apply::Applied;
 use self::assess::{Assessment, Next};
 use self::border::Border;
 use self::extract::Extraction;
+use crate::access_log::AccessLogSettings;
 use crate::baggage::Baggage;
 use crate::correlation::{Correlation, Received};
 use crate::egress::Egress;
@@ -75,16 +76,6 @@ settings! {
         /// [known requests](#known-requests) of health checkers, scrapers, browsers and telemetry. A list without that word
         /// replaces them.
         pub exclude: Exclude = Exclude::default(),
-    }
-}
-
-settings! {
-    /// What Envoy's access log can show.
-    pub struct AccessLogSettings "Access log" {
-        /// Publish `trace_context` (the verdict), `trace_id`, `span_id`, `parent_id` and `sampled` for
-        /// `%FILTER_STATE(wasm.trace_id:PLAIN)%` and so on. For a replaced context there are also `linked_trace_id` and
-        /// `linked_span_id`. Each costs a call to Envoy.
-        pub filter_state: bool = false,
     }
 }
 

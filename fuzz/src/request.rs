@@ -137,8 +137,11 @@ impl<'a> Pass<'a> {
     fn is_told(&self) {
         let sent = self.written().unwrap_or_default();
         let mut published: Vec<(&str, Vec<u8>)> = Vec::new();
-        if self.setup.policy().access_log.filter_state && self.verdict != Verdict::Excluded {
+        let access_log = self.setup.policy().access_log;
+        if access_log.shows(self.verdict) && self.verdict != Verdict::Excluded {
             published.push(("trace_context", self.verdict.label().into()));
+        }
+        if access_log.filter_state && self.verdict != Verdict::Excluded {
             published.extend(self.came.iter().map(|came| ("parent_id", came[36..52].to_vec())));
             if let Some(context) = self.sent {
                 published.push(("trace_id", sent[3..35].to_vec()));

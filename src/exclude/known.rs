@@ -27,6 +27,12 @@ const KUBERNETES: &str =
 const OTLP: &str = "https://opentelemetry.io/docs/specs/otlp/";
 const ZIPKIN: &str = "https://zipkin.io/zipkin-api/";
 const DATADOG: &str = "https://github.com/DataDog/datadog-agent/blob/main/pkg/trace/api/endpoints.go";
+const JAEGER: &str = "https://www.jaegertracing.io/docs/latest/architecture/apis/";
+const SKYWALKING: &str =
+    "https://github.com/apache/skywalking-data-collect-protocol/blob/master/language-agent/Tracing.proto";
+const ALLOY: &str =
+    "https://grafana.com/docs/alloy/latest/reference/components/prometheus/prometheus.scrape/";
+const ENVOY: &str = "https://www.envoyproxy.io/docs/envoy/latest/api-v3/service/service";
 
 /// The requests that are left alone without a configuration.
 pub const KNOWN: &[Known] = &[
@@ -72,6 +78,13 @@ pub const KNOWN: &[Known] = &[
         source: "https://docs.victoriametrics.com/vmagent/",
     },
     Known {
+        sign: Sign::UserAgent("Libdatadog/"),
+        sender: "Datadog's tracers",
+        source: "https://github.com/DataDog/libdatadog",
+    },
+    Known { sign: Sign::UserAgent("Alloy/"), sender: "Grafana Alloy, scrapes", source: ALLOY },
+    Known { sign: Sign::UserAgent("GrafanaAgent/"), sender: "Grafana Agent, scrapes", source: ALLOY },
+    Known {
         sign: Sign::Upload("/grpc.health.v1.Health/Check"),
         sender: "gRPC, health checks",
         source: "https://github.com/grpc/grpc/blob/master/doc/health-checking.md",
@@ -92,6 +105,16 @@ pub const KNOWN: &[Known] = &[
     upload("/opentelemetry.proto.collector.trace.v1.TraceService/Export", "OTLP over gRPC", OTLP),
     upload("/opentelemetry.proto.collector.metrics.v1.MetricsService/Export", "OTLP over gRPC", OTLP),
     upload("/opentelemetry.proto.collector.logs.v1.LogsService/Export", "OTLP over gRPC", OTLP),
+    upload("/v1development/profiles", "OTLP over HTTP", OTLP),
+    upload(
+        "/opentelemetry.proto.collector.profiles.v1development.ProfilesService/Export",
+        "OTLP over gRPC",
+        OTLP,
+    ),
+    upload("/api/traces", "Jaeger's clients", JAEGER),
+    upload("/jaeger.api_v2.CollectorService/PostSpans", "Jaeger's clients", JAEGER),
+    upload("/skywalking.v3.TraceSegmentReportService/collect", "SkyWalking's agents", SKYWALKING),
+    upload("/skywalking.v3.TraceSegmentReportService/collectInSync", "SkyWalking's agents", SKYWALKING),
     upload("/api/v1/spans", "Zipkin", ZIPKIN),
     upload("/api/v2/spans", "Zipkin", ZIPKIN),
     upload("/v0.3/traces", "Datadog's tracers", DATADOG),
@@ -99,16 +122,34 @@ pub const KNOWN: &[Known] = &[
     upload("/v0.5/traces", "Datadog's tracers", DATADOG),
     upload("/v0.7/traces", "Datadog's tracers", DATADOG),
     upload("/v0.6/stats", "Datadog's tracers", DATADOG),
+    upload("/v0.7/config", "Datadog's tracers", DATADOG),
+    upload("/profiling/v1/input", "Datadog's tracers", DATADOG),
+    upload("/debugger/v1/input", "Datadog's tracers", DATADOG),
     upload("/telemetry/proxy/api/v2/apmtelemetry", "Datadog's tracers", DATADOG),
+    upload("/envoy.service.auth.v3.Authorization/Check", "Envoy itself", ENVOY),
+    upload("/envoy.service.ratelimit.v3.RateLimitService/ShouldRateLimit", "Envoy itself", ENVOY),
+    upload("/envoy.service.ext_proc.v3.ExternalProcessor/Process", "Envoy itself", ENVOY),
+    upload("/envoy.service.accesslog.v3.AccessLogService/StreamAccessLogs", "Envoy itself", ENVOY),
+    upload("/envoy.service.metrics.v3.MetricsService/StreamMetrics", "Envoy itself", ENVOY),
+    upload(
+        "/envoy.service.discovery.v3.AggregatedDiscoveryService/StreamAggregatedResources",
+        "Envoy itself",
+        ENVOY,
+    ),
+    upload(
+        "/envoy.service.discovery.v3.AggregatedDiscoveryService/DeltaAggregatedResources",
+        "Envoy itself",
+        ENVOY,
+    ),
 ];
 
 const fn upload(path: &'static str, sender: &'static str, source: &'static str) -> Known {
     Known { sign: Sign::Upload(path), sender, source }
 }
 
-/// The first bytes of each known `user-agent` and path: nearly all others are told by them.
-const AGENTS: [u32; 9] = beginnings(true);
-const PATHS: [u32; 16] = beginnings(false);
+/// The first bytes of all known `user-agent` and path: nearly all others are told by them.
+const AGENTS: [u32; 12] = beginnings(true);
+const PATHS: [u32; 12] = beginnings(false);
 
 const fn beginnings<const N: usize>(of_agents: bool) -> [u32; N] {
     let (mut beginnings, mut known, mut number) = ([0; N], KNOWN, 0);
@@ -118,17 +159,22 @@ const fn beginnings<const N: usize>(of_agents: bool) -> [u32; N] {
             Sign::Upload(path) if !of_agents => path.as_bytes(),
             _ => b"",
         };
-        if !text.is_empty() {
-            let (places, _) = beginnings.split_at_mut(number + 1);
-            if let [.., last] = places {
-                *last = beginning(text);
-            }
+        let (earlier, places) = beginnings.split_at_mut(number);
+        if let ([next, ..], false) = (places, text.is_empty() || has(earlier, beginning(text))) {
+            *next = beginning(text);
             number += 1;
         }
         known = rest;
     }
     assert!(number == N);
     beginnings
+}
+
+const fn has(numbers: &[u32], wanted: u32) -> bool {
+    match numbers {
+        [first, rest @ ..] => *first == wanted || has(rest, wanted),
+        [] => false,
+    }
 }
 
 const fn beginning(text: &[u8]) -> u32 {

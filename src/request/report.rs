@@ -30,8 +30,12 @@ pub(super) fn report<H: Host + HeaderWriter>(
         let place = Place { listener: request.plugin.listener, headers: request.target.headers };
         notice.log(&request.policy.log.format, place, request.host);
     }
-    if request.policy.access_log.filter_state {
-        publish(verdict, came, applied.sent, request.host);
+    let access_log = request.policy.access_log;
+    if access_log.shows(verdict) {
+        request.host.publish("trace_context", verdict.label().as_bytes());
+    }
+    if access_log.filter_state {
+        publish_ids(verdict, came, applied.sent, request.host);
     }
 }
 
@@ -51,14 +55,13 @@ fn unread<H: Host + HeaderWriter>(request: &mut Request<'_, H>) -> Option<Format
 /// The key under which an access log finds whether the trace is sampled.
 pub(crate) const SAMPLED: &str = "sampled";
 
-/// Puts what came in and what goes on where an access log can read it.
-fn publish(
+/// Puts the ids of what came in and of what goes on where an access log can read them.
+fn publish_ids(
     verdict: Verdict,
     came: Option<TraceParent>,
     sent: Option<TraceParent>,
     host: &mut impl AccessLog,
 ) {
-    host.publish("trace_context", verdict.label().as_bytes());
     match came {
         Some(came) if verdict == Verdict::Untrusted => {
             host.publish("linked_trace_id", &came.trace_id.to_hex());

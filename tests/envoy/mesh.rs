@@ -31,6 +31,7 @@ const STORY: &[(&str, u64)] = &[
     ("repairs by=correlation direction=outbound listener=mangler_outbound", 1),
     // The inbound listeners write Zipkin's format next to W3C's, so they count which one they read.
     ("correlation result=remembered", 6),
+    ("call_evidence context=lost evidence=request_id mode=enforce", 1),
     ("correlation result=repaired", 2),
     ("formats format=tracecontext", 6),
     ("sampled by=probability decision=record", 3),
@@ -109,6 +110,12 @@ impl Mesh {
         let (code, said) = self.run("up", &self.up_arguments());
         assert_eq!(code, 0, "{said}");
         assert!(said.contains("ready after"), "{said}");
+    }
+
+    /// The lines of the log of broken calls.
+    fn broken_calls(&self) -> Vec<Value> {
+        let log = std::fs::read_to_string(self.run.path("mesh").join("broken.log")).unwrap_or_default();
+        log.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
     }
 
     /// Makes one request to each path, and checks what both of the mesh's pages show of them.
@@ -216,4 +223,37 @@ fn free_ports() -> Option<(u16, u16)> {
             && TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()
     };
     (first..first + 14).all(free).then_some((first, first + 13))
+}
+
+#[test]
+fn the_log_of_broken_calls_has_those_and_no_others() {
+    let mesh = Mesh::new("broken-calls");
+    mesh.up();
+    for path in ["/checkout", "/lossy", "/mangler", "/checkout"] {
+        assert_eq!(get(mesh.port, path, &[]).status(), 200, "{path}");
+    }
+    assert_eq!(get(mesh.port, "/checkout", &[("traceparent", crate::support::SAMPLED)]).status(), 200);
+    let mut lines = wait_for("three lines", || Some(mesh.broken_calls()).filter(|lines| lines.len() >= 3));
+    // A healthy call that was logged late would be a fourth one.
+    assert_eq!(get(mesh.port, "/checkout", &[]).status(), 200);
+    std::thread::sleep(std::time::Duration::from_millis(1500));
+    assert_eq!(mesh.broken_calls().len(), 3, "{:?}", mesh.broken_calls());
+    lines.sort_by_key(|line| line["trace_context"].to_string());
+    let told = |line: &Value| {
+        let text = |field: &str| line[field].as_str().unwrap_or("-").to_owned();
+        [
+            text("trace_context"),
+            text("method"),
+            text("authority"),
+            text("path"),
+            text("cluster"),
+            text("address"),
+        ]
+    };
+    let expected = [
+        ["corrupt", "GET", "checkout", "/price", "checkout", "127.0.0.1"],
+        ["lost", "GET", "checkout", "/price", "checkout", "127.0.0.1"],
+        ["untrusted", "GET", "test", "/checkout", "checkout", "127.0.0.1"],
+    ];
+    assert_eq!(lines.iter().map(told).collect::<Vec<_>>(), expected);
 }

@@ -54,12 +54,22 @@ function statsConfig() {
   };
 }
 
-/** The access log that Istio makes of the extension provider. */
-function accessLog() {
-  const [{ envoyFileAccessLog }] = meshConfig.extensionProviders;
+/** The access log that Istio makes of an extension provider, with the filter that a Telemetry asks for. */
+function accessLog(provider = 'tracewarden-json', expression) {
+  const { envoyFileAccessLog } = meshConfig.extensionProviders.find(({ name }) => name === provider);
+  const filter = {
+    extension_filter: {
+      name: 'envoy.access_loggers.extension_filters.cel',
+      typed_config: {
+        '@type': 'type.googleapis.com/envoy.extensions.access_loggers.filters.cel.v3.ExpressionFilter',
+        expression,
+      },
+    },
+  };
   return [
     {
       name: 'envoy.access_loggers.file',
+      ...(expression && { filter }),
       typed_config: {
         '@type': 'type.googleapis.com/envoy.extensions.access_loggers.file.v3.FileAccessLog',
         path: envoyFileAccessLog.path,
@@ -153,5 +163,35 @@ test('in a proxy of Istio the stats have their labels, and the log the ids', asy
     const logged = await eventually('a line in the log', () => JSON.parse(accessLog()));
     assert.equal(logged.trace_id, TRACE_ID);
     assert.deepEqual([logged.trace_context, logged.path, logged.status], ['continued', '/cart', 200]);
+  });
+});
+
+test('the log of broken calls has those, and no others', async () => {
+  const [inbound, outbound] = ['inbound', 'outbound'].map((side) =>
+    PLUGINS.find((plugin) => plugin.case === 'sidecar-broken-calls' && plugin.listener === side),
+  );
+  const { document } = DOCUMENTS.find(
+    ({ case: name, document }) => name === 'sidecar-broken-calls' && document.kind === 'Telemetry',
+  );
+  const [{ providers, filter }] = document.spec.accessLogging;
+  const log = accessLog(providers[0].name, filter.expression);
+  const listeners = [
+    listener('inbound', 'inbound_0.0.0.0_8080;', [pluginFilter(inbound)], log),
+    listener('outbound', 'outbound_10.0.0.1_80;', [pluginFilter(outbound)], log),
+  ];
+  await running(bootstrap(listeners, {}), async ({ ports, accessLog: written }) => {
+    const ask = async (port, path, headers) => {
+      assert.equal((await fetch(`http://127.0.0.1:${port}${path}`, { headers })).status, 200);
+    };
+    await ask(ports.inbound, '/continued', { traceparent: TRACEPARENT });
+    await ask(ports.inbound, '/lost', {});
+    await ask(ports.inbound, '/corrupt', { traceparent: TRACEPARENT.toUpperCase() });
+    await ask(ports.outbound, '/unlinked', { traceparent: TRACEPARENT.replace('0af7', 'ffff') });
+    await ask(ports.outbound, '/known', { traceparent: TRACEPARENT });
+    const lines = () => written().trim().split('\n').filter(Boolean).map((line) => JSON.parse(line));
+    await eventually('three lines', () => assert.ok(lines().length >= 3));
+    const told = lines().map(({ trace_context, path, method, address, authority }) => [trace_context, path, method, address, typeof authority]);
+    const due = ['lost', 'corrupt', 'unlinked'].map((verdict) => [verdict, `/${verdict}`, 'GET', '127.0.0.1', 'string']);
+    assert.deepEqual(told.sort(), due.sort());
   });
 });

@@ -1,7 +1,7 @@
 //! What the access log can tell of a request: the filter state.
 
 use crate::scenarios::requests::{only_context, runs};
-use crate::scenarios::support::{NEW, PARENT_ID, SAMPLED, TRACE_ID, UPPER};
+use crate::scenarios::support::{Line, NEW, PARENT_ID, SAMPLED, TRACE_ID, UPPER};
 
 #[test]
 fn the_filter_state_tells_what_came_and_what_goes_on() {
@@ -28,4 +28,39 @@ fn the_filter_state_tells_what_came_and_what_goes_on() {
     assert_eq!(published, [("trace_context".to_owned(), "corrupt".to_owned())]);
     let outcome = runs(NEW, &[("traceparent", SAMPLED)], None);
     assert!(outcome.published.is_empty(), "off unless asked for");
+}
+
+#[test]
+fn a_word_publishes_the_verdict_alone() {
+    // The word; what came in, under `trust` where it says so; the verdict, if it is published.
+    let untrusted = r#""trust": {"default": "untrusted"}, "#;
+    let rows: &[(&str, &str, &[Line<'_>], Option<&str>)] = &[
+        ("every", "", &[("traceparent", SAMPLED)], Some("continued")),
+        ("every", "", &[], Some("lost")),
+        ("broken", "", &[("traceparent", SAMPLED)], None),
+        ("broken", r#""role": "edge", "#, &[], None),
+        ("broken", "", &[], Some("lost")),
+        ("broken", "", &[("traceparent", UPPER)], Some("corrupt")),
+        ("broken", untrusted, &[("traceparent", SAMPLED)], Some("untrusted")),
+        (
+            "broken",
+            r#""direction": "outbound", "correlation": {}, "#,
+            &[("traceparent", SAMPLED)],
+            Some("unlinked"),
+        ),
+        ("every", r#""exclude": [{"path": "/cart"}], "#, &[], None),
+        ("none", "", &[], None),
+    ];
+    for (word, fields, headers, expected) in rows {
+        let direction = if fields.contains("direction") { "" } else { r#""direction": "inbound", "# };
+        for mode in ["enforce", "observe"] {
+            let config =
+                format!(r#"{{{fields}{direction}"mode": "{mode}", "access_log": {{"verdict": "{word}"}}}}"#);
+            let outcome = runs(&config, headers, Some(&[]));
+            let published: Vec<_> =
+                outcome.published.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+            let expected: Vec<_> = expected.iter().map(|verdict| ("trace_context", *verdict)).collect();
+            assert_eq!(published, expected, "{config} {headers:?}");
+        }
+    }
 }

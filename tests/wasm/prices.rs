@@ -78,6 +78,8 @@ const EXCLUDE: &str =
 const EXCLUDE_OTHERS: &str =
     r#"{"direction": "inbound", "exclude": [{"path": "/healthz"}, {"user_agent_prefix": "kube-probe/"}]}"#;
 const FILTER_STATE: &str = r#"{"direction": "inbound", "access_log": {"filter_state": true}}"#;
+const VERDICT: &str = r#"{"direction": "inbound", "access_log": {"verdict": "every"}}"#;
+const BROKEN: &str = r#"{"direction": "inbound", "access_log": {"verdict": "broken"}}"#;
 const EVERY_FORM: &str =
     r#"{"direction": "inbound", "response": {"inject": ["traceparent", "traceresponse", "server-timing"]}}"#;
 const EXPORT: &str = r#"{"direction": "inbound", "export": {"otlp": {"cluster": "collector"}}}"#;
@@ -111,6 +113,8 @@ const SCENARIOS: &[Scenario] = &[
     Scenario { name: "excluded", config: EXCLUDE, request: MATCHES, response: MATCHES },
     Scenario { name: "not excluded", config: EXCLUDE_OTHERS, request: MATCHES, response: MATCHES },
     Scenario { name: "filter state", config: FILTER_STATE, request: MATCHES, response: MATCHES },
+    Scenario { name: "verdict", config: VERDICT, request: MATCHES, response: MATCHES },
+    Scenario { name: "verdict, not broken", config: BROKEN, request: MATCHES, response: MATCHES },
     Scenario { name: "response of another trace", config: INBOUND, request: MATCHES, response: &[("traceparent", OTHER)] },
     Scenario { name: "response in every form", config: EVERY_FORM, request: MATCHES, response: &[] },
     Scenario { name: "response of two lines", config: INBOUND, request: MATCHES, response: TWICE },

@@ -1,6 +1,7 @@
 //! `tracewarden report`: where an Envoy's or a Prometheus' counters say that context is lost and corrupted.
 
 mod advice;
+mod calls;
 mod envoy;
 mod findings;
 mod names;
@@ -21,6 +22,7 @@ use findings::{Finding, Summary};
 pub(crate) use reading::{clean, printable};
 pub(crate) use text::width;
 
+use calls::Calls;
 use reading::Build;
 use source::{Server, Source};
 
@@ -30,8 +32,16 @@ pub(crate) struct Options {
     /// An Envoy's admin address such as http://127.0.0.1:9901, a Prometheus' such as https://prometheus.example.org/prefix,
     /// or a file with an answer of one of them: of Envoy's /stats?format=json, or of a query for the counters themselves;
     /// `-` is standard input.
-    #[arg(value_name = "URL|FILE")]
+    #[arg(
+        value_name = "URL|FILE",
+        required_unless_present = "logs",
+        default_value = "",
+        hide_default_value = true
+    )]
     target: String,
+    /// A log of broken calls, as docs/logs.md has it, to say which calls they are; `-` is standard input.
+    #[arg(long = "log", value_name = "FILE")]
+    logs: Vec<String>,
     /// What the server is; without this option it is asked.
     #[arg(long, value_name = "SERVER")]
     from: Option<Server>,
@@ -63,10 +73,20 @@ struct Report<'a> {
     #[serde(rename = "mended")]
     repaired: BTreeMap<&'static str, u64>,
     findings: Vec<Finding>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    calls: Option<Calls>,
     notes: Vec<String>,
 }
 
 pub(crate) fn report(options: &Options) -> Result<Said, String> {
+    let calls = calls::read(&options.logs)?;
+    if let (Some(calls), true) = (&calls, options.target.is_empty()) {
+        return Ok(Said {
+            status: u8::from(!calls.groups.is_empty()),
+            lines: text::calls_alone(calls, options.top, text::width()),
+            value: serde_json::to_value(calls).map_err(|error| error.to_string())?,
+        });
+    }
     let (source, reading) =
         source::read(options).map_err(|problem| printable(&problem).collect::<String>())?;
     let mut notes = reading.all_notes();
@@ -84,6 +104,7 @@ pub(crate) fn report(options: &Options) -> Result<Said, String> {
         summary: findings::summaries(&reading),
         repaired: findings::repaired(&reading),
         findings: findings::findings(&reading, &Texts::read()?),
+        calls,
         notes,
     };
     Ok(Said {
@@ -98,6 +119,7 @@ pub(crate) fn counted(target: &str, access: &Access) -> Result<Vec<Counted>, Str
     let (target, access) = (target.to_owned(), access.without_credentials());
     let options = Options {
         target,
+        logs: Vec::new(),
         from: None,
         window: None,
         period: None,
@@ -115,9 +137,9 @@ pub(crate) fn counted(target: &str, access: &Access) -> Result<Vec<Counted>, Str
 #[derive(Clone, Serialize)]
 pub(crate) struct Counted {
     pub(crate) who: String,
-    /// The names that the workload may have in traces.
+    /// The name that it may have in traces.
     #[serde(skip)]
-    pub(crate) names: Vec<String>,
+    pub(crate) workload: String,
     /// Whether its own calls are affected, and not what it receives.
     pub(crate) sends: bool,
     pub(crate) what: String,
@@ -135,12 +157,7 @@ impl Counted {
             Kind::Lost | Kind::Corrupt => way == Some("outbound"),
             _ => return None,
         };
-        let names = names::Labels::from(who.clone()).into_values();
-        let bare = |name: String| {
-            let ending = ["_outbound", "_inbound"].into_iter().find_map(|ending| name.strip_suffix(ending));
-            ending.map_or(name.clone(), str::to_owned)
-        };
-        Some(Self { names: names.map(bare).collect(), who: who.name(), sends, what: advice.what, count, of })
+        Some(Self { workload: who.workload()?, who: who.name(), sends, what: advice.what, count, of })
     }
 }
 

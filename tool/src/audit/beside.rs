@@ -77,6 +77,5 @@ fn betweens(pairs: &[Pair], restarts: &[Restart]) -> Vec<Between> {
 /// Whether the counters speak of the caller's calls, or of what the callee receives.
 fn is_about(counted: &Counted, between: &Between) -> bool {
     let service = if counted.sends { &between.caller } else { &between.callee };
-    let is_it = |service: &String| counted.names.iter().any(|name| is_same_service(name, service));
-    service.as_ref().is_some_and(is_it)
+    service.as_ref().is_some_and(|service| is_same_service(&counted.workload, service))
 }

@@ -89,6 +89,18 @@ impl Who {
         Self { owner: self.owner.clone(), listener: None }
     }
 
+    /// The most specific label of the scrape; of a single Envoy the listener, without its direction.
+    pub(crate) fn workload(&self) -> Option<String> {
+        let of_listener = |name: &String| {
+            name.strip_suffix("_outbound")
+                .or_else(|| name.strip_suffix("_inbound"))
+                .unwrap_or(name)
+                .to_owned()
+        };
+        let of_scrape = self.owner.last().map(|(_, value)| value.clone());
+        of_scrape.or_else(|| self.listener.as_ref().map(of_listener))
+    }
+
     pub(crate) fn name(&self) -> String {
         let values: Vec<&str> = self.owner.iter().map(|(_, value)| value.as_str()).collect();
         let parts = [values.join("/"), self.listener.clone().unwrap_or_default()];

@@ -9,6 +9,7 @@ use humantime::format_duration;
 
 use super::Report;
 use super::advice::Rank;
+use super::calls::{Calls, Group};
 use super::findings::{Finding, Summary};
 use super::source::{Since, Source};
 use crate::grouped;
@@ -59,11 +60,47 @@ pub(super) fn lines(report: &Report<'_>, top: usize, width: usize) -> String {
         };
         let _ = writeln!(out, "\n{said}");
     }
+    if let Some(found) = &report.calls {
+        out.push('\n');
+        calls(&mut out, found, top, width);
+    }
     for note in &report.notes {
         out.push('\n');
         paragraph(&mut out, width, "note: ", PLAIN, note);
     }
     out
+}
+
+/// Which calls a log says are broken.
+pub(super) fn calls_alone(found: &Calls, top: usize, width: usize) -> String {
+    let mut out = String::new();
+    calls(&mut out, found, top, width);
+    out
+}
+
+fn calls(out: &mut String, found: &Calls, top: usize, width: usize) {
+    let Calls { groups, broken, others, unread, left_out } = found;
+    let lines = format!("{} broken calls in the log, and {} other lines", grouped(*broken), grouped(*others));
+    paragraph(out, width, "", PLAIN, &lines);
+    for Group { count, verdict, caller, method, authority, path } in groups.iter().take(top) {
+        let said = format!("{} {verdict}: {caller} -> {method} {authority}{path}", grouped(*count));
+        paragraph(out, width, "  ", PLAIN, &said);
+    }
+    let more = groups.len().saturating_sub(top);
+    if more > 0 {
+        let _ = writeln!(out, "and {more} more kinds of calls: --top {} prints all", groups.len());
+    }
+    let rows = [
+        (*left_out > 0, format!("{} calls of further kinds are not told apart", grouped(*left_out))),
+        (*unread > 0, format!("{} lines are no JSON, and were passed over", grouped(*unread))),
+        (
+            *broken == 0,
+            "No call is broken; or the log's filter matches nothing, and is silent: docs/logs.md says how to try it".to_owned(),
+        ),
+    ];
+    for (_, note) in rows.into_iter().filter(|(applies, _)| *applies) {
+        paragraph(out, width, "note: ", PLAIN, &format!("{note}."));
+    }
 }
 
 fn heading(source: &Source) -> String {

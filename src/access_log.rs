@@ -1,0 +1,47 @@
+//! What Envoy's access log can show.
+
+use crate::settings::settings;
+use crate::words::{Verdict, labels};
+
+settings! {
+    /// What Envoy's access log can show, as the filter state of a request.
+    #[derive(Copy)]
+    pub struct AccessLogSettings "Access log" {
+        /// Publish `trace_context` (the verdict), `trace_id`, `span_id`, `parent_id` and `sampled` for
+        /// `%FILTER_STATE(wasm.trace_id:PLAIN)%` and so on. For a replaced context there are also `linked_trace_id` and
+        /// `linked_span_id`. Each costs a call to Envoy.
+        pub filter_state: bool = false,
+        /// Publish `trace_context` alone, so that an access log can show the calls that are broken, and no others.
+        pub verdict: VerdictOf = VerdictOf::Nobody,
+    }
+}
+
+labels! {
+    /// Whose verdict the access log can show.
+    pub enum VerdictOf {
+        /// Nobody's, unless `filter_state` is on.
+        Nobody = "none",
+        /// That of requests that are `lost`, `corrupt`, `untrusted` or `unlinked`. The others cost nothing.
+        Broken = "broken",
+        /// That of every request that is not excluded.
+        Every = "every",
+    }
+}
+
+impl AccessLogSettings {
+    /// Whether the verdict is published.
+    #[must_use]
+    pub const fn shows(self, verdict: Verdict) -> bool {
+        match self.verdict {
+            VerdictOf::Nobody => self.filter_state,
+            VerdictOf::Every => true,
+            VerdictOf::Broken => {
+                self.filter_state
+                    || matches!(
+                        verdict,
+                        Verdict::Lost | Verdict::Corrupt | Verdict::Untrusted | Verdict::Unlinked
+                    )
+            }
+        }
+    }
+}
