@@ -59,6 +59,8 @@ pub(super) struct Oddities {
     pub(super) duplicates: Count,
     /// Spans that are among their own ancestors.
     pub(super) cycles: Count,
+    /// Traces whose id of 64 bits is the lower half of another's: something on the way cut it.
+    pub(super) cut_trace_ids: Count,
     /// Spans that name no service.
     pub(super) without_service: Count,
 }
@@ -257,6 +259,21 @@ impl Store {
             }
             is_same
         });
+        self.count_cut_ids();
+    }
+
+    /// Counts the traces that have the lower half of another's id. Those of 64 bits are the first.
+    fn count_cut_ids(&mut self) {
+        let short = self.spans.partition_point(|span| matches!(span.trace, [0, _]));
+        let (short, long) = self.spans.split_at(short);
+        for trace in long.chunk_by(|one, next| one.trace == next.trace) {
+            let Some(&Span { trace: id @ [_, low], .. }) = trace.first() else { continue };
+            if short.binary_search_by_key(&[0, low], |span| span.trace).is_ok() {
+                self.oddities
+                    .cut_trace_ids
+                    .add(|| format!("{} and {}", trace_text([0, low]), trace_text(id)));
+            }
+        }
     }
 }
 

@@ -142,11 +142,12 @@ fn cause(part: &Part) -> String {
 
 fn oddities(out: &mut String, audit: &Audit, width: usize) {
     let odd = &audit.oddities;
-    let rows: [(&Count, &str); 5] = [
+    let rows: [(&Count, &str); 6] = [
         (&odd.bad_ids, "ids that are none"),
         (&odd.not_spans, "entries that are no spans"),
         (&odd.duplicates, "spans with the id of another"),
         (&odd.cycles, "spans among their own ancestors"),
+        (&odd.cut_trace_ids, "traces whose id is the lower half of another's"),
         (&odd.without_service, "spans without a service"),
     ];
     let mut rows = rows.into_iter().filter(|(count, _)| count.count > 0).peekable();

@@ -85,12 +85,13 @@ fn an_id_of_64_bits_is_the_one_that_is_padded_to_128() {
     const SHORT: &str = "a3ce929d0e0e4736";
     const PADDED: &str = "0000000000000000a3ce929d0e0e4736";
     let upper = "A3CE929D0E0E4736";
-    let rows = [(SHORT, PADDED, 1), (PADDED, SHORT, 1), (SHORT, upper, 1), (SHORT, ONE, 2)];
+    let rows = [(SHORT, PADDED, 1), (PADDED, SHORT, 1), (SHORT, upper, 1), (SHORT, ONE, 2), (ONE, SHORT, 2)];
     for (first, second, traces) in rows {
         let input = json!([SPANS[0].of(first).zipkin(), SPANS[1].of(second).zipkin()]).to_string();
         let value = audited(&input);
         assert_eq!(value["traces"], traces, "{first} and {second}");
         assert_eq!(value["missing"], traces - 1, "{first} and {second}");
+        assert_eq!(value["oddities"]["cut_trace_ids"]["count"], traces - 1, "{first} and {second}");
     }
 }
 
