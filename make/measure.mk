@@ -10,11 +10,16 @@ BENCH_DIR := target/bench
 # The demo mesh and the benchmarks share envoy/proxy.py.
 BENCHING = PYTHONPATH=envoy $(PYTHON) -B
 BENCH_MICRO := $(BENCH_DIR)/micro/release/tracewarden-micro
-.PHONY: bench bench-correlation bench-memory test-matrix fuzz fuzz-build $(BENCH_MICRO)
+#   ALARM_MINUTES    how long the meshes of `make alarms` run
+.PHONY: alarms bench bench-correlation bench-memory test-matrix fuzz fuzz-build $(BENCH_MICRO)
 
 bench: build $(BENCH_DIR)/floor.wasm $(BENCH_MICRO) $(ONLY_ENVOY) ## count the instructions of a request (BENCH=all: of every option)
 	@$(BENCHING) benches/bench.py $(BENCH) --envoy '$(ENVOY)' --module $(MODULE) --floor $(BENCH_DIR)/floor.wasm \
 		--floor-unpruned $(BENCH_DIR)/floor-unpruned.wasm --micro $(BENCH_MICRO) --results $(BENCH_DIR)/results.json
+
+ALARM_MINUTES ?= 17
+alarms: build $(IN_ENVOY) .venv/bin/prometheus ## let healthy and faulty demo meshes run for 17 minutes, and tell which alerts fire
+	@$(PYTHON) -u tests/alarms.py --envoy '$(abspath $(ENVOY))' --prometheus .venv/bin/prometheus --minutes $(ALARM_MINUTES)
 
 bench-correlation: build $(ONLY_ENVOY) ## measure correlation's memory and its lock under two workers (needs wrk)
 	@$(BENCHING) benches/correlation.py --envoy '$(ENVOY)' --module $(MODULE)

@@ -77,6 +77,11 @@ pub const KNOWN: &[Known] = &[
         sender: "VictoriaMetrics, scrapes",
         source: "https://docs.victoriametrics.com/vmagent/",
     },
+    Known {
+        sign: Sign::UserAgent("Libdatadog/"),
+        sender: "Datadog's tracers",
+        source: "https://github.com/DataDog/libdatadog",
+    },
     Known { sign: Sign::UserAgent("Alloy/"), sender: "Grafana Alloy, scrapes", source: ALLOY },
     Known { sign: Sign::UserAgent("GrafanaAgent/"), sender: "Grafana Agent, scrapes", source: ALLOY },
     Known {
@@ -143,7 +148,7 @@ const fn upload(path: &'static str, sender: &'static str, source: &'static str) 
 }
 
 /// The first bytes of all known `user-agent` and path: nearly all others are told by them.
-const AGENTS: [u32; 11] = beginnings(true);
+const AGENTS: [u32; 12] = beginnings(true);
 const PATHS: [u32; 12] = beginnings(false);
 
 const fn beginnings<const N: usize>(of_agents: bool) -> [u32; N] {

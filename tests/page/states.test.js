@@ -49,7 +49,7 @@ test('the policy lets the page’s own script and style run', () => {
     const wanted = `${tag}-src 'sha256-${hash}'`;
     assert.ok(yaml.includes(wanted), `the content-security-policy in envoy/envoy.yaml must have ${wanted}`);
   }
-  assert.ok(Buffer.byteLength(html) < 54_000, `${Buffer.byteLength(html)} bytes`);
+  assert.ok(Buffer.byteLength(html) < 57_000, `${Buffer.byteLength(html)} bytes`);
   // Nothing moves, so no one needs to ask for less motion.
   assert.doesNotMatch(html, /\b(transition|animation|animate)\b/);
   assert.doesNotMatch(html, /innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b/);
@@ -171,6 +171,9 @@ const served = (prefix, value) => ({ name: `http.${prefix}.downstream_rq_total`,
 const JOBS = 'This workload’s application makes 100 % of its requests without a trace context. '
   + 'They may be jobs that never had one.';
 const FORGETS = ['bad', 'This workload’s application forgets the trace context in 100 % of its requests.'];
+const ENABLED = (value) => stat('enabled', { direction: 'inbound' }, value);
+const weighed = (context, ...counts) => ['request_id', 'in_flight', 'none'].map((evidence, at) =>
+  stat('call_evidence_total', { mode: 'enforce', context, evidence }, counts[at]));
 const FINDINGS = [
   ['intact', [WELL], ['good', 'Every expected trace context arrived intact']],
   ['a little is lost', [WELL, request(INBOUND, 'lost', 1)],
@@ -213,6 +216,28 @@ const FINDINGS = [
   ['not running', [request(INBOUND, 'continued', 9), served('ingress', 100)],
     ['bad', 'Envoy served 100 requests, and Tracewarden saw 9. Its filter was not loaded, or it failed and Envoy '
       + 'continues without it. Look for “wasm” in Envoy’s log.']],
+  ['half of the workers go on without it', [request(INBOUND, 'continued', 50), served('ingress', 100)],
+    ['bad', '50 % of Envoy’s requests passed without Tracewarden: the filter failed in some workers (look for “wasm” in '
+      + 'Envoy’s log), a listener has none, or connections are older than it.']],
+  ['one in twenty is under way', [request(INBOUND, 'continued', 95), served('ingress', 100)],
+    ['good', 'Every expected trace context arrived intact']],
+  ['switched off', [request(INBOUND, 'continued', 9), served('ingress', 100), ENABLED(0)],
+    ['good', 'Every expected trace context arrived intact']],
+  ['switched on', [request(INBOUND, 'continued', 95), served('ingress', 100), ENABLED(1)],
+    ['good', 'Every expected trace context arrived intact']],
+  ['torn, proved', [WELL, request(OUTBOUND, 'unlinked', 4), ...weighed('unlinked', 4, 0, 0)],
+    ['bad', 'This workload’s application tears the trace in 100 % of its requests: proved by x-request-id.']],
+  ['torn, suspected', [WELL, request(OUTBOUND, 'unlinked', 4), ...weighed('unlinked', 1, 2, 1)],
+    ['bad', 'This workload’s application probably tears the trace in 75 % of its requests, or runs jobs while it serves '
+      + 'others.']],
+  ['traces of jobs', [WELL, request(OUTBOUND, 'unlinked', 4), ...weighed('unlinked', 0, 1, 3)],
+    ['none', 'This workload’s application starts a trace of its own in 100 % of its requests. They may be jobs, whose traces '
+      + 'begin here.']],
+  ['lost, proved', [WELL, request(OUTBOUND, 'lost', 4), ...weighed('lost', 1, 3, 0)],
+    ['bad', 'This workload’s application forgets the trace context in 100 % of its requests.']],
+  ['lost, suspected', [WELL, request(OUTBOUND, 'lost', 4), ...weighed('lost', 0, 4, 0)],
+    ['bad', 'This workload’s application forgets the trace context in 100 % of its requests, or runs jobs meanwhile.']],
+  ['lost by jobs, while it serves', [WELL, request(OUTBOUND, 'lost', 4), ...weighed('lost', 0, 0, 4)], ['none', JOBS]],
   ['readings are no requests', [request(INBOUND, 'continued', 9), served('admin', 1000), served('trace_health', 1000)],
     ['good', 'Every expected trace context arrived intact']],
   ['bypassed', [WELL, stat('bypassed_total', {}, 7), served('ingress', 100000)],

@@ -174,6 +174,12 @@ impl SharedServices for Services {
         }
         Ok(())
     }
+
+    fn get_metric(&self, _: Invocation, metric: MetricId) -> Result<u64, Status> {
+        self.enter(Call::GetMetric)?;
+        let (_, name) = self.metric(metric)?;
+        self.host().metric(&name).ok_or(Status::NotFound)
+    }
 }
 
 /// The framework's lines as the host takes them.

@@ -4,47 +4,58 @@ mod backend;
 mod beside;
 mod formats;
 mod judge;
+mod lenient;
 mod links;
+mod pairs;
+mod progress;
 mod restarts;
 mod store;
 mod text;
 
-use std::io::{BufReader, IsTerminal};
 use std::path::Path;
-use std::time::Instant;
+use std::time::Duration;
 
 use clap::Args;
 use serde::Serialize;
 
-use crate::report::{clean, seconds, width};
+use crate::report::{clean, counted, seconds, width};
 use crate::web::Access;
 use crate::{Said, open};
-use judge::Judgement;
+use backend::Jaeger;
+use beside::Beside;
+use judge::{Cause, Missing};
+use links::Links;
+use pairs::Pair;
+use progress::Progress;
+use restarts::Restart;
 use store::{Oddities, Store};
 
 /// Where to read, and what of it.
 #[derive(Args)]
 pub(crate) struct Options {
-    /// Files with traces in OTLP's, Jaeger's or Zipkin's JSON (`-` is standard input), or a Jaeger's address such as
+    /// Files with traces in JSON, as OTLP, Jaeger or Zipkin write it (`-` is standard input), or the address of a Jaeger such as
     /// http://127.0.0.1:16686.
-    #[arg(required = true, value_name = "FILE|URL")]
+    #[arg(default_value = "-", value_name = "FILE|URL")]
     sources: Vec<String>,
-    /// Of a Jaeger: only traces of these services [default: all].
+    /// Of a Jaeger: only traces with spans of this service; may be repeated [default: every service].
     #[arg(long, value_name = "NAME")]
     service: Vec<String>,
     /// Of a Jaeger: how far back to look.
     #[arg(long, value_name = "TIME", value_parser = seconds, default_value = "1h")]
     lookback: u64,
-    /// Of a Jaeger: how many traces to ask for at once. Where there are more, the time is asked for in parts.
-    #[arg(long, value_name = "NUMBER", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=1500))]
+    /// Of a Jaeger: how many traces to ask for at once. If there are more, it is asked for shorter parts of the time.
+    #[arg(long, value_name = "NUMBER", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     limit: u32,
-    /// Of a Jaeger: how long to wait before it is asked again for parents that may come late; 0s does not ask again.
-    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, default_value = "10s")]
-    wait: std::time::Duration,
-    /// An Envoy, a Prometheus or a file with Tracewarden's counters, as `tracewarden report` reads them: to see where both
-    /// agree.
+    /// Of a Jaeger: how long to wait before it is asked again for traces with a missing parent; 0s does not ask again.
+    #[arg(long, value_name = "TIME", value_parser = humantime::parse_duration, default_value = "30s")]
+    wait: Duration,
+    /// An Envoy, a Prometheus or a file with Tracewarden's counters, as `tracewarden report` reads them: shows where counters
+    /// and traces agree. No credentials are sent there.
     #[arg(long, value_name = "URL|FILE")]
     counters: Option<String>,
+    /// The most spans to read; a million takes about 100 MB of memory.
+    #[arg(long, value_name = "NUMBER", default_value_t = 4_000_000)]
+    max_spans: usize,
     /// How many pairs of services to print; JSON has all.
     #[arg(long, value_name = "NUMBER", default_value_t = 10)]
     top: usize,
@@ -55,115 +66,161 @@ pub(crate) struct Options {
 /// Everything there is to say; docs/tool.md has its shape in JSON.
 #[derive(Serialize)]
 struct Audit {
-    spans: usize,
+    spans: u64,
     traces: u64,
     /// The spans that name a parent.
     children: u64,
     missing: u64,
-    pairs: Vec<judge::Pair>,
-    restarts: Vec<restarts::Restart>,
+    pairs: Vec<Pair>,
+    started_anew: Vec<Restart>,
     oddities: Oddities,
     #[serde(skip_serializing_if = "Option::is_none")]
-    beside_counters: Option<beside::Agreement>,
-    /// What could not be read.
+    counters: Option<Beside>,
+    /// What could not be read, and why.
     unread: Vec<String>,
     notes: Vec<String>,
-}
-
-/// Says how far a long reading has come.
-pub(crate) struct Progress {
-    began: Instant,
-    said: u64,
-    of: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    advice: Option<String>,
 }
 
 pub(crate) fn audit(options: &Options) -> Result<Said, String> {
-    let mut store = Store::default();
+    let mut store = Store::new(options.max_spans);
     let mut progress = Progress::new();
-    let (mut unread, mut servers) = (Vec::new(), Vec::new());
-    for source in &options.sources {
-        progress.of = clean(source);
-        let read = if is_address(source) {
-            backend::Jaeger::read(source, options, &mut store, &mut progress)
-                .map(|jaeger| servers.push(jaeger))
-        } else {
-            read_file(source, &mut store, &mut progress)
-        };
-        unread.extend(read.err());
+    let (mut servers, mut unread) = read(options, &mut store, &mut progress);
+    if store.spans.is_empty() {
+        progress.end();
+        unread.extend(odd(&store));
+        return Err(if unread.is_empty() { NOTHING.to_owned() } else { unread.join("\ntracewarden: ") });
     }
-    if store.spans.is_empty() && !unread.is_empty() {
-        return Err(unread.join("\ntracewarden: "));
-    }
+    progress.begin("sorting".to_owned());
     store.sort();
-    let mut judgement = Judgement::of(&mut store);
-    for jaeger in &servers {
-        unread.extend(jaeger.ask_again(options.wait, &mut store, &mut judgement).err());
+    let links = Links::of(&mut store);
+    let mut missing = judge::missing(&store, &links);
+    missing.sort_unstable_by_key(|one| one.place);
+    for jaeger in &mut servers {
+        unread.extend(jaeger.ask_again(options.wait, &mut store, &mut missing, &mut progress).err());
     }
-    let audit = Audit::new(options, store, judgement, unread)?;
-    let broken = audit.missing > 0 || !audit.restarts.is_empty();
+    progress.end();
+    let (children, pairs) = pairs::pairs(&store, &links, &missing);
+    let mut audit = Audit::new(store, &links, children, &missing, pairs);
+    audit.unread = unread;
+    audit.look_at_counters(options);
+    for problem in &audit.unread {
+        eprintln!("tracewarden: {problem}");
+    }
+    let is_broken = audit.missing > 0 || !audit.started_anew.is_empty();
     Ok(Said {
-        status: if audit.unread.is_empty() { u8::from(broken) } else { 2 },
+        status: if audit.unread.is_empty() { u8::from(is_broken) } else { 2 },
         lines: text::lines(&audit, options.top, width()),
         value: serde_json::to_value(&audit).map_err(|error| error.to_string())?,
     })
 }
 
-impl Audit {
-    fn new(
-        options: &Options,
-        store: Store,
-        judgement: Judgement,
-        unread: Vec<String>,
-    ) -> Result<Self, String> {
-        let restarts = restarts::restarts(&store);
-        let pairs = judgement.pairs(&store);
-        let beside_counters =
-            options.counters.as_deref().map(|counters| beside::compare(counters, &pairs, &restarts));
-        Ok(Self {
-            spans: store.spans.len(),
-            traces: judgement.traces,
-            children: judgement.children,
-            missing: judgement.missing.len() as u64,
-            pairs,
-            restarts,
-            beside_counters: beside_counters.transpose()?,
-            unread,
-            notes: store.notes.iter().cloned().collect(),
-            oddities: store.oddities,
-        })
-    }
+const NOTHING: &str =
+    "no span was found. Is --lookback long enough, and does --service name services that the backend has?";
+
+/// What was read instead of spans.
+fn odd(store: &Store) -> Option<String> {
+    let odd = [&store.oddities.bad_ids, &store.oddities.not_spans];
+    odd.into_iter().find_map(|count| Some(format!("no span could be read; {}", count.example.as_ref()?)))
 }
 
-impl Progress {
-    /// In how many seconds a line is written.
-    const EVERY: u64 = 2;
+fn read(options: &Options, store: &mut Store, progress: &mut Progress) -> (Vec<Jaeger>, Vec<String>) {
+    let (mut servers, mut unread) = (Vec::new(), Vec::new());
+    for source in &options.sources {
+        progress.begin(clean(source));
+        if ["http://", "https://"].iter().any(|scheme| source.starts_with(scheme)) {
+            match Jaeger::new(source, options) {
+                Ok(mut jaeger) => {
+                    unread.extend(jaeger.read(options, store, progress));
+                    servers.push(jaeger);
+                }
+                Err(problem) => unread.push(clean(&problem)),
+            }
+        } else {
+            unread.extend(read_file(source, store, progress).err());
+        }
+    }
+    (servers, unread)
+}
 
-    fn new() -> Self {
-        Self { began: Instant::now(), said: 0, of: String::new() }
+fn read_file(source: &str, store: &mut Store, progress: &mut Progress) -> Result<(), String> {
+    let name = clean(source);
+    let file = open(Path::new(source)).map_err(|error| {
+        format!("{name}: {error} (the address of a Jaeger begins with http:// or https://)")
+    })?;
+    let mut intake = formats::Intake::new(store, progress);
+    let read = intake.read(file).map_err(|problem| format!("{name}: {problem}"));
+    let errors = std::mem::take(&mut intake.errors);
+    store
+        .notes
+        .extend(errors.into_iter().map(|error| format!("{name} has an error of its backend: {error}")));
+    read
+}
+
+impl Audit {
+    fn new(store: Store, links: &Links, children: u64, missing: &[Missing], pairs: Vec<Pair>) -> Self {
+        let started_anew = restarts::restarts(&store, links);
+        let advice = advice(&pairs, &started_anew);
+        Self {
+            spans: store.spans.len() as u64,
+            traces: links.begins.len().saturating_sub(1) as u64,
+            children,
+            missing: missing.len() as u64,
+            pairs,
+            started_anew,
+            oddities: store.oddities,
+            counters: None,
+            unread: Vec::new(),
+            notes: store.notes.into_iter().collect(),
+            advice,
+        }
     }
 
-    /// Says how many spans were read, if it has been a while.
-    pub(crate) fn tell(&mut self, spans: usize) {
-        let turn = self.began.elapsed().as_secs() / Self::EVERY;
-        if turn > self.said {
-            self.said = turn;
-            let end = if std::io::stderr().is_terminal() { '\r' } else { '\n' };
-            eprint!("{}: {} spans so far…{end}", self.of, crate::grouped(spans as u64));
+    fn look_at_counters(&mut self, options: &Options) {
+        let Some(target) = &options.counters else { return };
+        match counted(target, &options.access) {
+            Ok(counted) => self.counters = Some(beside::beside(&counted, &self.pairs, &self.started_anew)),
+            Err(problem) => self.unread.push(format!("counters: {problem}")),
         }
     }
 }
 
-fn is_address(source: &str) -> bool {
-    ["http://", "https://"].iter().any(|scheme| source.starts_with(scheme))
-}
-
-fn read_file(source: &str, store: &mut Store, progress: &mut Progress) -> Result<(), String> {
-    let file = open(Path::new(source)).map_err(|error| {
-        format!("{}: {error} (the address of a Jaeger begins with http:// or https://)", clean(source))
-    })?;
-    let before = store.spans.len();
-    formats::read(BufReader::with_capacity(1 << 16, file), store, progress).map_err(|problem| {
-        let read = store.spans.len() - before;
-        format!("{}: {problem}; read before that: {} spans", clean(source), crate::grouped(read as u64))
+/// What to do about the worst of it.
+fn advice(pairs: &[Pair], restarts: &[Restart]) -> Option<String> {
+    let name = |name: &Option<String>| name.clone().unwrap_or_else(|| "the caller".to_owned());
+    let worst = pairs.first();
+    let anew = restarts
+        .first()
+        .filter(|restart| worst.is_none_or(|pair| restart.proved + restart.suspected >= pair.missing));
+    if let Some(Restart { caller, callee, .. }) = anew {
+        let [caller, callee] = [caller, callee].map(name);
+        return Some(if caller == callee {
+            format!(
+                "{caller} loses the context between what it receives and what it sends: instrument its HTTP client."
+            )
+        } else {
+            format!(
+                "Instrument the calls of {caller} to {callee}, or let a Tracewarden with correlation give the context back."
+            )
+        });
+    }
+    let pair = worst?;
+    let [caller, callee] = [&pair.caller, &pair.callee].map(name);
+    let most = pair.causes.iter().max_by_key(|part| part.spans)?;
+    Some(match most.cause {
+        Cause::Late => "Read traces that are older: parents are still arriving.".to_owned(),
+        Cause::NotSampled => {
+            format!("Let {callee} follow the sampling decision that it receives (a parent-based sampler).")
+        }
+        Cause::Proxy => format!(
+            "Let the proxy between {caller} and {callee} record its spans, or stop rewriting traceparent."
+        ),
+        Cause::Unknown if pair.caller == pair.callee => {
+            format!("See whether {callee} drops spans at export: the missing parents are its own.")
+        }
+        Cause::Unknown => {
+            format!("Look at trace {} in the backend, and at what calls {callee}.", pair.example)
+        }
     })
 }

@@ -56,7 +56,8 @@ enum Command {
     Report(report::Options),
     /// Read traces from a tracing backend or from files, and print between which services spans miss their parents.
     ///
-    /// Exit status: 0 no parent is missing, 1 some are, 2 something could not be read; what could be is printed all the same.
+    /// Exit status: 0 nothing is missing, 1 parents are missing or traces start anew, 2 something could not be read (what was
+    /// read is printed all the same).
     Audit(audit::Options),
     /// Print the JSON Schema of a configuration, for editors and validators.
     Schema,

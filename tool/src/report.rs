@@ -10,9 +10,9 @@ mod reading;
 mod source;
 mod text;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
-use clap::{Args, Parser};
+use clap::Args;
 use serde::Serialize;
 
 use crate::Said;
@@ -114,29 +114,51 @@ pub(crate) fn report(options: &Options) -> Result<Said, String> {
     })
 }
 
-/// The workloads whose own application loses, corrupts or tears what it receives, as far as these counters say.
-pub(crate) fn losers(target: &str) -> Result<BTreeSet<String>, String> {
-    let options = Alone::try_parse_from(["report", target]).map_err(|error| error.to_string())?.options;
-    let (_, reading) = source::read(&options).map_err(|problem| printable(&problem).collect::<String>())?;
-    let is_own = |finding: &Finding| {
-        let is_outbound = finding.labels.get("direction").is_some_and(|direction| direction == "outbound");
-        match finding.advice.kind {
-            Kind::LostByApplication | Kind::Torn => true,
-            Kind::Corrupt => is_outbound,
-            _ => false,
-        }
+/// What the counters at an address or in a file say is lost or corrupted. No credentials go there.
+pub(crate) fn counted(target: &str, access: &Access) -> Result<Vec<Counted>, String> {
+    let (target, access) = (target.to_owned(), access.without_credentials());
+    let options = Options {
+        target,
+        logs: Vec::new(),
+        from: None,
+        window: None,
+        period: None,
+        by: Vec::new(),
+        matchers: None,
+        top: 0,
+        access,
     };
-    let findings = findings::findings(&reading, &Texts::read()?);
-    let named =
-        findings.iter().filter(|finding| is_own(finding)).filter_map(|finding| finding.who.workload());
-    Ok(named.collect())
+    let (_, reading) = source::read(&options).map_err(|problem| printable(&problem).collect::<String>())?;
+    let all = findings::findings(&reading, &Texts::read()?);
+    Ok(all.into_iter().filter_map(Counted::of).collect())
 }
 
-/// The options as a command of their own, with their defaults.
-#[derive(Parser)]
-struct Alone {
-    #[command(flatten)]
-    options: Options,
+/// A finding about contexts that a workload sends or receives.
+#[derive(Clone, Serialize)]
+pub(crate) struct Counted {
+    pub(crate) who: String,
+    /// The name that it may have in traces.
+    #[serde(skip)]
+    pub(crate) workload: String,
+    /// Whether its own calls are affected, and not what it receives.
+    pub(crate) sends: bool,
+    pub(crate) what: String,
+    pub(crate) count: u64,
+    pub(crate) of: Option<u64>,
+}
+
+impl Counted {
+    fn of(finding: Finding) -> Option<Self> {
+        let Finding { who, advice, labels, count, of } = finding;
+        let way = labels.get("direction").map(String::as_str);
+        let sends = match advice.kind {
+            Kind::LostByApplication | Kind::LostByJobs | Kind::Torn | Kind::OwnTraces => true,
+            Kind::LostByCaller => false,
+            Kind::Lost | Kind::Corrupt => way == Some("outbound"),
+            _ => return None,
+        };
+        Some(Self { workload: who.workload()?, who: who.name(), sends, what: advice.what, count, of })
+    }
 }
 
 /// A time such as `90s` or `1h 30m`, in seconds.

@@ -1,14 +1,19 @@
 //! Asking a server, within bounds of time and size.
 
+use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use clap::Args;
+use ureq::http::Response;
 use ureq::tls::{RootCerts, TlsConfig};
-use ureq::{Agent, Error};
+use ureq::{Agent, Body, Error};
 
 /// The longest answer that is read.
 pub(crate) const MAX_ANSWER: u64 = 16 * 1024 * 1024;
+
+/// What to say of a server that is too slow.
+pub(crate) const NO_ANSWER: &str = "no answer in time; --timeout gives it more";
 
 /// The environment variable with credentials, which do not belong on a command line.
 const AUTHORIZATION: &str = "TRACEWARDEN_AUTHORIZATION";
@@ -16,6 +21,9 @@ const AUTHORIZATION: &str = "TRACEWARDEN_AUTHORIZATION";
 /// How a server is asked.
 #[derive(Args)]
 pub(crate) struct Access {
+    /// Whether it may not send credentials.
+    #[arg(skip)]
+    is_bare: bool,
     /// How long an answer may take.
     #[arg(long, value_name = "TIME", value_parser = crate::report::seconds, default_value = "10s")]
     timeout: u64,
@@ -45,8 +53,16 @@ pub(crate) struct Web {
 }
 
 impl Access {
+    /// The same for another server, which is not to see headers and credentials.
+    pub(crate) const fn without_credentials(&self) -> Self {
+        Self { is_bare: true, timeout: self.timeout, headers: Vec::new(), token_file: None }
+    }
+
     /// The headers to ask with, credentials among them.
     fn headers(&self) -> Result<Vec<(String, String)>, String> {
+        if self.is_bare {
+            return Ok(Vec::new());
+        }
         let of_file = self.token_file.as_deref().map(token).transpose()?;
         if let Some((name, _)) = self.headers.iter().find(|(name, _)| is_secret(name)) {
             return Err(format!(
@@ -98,25 +114,39 @@ impl Web {
 
     /// The status and the body of the answer to one question.
     pub(crate) fn get(&self, path: &str, query: &[(&str, &str)]) -> Result<(u16, Vec<u8>), Failure> {
+        let mut response = self.call(path, query)?;
+        let body = response.body_mut().with_config().limit(MAX_ANSWER).read_to_vec();
+        Ok((response.status().as_u16(), body.map_err(|error| self.failed(path, &error))?))
+    }
+
+    /// The status and the body of an answer that may be long, to be read bit by bit.
+    pub(crate) fn open(
+        &self,
+        path: &str,
+        query: &[(&str, &str)],
+    ) -> Result<(u16, impl Read + use<>), Failure> {
+        let response = self.call(path, query)?;
+        Ok((response.status().as_u16(), response.into_body().into_with_config().limit(u64::MAX).reader()))
+    }
+
+    fn call(&self, path: &str, query: &[(&str, &str)]) -> Result<Response<Body>, Failure> {
         let mut request = self.agent.get(format!("{}{path}", self.base)).query_pairs(query.iter().copied());
         for (name, value) in &self.headers {
             request = request.header(name, value);
         }
-        let mut response = request.call().map_err(|error| self.failed(path, &error))?;
-        let status = response.status().as_u16();
-        if matches!(status, 401 | 403) {
-            return Err(Failure::Final(format!(
+        let response = request.call().map_err(|error| self.failed(path, &error))?;
+        match response.status().as_u16() {
+            status @ (401 | 403) => Err(Failure::Final(format!(
                 "{}{path} answered {status}: it wants other credentials; TRACEWARDEN_AUTHORIZATION or --token-file gives them",
                 self.base
-            )));
+            ))),
+            _ => Ok(response),
         }
-        let body = response.body_mut().with_config().limit(MAX_ANSWER).read_to_vec();
-        Ok((status, body.map_err(|error| self.failed(path, &error))?))
     }
 
     fn failed(&self, path: &str, error: &Error) -> Failure {
         let problem = match error {
-            Error::Timeout(_) => "no answer in time; --timeout gives it more".to_owned(),
+            Error::Timeout(_) => NO_ANSWER.to_owned(),
             Error::BodyExceedsLimit(_) => {
                 format!("the answer is longer than {} MiB; {}", MAX_ANSWER >> 20, self.too_long)
             }

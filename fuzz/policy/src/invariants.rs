@@ -62,7 +62,23 @@ fn one_verdict(passed: &Passed<'_>) -> Verdict {
     let decisions =
         passed.counted.iter().filter(|counter| matches!(counter, Counter::Sampled { .. })).count();
     assert!(decisions <= 1, "verdict: {decisions} decisions");
+    evidence(passed, verdict);
     verdict
+}
+
+/// What is weighed is weighed once, by its own verdict; a trace that a pod did not receive always is.
+fn evidence(passed: &Passed<'_>, verdict: Verdict) {
+    let weighed = passed.counted.iter().filter_map(|counter| match counter {
+        Counter::Evidence { context, .. } => Some(*context),
+        _ => None,
+    });
+    let weighed: Vec<Verdict> = weighed.collect();
+    let is_right = match verdict {
+        Verdict::Unlinked => weighed == [Verdict::Unlinked],
+        Verdict::Lost => weighed.is_empty() || weighed == [Verdict::Lost],
+        _ => weighed.is_empty(),
+    };
+    assert!(is_right, "evidence: {weighed:?} of {verdict:?}");
 }
 
 /// The caller is told nothing that the upstream says where that is silenced, and nothing at all where nothing is told.

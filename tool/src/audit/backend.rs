@@ -1,171 +1,249 @@
 //! Asking a Jaeger.
 
+use std::collections::HashSet;
+use std::io::Read;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use serde::Deserialize;
 
-use super::judge::{Cause, Judgement};
-use super::store::Store;
-use super::{Options, Progress, formats};
-use crate::report::{clean, printable};
+use super::Options;
+use super::formats::Intake;
+use super::judge::{Cause, Certainty, Missing};
+use super::lenient::{List, Text};
+use super::links::{Links, Parent};
+use super::progress::Progress;
+use super::store::{Span, Store, TraceId, trace_text};
+use crate::grouped;
+use crate::report::clean;
 use crate::web::{Failure, Web};
 
-/// A Jaeger that was read.
+/// A part of the time that is not divided further, in microseconds.
+const SHORTEST: u64 = 1_000_000;
+/// After so many failures in a row the server is left alone.
+const FAILURES: u32 = 3;
+/// The most questions for the traces of one service.
+const QUESTIONS: u32 = 2000;
+/// The most traces that are asked for again.
+const AGAIN: usize = 500;
+/// As much is read of an answer that says what went wrong.
+const EXCERPT: u64 = 2000;
+
+/// A server, and the traces that it gave.
 pub(super) struct Jaeger {
     web: Web,
+    known: HashSet<TraceId>,
 }
 
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct Services {
-    #[serde(default)]
     data: Option<Vec<String>>,
+    errors: List<Problem>,
 }
 
-/// A part of the time, in microseconds.
-#[derive(Clone, Copy)]
-struct Window {
-    start: u64,
-    end: u64,
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Problem {
+    msg: Text,
 }
-
-/// The shortest time that is asked for: more traces than the limit within it are not all read.
-const SHORTEST: u64 = 1_000_000;
-/// So many traces are asked for again.
-const AGAIN: usize = 200;
-
-const TOO_LONG: &str = "--limit asks for fewer traces at once";
 
 impl Jaeger {
-    /// Reads what the options say into the store.
+    pub(super) fn new(url: &str, options: &Options) -> Result<Self, String> {
+        let web = Web::new(url, &options.access, "--service reads a part")?;
+        Ok(Self { web, known: HashSet::new() })
+    }
+
+    /// Reads the traces that the options want, and what went wrong.
     pub(super) fn read(
-        url: &str,
+        &mut self,
         options: &Options,
         store: &mut Store,
         progress: &mut Progress,
-    ) -> Result<Self, String> {
-        let jaeger = Self { web: Web::new(url, &options.access, TOO_LONG)? };
+    ) -> Vec<String> {
         let services = match options.service.as_slice() {
-            [] => jaeger.services()?,
-            named => named.to_vec(),
+            [] => match self.services() {
+                Ok(services) => services,
+                Err(problem) => return vec![problem],
+            },
+            services => services.to_vec(),
         };
-        let end = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |now| now.as_micros() as u64);
-        let whole = Window { start: end.saturating_sub(options.lookback.saturating_mul(1_000_000)), end };
-        for (place, service) in services.iter().enumerate() {
-            jaeger.read_service(service, whole, options.limit, store, progress).map_err(|problem| {
-                format!(
-                    "{problem}; read before that: {place} of {} services, {} spans",
-                    services.len(),
-                    crate::grouped(store.spans.len() as u64)
-                )
-            })?;
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_micros() as u64;
+        let begin = now.saturating_sub(options.lookback.saturating_mul(1_000_000));
+        let (mut problems, mut failures) = (Vec::new(), 0);
+        for (number, service) in services.iter().enumerate() {
+            progress.begin(format!("{} ({} of {} services)", clean(service), number + 1, services.len()));
+            match self.read_service(service, (begin, now), options.limit, store, progress) {
+                Ok(()) => failures = 0,
+                Err(problem) => {
+                    problems.push(format!("{}, service {}: {problem}", self.web.base(), clean(service)));
+                    failures += 1;
+                }
+            }
+            if failures == FAILURES || store.spans.len() >= store.most {
+                let left = services.len() - number - 1;
+                if left > 0 {
+                    problems.push(format!("{}: {left} more services were not read", self.web.base()));
+                }
+                break;
+            }
         }
-        Ok(jaeger)
+        problems
     }
 
     fn services(&self) -> Result<Vec<String>, String> {
-        let body = self.get("/api/services", &[])?;
-        let services: Services = serde_json::from_slice(&body)
-            .map_err(|error| format!("{} is no Jaeger: /api/services answered {error}", self.web.base()))?;
-        match services.data {
-            Some(services) if !services.is_empty() => Ok(services),
-            _ => Err(format!("{}: it knows no service, so there are no traces", self.web.base())),
+        let base = self.web.base();
+        let (status, body) = self.web.get("/api/services", &[]).map_err(text)?;
+        let answer = serde_json::from_slice::<Services>(&body);
+        match answer {
+            Ok(Services { data: Some(services), .. }) if status == 200 => Ok(services),
+            // So Jaeger says that it has none.
+            Ok(Services { data: None, errors: List(errors) }) if status == 200 && errors.is_empty() => {
+                Ok(Vec::new())
+            }
+            _ => Err(format!(
+                "{base}: expected a Jaeger's query address, but /api/services answered {status}: {}",
+                excerpt(&body)
+            )),
         }
     }
 
-    /// Asks for the traces of a service, in halves of the time where there are more than the limit.
+    /// Reads one service's traces. A full answer may leave some out, so the halves of its time are asked for as well.
     fn read_service(
-        &self,
+        &mut self,
         service: &str,
-        whole: Window,
+        time: (u64, u64),
         limit: u32,
         store: &mut Store,
         progress: &mut Progress,
     ) -> Result<(), String> {
-        let mut windows = vec![whole];
-        while let Some(window) = windows.pop() {
-            let [start, end, most] =
-                [window.start, window.end, limit.into()].map(|number: u64| number.to_string());
-            let query = [("service", service), ("start", &start), ("end", &end), ("limit", &most)];
-            let body = self.get("/api/traces", &query)?;
-            let number = traces_in(&body);
-            if number >= u64::from(limit) && window.end - window.start > SHORTEST {
-                let middle = window.start + (window.end - window.start) / 2;
-                windows.push(Window { start: window.start, end: middle });
-                windows.push(Window { start: middle, end: window.end });
+        let mut times = vec![time];
+        let mut questions = 0;
+        while let Some((begin, end)) = times.pop() {
+            questions += 1;
+            progress.tell(store.spans.len());
+            let (from, to, most) = (begin.to_string(), end.to_string(), limit.to_string());
+            let query = [("service", service), ("start", &from), ("end", &to), ("limit", &most)];
+            let traces = self.read_traces("/api/traces", &query, store, progress)?;
+            if traces < u64::from(limit) {
                 continue;
             }
-            if number >= u64::from(limit) {
+            if end - begin <= SHORTEST || questions >= QUESTIONS {
                 store.notes.insert(format!(
-                    "Within a second {} has more traces than --limit: some were not read.",
+                    "{}: there are more than {limit} traces in a part of the time; not all were read. A larger --limit or a \
+                     shorter --lookback reads them.",
                     clean(service)
                 ));
+            } else {
+                let middle = begin + (end - begin) / 2;
+                times.extend([(begin, middle), (middle + 1, end)]);
             }
-            formats::read(body.as_slice(), store, progress)
-                .map_err(|problem| format!("{}/api/traces: {}", self.web.base(), printed(&problem)))?;
         }
         Ok(())
     }
 
-    /// Asks for traces with a missing parent again, after a while: a parent is exported when it ends, which is later.
+    /// Reads one answer, and returns how many traces it had.
+    fn read_traces(
+        &mut self,
+        path: &str,
+        query: &[(&str, &str)],
+        store: &mut Store,
+        progress: &mut Progress,
+    ) -> Result<u64, String> {
+        let (status, body) = self.web.open(path, query).map_err(text)?;
+        if status != 200 {
+            let mut bytes = Vec::new();
+            // What cannot be read of it is not shown.
+            let _ = body.take(EXCERPT).read_to_end(&mut bytes);
+            return Err(format!("{path} answered {status}: {}", excerpt(&bytes)));
+        }
+        let mut intake = Intake::new(store, progress);
+        intake.known = Some(&mut self.known);
+        intake.read(body).map_err(|problem| format!("the answer of {path}: {problem}"))?;
+        match intake.errors.first() {
+            Some(error) if intake.traces == 0 => Err(format!("{path} answered an error: {error}")),
+            _ => Ok(intake.traces),
+        }
+    }
+
+    /// Waits, and asks again for the traces with missing parents: those that are there now were late.
     pub(super) fn ask_again(
         &self,
         wait: Duration,
         store: &mut Store,
-        judgement: &mut Judgement,
+        missing: &mut [Missing],
+        progress: &mut Progress,
     ) -> Result<(), String> {
-        if wait.is_zero() || judgement.missing.is_empty() {
+        let mut traces: Vec<TraceId> = missing
+            .iter()
+            .filter_map(|one| store.spans.get(one.place as usize).map(|span| span.trace))
+            .filter(|trace| self.known.contains(trace))
+            .collect();
+        traces.dedup();
+        if traces.is_empty() || wait.is_zero() {
             return Ok(());
         }
-        std::thread::sleep(wait);
-        let mut again = Store::default();
-        let mut asked = Vec::new();
-        for missing in &judgement.missing {
-            let (high, low) = (missing.span.high, missing.span.low);
-            if asked.contains(&(high, low)) {
-                continue;
-            }
-            if asked.len() == AGAIN {
-                store.notes.insert(format!("Only {AGAIN} traces were asked for again."));
-                break;
-            }
-            asked.push((high, low));
-            let id = if high == 0 { format!("{low:016x}") } else { format!("{high:016x}{low:016x}") };
-            let body = self.get(&format!("/api/traces/{id}"), &[])?;
-            formats::read(body.as_slice(), &mut again, &mut Progress::new())
-                .map_err(|problem| format!("{}/api/traces/{id}: {}", self.web.base(), printed(&problem)))?;
+        if traces.len() > AGAIN {
+            let all = grouped(traces.len() as u64);
+            store
+                .notes
+                .insert(format!("{all} traces miss a parent; only {AGAIN} of them were asked for again."));
+            traces.truncate(AGAIN);
         }
-        again.sort();
-        for missing in &mut judgement.missing {
-            let span = missing.span;
-            let parent = again.spans.iter().find(|late| late.is_of_trace(&span) && late.id == span.parent);
-            if let Some(parent) = parent {
-                missing.cause = Cause::Late;
-                missing.caller = store.name(&again.text(parent.service));
-            }
+        let seconds = humantime::format_duration(Duration::from_secs(wait.as_secs()));
+        progress.say(&format!("asking again for {} traces in {seconds}…", traces.len()));
+        std::thread::sleep(wait);
+        for trace in traces {
+            self.ask_again_for(trace, store, missing, progress)?;
         }
         Ok(())
     }
 
-    fn get(&self, path: &str, query: &[(&str, &str)]) -> Result<Vec<u8>, String> {
-        match self.web.get(path, query) {
-            Ok((200, body)) => Ok(body),
-            Ok((status, _)) => Err(format!("{}{path} answered {status}", self.web.base())),
-            Err(Failure::Final(problem) | Failure::Other(problem)) => Err(printed(&problem)),
+    fn ask_again_for(
+        &self,
+        trace: TraceId,
+        store: &mut Store,
+        missing: &mut [Missing],
+        progress: &mut Progress,
+    ) -> Result<(), String> {
+        let path = format!("/api/traces/{}", trace_text(trace));
+        let (status, body) = self.web.open(&path, &[]).map_err(text)?;
+        if status != 200 {
+            return Err(format!("{}{path} answered {status} when asked again", self.web.base()));
         }
+        let mut now = Store::new(store.most);
+        Intake::new(&mut now, progress).read(body).map_err(|problem| format!("{path}: {problem}"))?;
+        now.sort();
+        let links = Links::of(&mut now);
+        let begin = missing.partition_point(|one| store.trace(one.place) < trace);
+        for one in missing.iter_mut().skip(begin) {
+            let Some(span) = store.spans.get(one.place as usize).filter(|span| span.trace == trace) else {
+                break;
+            };
+            let name = store.text(span.service);
+            let is_it = |(_, other): &(usize, &Span)| other.id == span.id && now.text(other.service) == name;
+            let parents = now.spans.iter().enumerate().filter(is_it).map(|(place, _)| links.parent(place));
+            let mut found = parents.filter_map(|parent| match parent {
+                Parent::Found(place) => now.spans.get(place),
+                Parent::None | Parent::Missing | Parent::Unread => None,
+            });
+            if let Some(parent) = found.next_back() {
+                let caller = store.name(now.text(parent.service).unwrap_or_default());
+                *one = Missing { caller, cause: Cause::Late, certainty: Certainty::Proved, ..*one };
+            }
+        }
+        Ok(())
     }
 }
 
-/// How many traces an answer has.
-fn traces_in(body: &[u8]) -> u64 {
-    #[derive(Deserialize)]
-    struct Answer {
-        #[serde(default)]
-        data: Option<Vec<serde::de::IgnoredAny>>,
+fn text(failure: Failure) -> String {
+    match failure {
+        Failure::Other(problem) | Failure::Final(problem) => clean(&problem),
     }
-    let answer = serde_json::from_slice::<Answer>(body);
-    answer.ok().and_then(|answer| answer.data).map_or(0, |traces| traces.len() as u64)
 }
 
-fn printed(text: &str) -> String {
-    printable(text).collect()
+/// What an answer says is wrong: in Jaeger's form, or its beginning.
+fn excerpt(body: &[u8]) -> String {
+    let told = serde_json::from_slice::<Services>(body).ok();
+    let told = told.and_then(|answer| answer.errors.0.into_iter().next()).map(|problem| problem.msg.0);
+    clean(&told.unwrap_or_else(|| String::from_utf8_lossy(body).into_owned()))
 }

@@ -1,116 +1,128 @@
-//! Which spans miss their parents, between which services, and why as far as the spans tell.
-
-use std::collections::{BTreeMap, HashSet};
+//! Why a parent is missing, and between which services.
 
 use serde::Serialize;
 
-use super::links::{Trace, is_in_cycle};
-use super::store::{Name, Span, Store};
+use super::links::{Links, Parent};
+use super::store::{Marks, Name, Span, Store, is_same_service};
 
-/// Why a parent is missing.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+/// How many calls are tried for one span whose parent is missing, the latest first.
+const CANDIDATES: usize = 64;
+
+/// Why the parent of a span is not there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub(super) enum Cause {
     /// It was there when the backend was asked again.
     Late,
-    /// The service decided about sampling by itself, so its caller's span was not recorded.
+    /// Its trace, or it alone, was not sampled.
     NotSampled,
-    /// A client's span encloses this one and has no child: what is between the two wrote a parent-id, and recorded nothing.
+    /// Something on the way wrote the parent-id, and recorded no span.
     Proxy,
     Unknown,
 }
 
+/// How sure that is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Certainty {
+    Proved,
+    Suspected,
+    NotKnown,
+}
+
 /// A span whose parent is missing.
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Missing {
-    pub(super) span: Span,
+    pub(super) place: u32,
     pub(super) caller: Name,
     pub(super) cause: Cause,
+    pub(super) certainty: Certainty,
 }
 
-/// Two services, and what is missing between them.
-#[derive(Clone, Debug, Default, Serialize)]
-pub(super) struct Pair {
-    pub(super) caller: String,
-    pub(super) callee: String,
-    /// The spans of the callee that name a parent in the caller, or one that is missing.
-    pub(super) children: u64,
-    pub(super) missing: u64,
-    pub(super) causes: BTreeMap<Cause, u64>,
+/// Looks at each trace for spans whose parents are missing.
+pub(super) fn missing(store: &Store, links: &Links) -> Vec<Missing> {
+    let mut all = Vec::new();
+    let mut orphans = Vec::new();
+    for (begin, end) in links.begins.iter().zip(links.begins.iter().skip(1)) {
+        let places = *begin as usize..*end as usize;
+        orphans.clear();
+        orphans.extend(places.clone().filter(|place| links.parent(*place) == Parent::Missing));
+        if orphans.is_empty() {
+            continue;
+        }
+        let trace = Trace::new(store, links, places);
+        let parent = |place: &usize| store.spans.get(*place).map(named_parent);
+        orphans.sort_unstable_by_key(parent);
+        for siblings in orphans.chunk_by(|one, next| parent(one) == parent(next)) {
+            let spans = siblings.iter().filter_map(|place| Some((*place, store.spans.get(*place)?)));
+            let local = spans.clone().find(|(_, span)| span.has_local_parent());
+            let owner = local.map_or(Name::NONE, |(_, span)| span.service);
+            all.extend(spans.map(|(place, span)| trace.judge(place, span, owner)));
+        }
+    }
+    all
 }
 
-/// What was found.
-#[derive(Default)]
-pub(super) struct Judgement {
-    pub(super) traces: u64,
-    pub(super) children: u64,
-    pub(super) missing: Vec<Missing>,
-    /// How many links from the first service to the second are whole.
-    whole: BTreeMap<(Name, Name), u64>,
+/// The id of the span that should be there.
+const fn named_parent(span: &Span) -> u64 {
+    if span.marks.has(Marks::SHARED) { span.id } else { span.parent }
 }
 
-impl Judgement {
-    pub(super) fn of(store: &mut Store) -> Self {
-        let mut judgement = Self::default();
-        let mut cycles = Vec::new();
-        for spans in store.traces() {
-            judgement.traces += 1;
-            judgement.judge(&Trace::new(spans), &mut cycles);
-        }
-        for service in cycles {
-            let name = store.text(service);
-            store.oddities.cycles.add(|| format!("service {name}"));
-        }
-        judgement
-    }
-
-    fn judge(&mut self, trace: &Trace<'_>, cycles: &mut Vec<Name>) {
-        let mut answered = HashSet::new();
-        let children = || trace.spans.iter().filter(|span| span.parent != 0);
-        for span in children() {
-            self.children += 1;
-            let Some(parent) = trace.parent(span) else { continue };
-            answered.insert(parent.id);
-            *self.whole.entry((parent.service, span.service)).or_default() += 1;
-            if is_in_cycle(trace, span) {
-                cycles.push(span.service);
-            }
-        }
-        for span in children().filter(|span| trace.parent(span).is_none()) {
-            let (caller, cause) = cause(trace, span, &mut answered);
-            self.missing.push(Missing { span: *span, caller, cause });
-        }
-    }
-
-    /// Every pair with something missing, worst first.
-    pub(super) fn pairs(&self, store: &Store) -> Vec<Pair> {
-        let mut pairs: BTreeMap<(Name, Name), Pair> = BTreeMap::new();
-        for Missing { span, caller, cause } in &self.missing {
-            let pair = pairs.entry((*caller, span.service)).or_default();
-            pair.missing += 1;
-            *pair.causes.entry(*cause).or_default() += 1;
-        }
-        let named = pairs.into_iter().map(|((caller, callee), pair)| Pair {
-            caller: store.text(caller),
-            callee: store.text(callee),
-            children: pair.missing + self.whole.get(&(caller, callee)).copied().unwrap_or(0),
-            ..pair
-        });
-        let mut pairs: Vec<Pair> = named.collect();
-        pairs.sort_by_key(|pair| (u64::MAX - pair.missing, pair.caller.clone(), pair.callee.clone()));
-        pairs
-    }
+/// What the other spans of a trace tell.
+struct Trace<'a> {
+    store: &'a Store,
+    /// Calls that no other service answered, by their start.
+    open_calls: Vec<&'a Span>,
+    has_envoy: bool,
 }
 
-/// Who called, and why the parent is missing. A client's span answers for one child only.
-fn cause(trace: &Trace<'_>, span: &Span, answered: &mut HashSet<u64>) -> (Name, Cause) {
-    // Inside of a process nobody is between parent and child.
-    if !span.kind.is_entry() {
-        return (span.service, Cause::Unknown);
+impl<'a> Trace<'a> {
+    fn new(store: &'a Store, links: &Links, places: std::ops::Range<usize>) -> Self {
+        let spans = store.spans.get(places.clone()).unwrap_or_default();
+        let calls =
+            places.zip(spans).filter(|(place, span)| span.kind.is_call() && !links.is_answered(*place));
+        let mut open_calls: Vec<&Span> = calls.map(|(_, span)| span).collect();
+        open_calls.sort_unstable_by_key(|call| (call.start, call.id));
+        let has_envoy = spans.iter().any(|span| span.marks.has(Marks::BY_ENVOY));
+        Self { store, open_calls, has_envoy }
     }
-    let client = trace.client_around(span, |client| !answered.contains(&client.id));
-    if let Some(client) = client {
-        answered.insert(client.id);
-        return (client.service, Cause::Proxy);
+
+    /// `owner` is the service whose span the missing parent is, if its other children say so.
+    fn judge(&self, place: usize, span: &Span, owner: Name) -> Missing {
+        let told = owner.or(if span.kind.is_entry() { span.peer } else { Name::NONE });
+        let call = self.call_around(span).filter(|_| !owner.is_some());
+        let caller = told.or(call.map_or(Name::NONE, |call| call.service));
+        let (cause, certainty) = self.cause(span, owner, call);
+        Missing { place: place as u32, caller, cause, certainty }
     }
-    (Name::NONE, if span.decides { Cause::NotSampled } else { Cause::Unknown })
+
+    fn cause(&self, span: &Span, owner: Name, call: Option<&Span>) -> (Cause, Certainty) {
+        let is_entry = !span.has_local_parent() && !owner.is_some();
+        let passed_envoy = span.marks.has(Marks::THROUGH_ENVOY) && !self.has_envoy;
+        if span.marks.has(Marks::UNSAMPLED) {
+            (Cause::NotSampled, Certainty::Proved)
+        } else if span.marks.has(Marks::DECIDES) && !span.has_local_parent() {
+            (Cause::NotSampled, Certainty::Suspected)
+        } else if let Some(call) = call.filter(|_| is_entry) {
+            let is_one_request = call.request != 0 && call.request == span.request;
+            (Cause::Proxy, if is_one_request { Certainty::Proved } else { Certainty::Suspected })
+        } else if is_entry && passed_envoy {
+            (Cause::Proxy, Certainty::Suspected)
+        } else {
+            (Cause::Unknown, Certainty::NotKnown)
+        }
+    }
+
+    /// The call of another service in whose time the span lies. One that names the span's service comes first.
+    fn call_around(&self, span: &Span) -> Option<&'a Span> {
+        let before = self.open_calls.partition_point(|call| call.start <= span.start);
+        let latest = self.open_calls.get(..before)?.iter().rev().take(CANDIDATES);
+        let around = latest.copied().filter(|call| call.encloses(span) && call.service != span.service);
+        let text = |name| self.store.text(name).unwrap_or_default();
+        let is_named =
+            |call: &&Span| call.peer.is_some() && is_same_service(text(call.peer), text(span.service));
+        let is_one_request = |call: &&Span| call.request != 0 && call.request == span.request;
+        let mut any = around.clone();
+        around.clone().find(is_one_request).or_else(|| around.clone().find(is_named)).or_else(|| any.next())
+    }
 }

@@ -1,8 +1,6 @@
 //! `tracewarden report`, as people and programs call it.
 #![expect(clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail")]
 
-mod audit;
-mod backend;
 mod calls;
 #[path = "../command/mod.rs"]
 mod command;
@@ -11,5 +9,7 @@ mod options;
 mod prometheus;
 mod real;
 mod refusals;
+#[path = "../server/mod.rs"]
+mod server;
 mod support;
 mod text;

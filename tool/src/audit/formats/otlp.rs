@@ -1,151 +1,133 @@
-//! OTLP in JSON, as the Collector's file exporter and SDKs write it.
-
-use std::fmt;
+//! OTLP's JSON: one document, or one in each line as the Collector's file exporter writes them.
 
 use serde::Deserialize;
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
-use serde_json::Value;
+use serde::de::{Error, IgnoredAny, MapAccess, SeqAccess};
 
-use super::{Facts, Number, new_span};
-use crate::audit::Progress;
-use crate::audit::store::{Kind, Name, Store};
+use super::facts::Facts;
+use super::{Ids, Intake};
+use crate::audit::lenient::{List, Maybe, Number, Part, Take, Text};
+use crate::audit::store::{Kind, Marks, Name};
 
-/// A list on the way down to the spans, of which nothing else is kept.
-pub(super) struct List<'a> {
-    store: &'a mut Store,
-    progress: &'a mut Progress,
-    of: Level,
-    service: Name,
+/// The trace flags of W3C in a span's flags, and the bits above them.
+const TRACE_FLAGS: u64 = 0xff;
+const SAMPLED: u64 = 1;
+const KNOWS_PARENT: u64 = 0x100;
+const PARENT_IS_REMOTE: u64 = 0x200;
+
+pub(super) struct Resources<'a, 'b>(pub(super) &'a mut Intake<'b>);
+struct Resource<'a, 'b>(&'a mut Intake<'b>);
+struct Scopes<'a, 'b>(&'a mut Intake<'b>, Name);
+struct Scope<'a, 'b>(&'a mut Intake<'b>, Name);
+struct Spans<'a, 'b>(&'a mut Intake<'b>, Name);
+
+#[derive(Default, Deserialize)]
+#[serde(default)]
+struct Described {
+    attributes: List<Attribute>,
 }
 
-/// What a list is of.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Level {
-    Resources,
-    Scopes,
-    Spans,
-}
-
-/// A member of a list that has the next list in it.
-struct Member<'a>(List<'a>);
-
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Span {
-    #[serde(default)]
-    trace_id: String,
-    #[serde(default)]
-    span_id: String,
-    #[serde(default)]
-    parent_span_id: String,
-    #[serde(default)]
-    kind: Value,
-    #[serde(default)]
-    start_time_unix_nano: Number,
-    #[serde(default)]
-    end_time_unix_nano: Number,
-    #[serde(default)]
-    attributes: Vec<Attribute>,
-}
-
-#[derive(Deserialize, Default)]
-struct Resource {
-    #[serde(default)]
-    attributes: Vec<Attribute>,
-}
-
-#[derive(Deserialize)]
+#[derive(Default, Deserialize)]
+#[serde(default)]
 struct Attribute {
-    #[serde(default)]
-    key: String,
-    #[serde(default)]
+    key: Text,
     value: Value,
 }
 
-impl Level {
-    /// The fields that hold the list below, by its name and its older one.
-    const fn below(self) -> (Self, &'static [&'static str]) {
-        match self {
-            Self::Resources => (Self::Scopes, &["scopeSpans", "instrumentationLibrarySpans"]),
-            Self::Scopes | Self::Spans => (Self::Spans, &["spans"]),
-        }
-    }
+/// An attribute's value as text; of a list the first.
+#[derive(Default)]
+struct Value(String);
+
+struct ValuePart;
+
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Span {
+    trace_id: Text,
+    span_id: Text,
+    parent_span_id: Text,
+    kind: Text,
+    flags: Number,
+    start_time_unix_nano: Number,
+    end_time_unix_nano: Number,
+    attributes: List<Attribute>,
+    links: List<Link>,
 }
 
-impl Attribute {
-    /// Its text; of a list the first one.
-    fn text(&self) -> &str {
-        let first = self.value.pointer("/arrayValue/values/0").unwrap_or(&self.value);
-        first.get("stringValue").and_then(Value::as_str).unwrap_or_default()
-    }
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Link {
+    span_id: Text,
+    flags: Number,
 }
 
-impl<'a> List<'a> {
-    /// The list `resourceSpans`.
-    pub(super) fn of_resources(store: &'a mut Store, progress: &'a mut Progress) -> Self {
-        Self { store, progress, of: Level::Resources, service: Name::NONE }
-    }
-}
+impl<'de> Part<'de> for Resources<'_, '_> {
+    type Out = ();
 
-impl<'de> DeserializeSeed<'de> for List<'_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_seq(self)
-    }
-}
-
-impl<'de> Visitor<'de> for List<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a list, as OTLP has it")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
-        let Self { store, progress, of, service } = self;
-        if of == Level::Spans {
-            while let Some(span) = list.next_element::<Span>()? {
-                span.take(service, store);
-                progress.tell(store.spans.len());
-            }
-            return Ok(());
-        }
-        while list.next_element_seed(Member(List { store, progress, of, service }))?.is_some() {}
+    fn list<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
+        while list.next_element_seed(Take(Resource(self.0)))?.is_some() {}
         Ok(())
     }
 }
 
-impl<'de> DeserializeSeed<'de> for Member<'_> {
-    type Value = ();
+impl<'de> Part<'de> for Resource<'_, '_> {
+    type Out = ();
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_map(self)
+    fn object<A: MapAccess<'de>>(self, mut fields: A) -> Result<(), A::Error> {
+        let begin = self.0.store.spans.len();
+        let mut service = Name::NONE;
+        while let Some(field) = fields.next_key::<String>()? {
+            match field.as_str() {
+                "resource" => {
+                    let described: Maybe<Described> = fields.next_value()?;
+                    let attributes = described.0.unwrap_or_default().attributes.0;
+                    let name = attributes.into_iter().find(|attribute| attribute.key.0 == "service.name");
+                    service = self.0.store.name(&name.unwrap_or_default().value.0);
+                }
+                "scopeSpans" | "instrumentationLibrarySpans" => {
+                    fields.next_value_seed(Take(Scopes(self.0, service)))?;
+                }
+                _ => drop(fields.next_value::<IgnoredAny>()?),
+            }
+        }
+        // The order of fields is free: the resource may come last.
+        for span in self.0.store.spans.iter_mut().skip(begin) {
+            span.service = service;
+        }
+        Ok(())
     }
 }
 
-impl<'de> Visitor<'de> for Member<'_> {
-    type Value = ();
+impl<'de> Part<'de> for Scopes<'_, '_> {
+    type Out = ();
 
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an object, as OTLP has it")
+    fn list<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
+        while list.next_element_seed(Take(Scope(self.0, self.1)))?.is_some() {}
+        Ok(())
     }
+}
 
-    fn visit_map<A: MapAccess<'de>>(self, mut fields: A) -> Result<(), A::Error> {
-        let List { store, progress, of, mut service } = self.0;
-        let (below, names) = of.below();
-        let first = store.spans.len();
+impl<'de> Part<'de> for Scope<'_, '_> {
+    type Out = ();
+
+    fn object<A: MapAccess<'de>>(self, mut fields: A) -> Result<(), A::Error> {
         while let Some(field) = fields.next_key::<String>()? {
-            if names.contains(&field.as_str()) {
-                fields.next_value_seed(List { store, progress, of: below, service })?;
-            } else if of == Level::Resources && field == "resource" {
-                let Resource { attributes } = fields.next_value()?;
-                let named = attributes.iter().find(|attribute| attribute.key == "service.name");
-                service = named.map_or(Name::NONE, |attribute| store.name(attribute.text()));
-                // The resource may stand behind its spans.
-                store.spans.iter_mut().skip(first).for_each(|span| span.service = service);
-            } else {
-                fields.next_value::<IgnoredAny>()?;
+            match field.as_str() {
+                "spans" => fields.next_value_seed(Take(Spans(self.0, self.1)))?,
+                _ => drop(fields.next_value::<IgnoredAny>()?),
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<'de> Part<'de> for Spans<'_, '_> {
+    type Out = ();
+
+    fn list<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
+        while let Some(Maybe(span)) = list.next_element::<Maybe<Span>>()? {
+            match span {
+                Some(span) => span.give(self.0, self.1)?,
+                None => self.0.store.oddities.not_spans.add(|| "expected a span in `spans`".to_owned()),
             }
         }
         Ok(())
@@ -153,18 +135,65 @@ impl<'de> Visitor<'de> for Member<'_> {
 }
 
 impl Span {
-    fn take(self, service: Name, store: &mut Store) {
-        let ids = [self.trace_id.as_str(), &self.span_id, &self.parent_span_id];
-        let Some(mut span) = new_span(ids, true, service, store) else { return };
-        let kind = &self.kind;
-        let kind = kind.as_str().map_or_else(|| Kind::of_number(kind.as_u64().unwrap_or(0)), Kind::of);
-        let mut facts = Facts { kind: Some(kind), ..Facts::default() };
-        for attribute in self.attributes.iter().filter(|attribute| attribute.key != "span.kind") {
-            facts.take(&attribute.key, attribute.text(), store);
-        }
-        facts.complete(&mut span);
+    fn give<E: Error>(self, intake: &mut Intake<'_>, service: Name) -> Result<(), E> {
+        let ids = Ids {
+            trace: &self.trace_id.0,
+            span: &self.span_id.0,
+            parent: &self.parent_span_id.0,
+            is_padded: true,
+        };
+        let Some(mut span) = ids.span(service, intake.store) else { return Ok(()) };
         span.start = self.start_time_unix_nano.0 / 1000;
         span.end = self.end_time_unix_nano.0 / 1000;
-        store.push(span);
+        span.kind = Kind::of(&self.kind.0);
+        let flags = self.flags.0;
+        if flags & KNOWS_PARENT != 0 {
+            let is_remote = flags & PARENT_IS_REMOTE != 0;
+            span.marks.add(if is_remote { Marks::REMOTE_PARENT } else { Marks::LOCAL_PARENT });
+        }
+        let is_parent = |link: &&Link| link.span_id.0 == self.parent_span_id.0;
+        if is_unsampled(flags) || self.links.0.iter().filter(is_parent).any(|link| is_unsampled(link.flags.0))
+        {
+            span.marks.add(Marks::UNSAMPLED);
+        }
+        let mut facts = Facts::default();
+        for Attribute { key, value } in &self.attributes.0 {
+            facts.take(&key.0, &value.0, intake.store);
+        }
+        facts.complete(&mut span);
+        intake.push(span)
+    }
+}
+
+/// Whether flags say that the trace is not sampled. Go's SDK leaves the whole byte zero, sampled or not: that says nothing.
+const fn is_unsampled(flags: u64) -> bool {
+    flags & TRACE_FLAGS != 0 && flags & SAMPLED == 0
+}
+
+impl<'de> Part<'de> for ValuePart {
+    type Out = String;
+
+    fn scalar(self, text: &str) -> String {
+        text.to_owned()
+    }
+
+    fn list<A: SeqAccess<'de>>(self, mut list: A) -> Result<String, A::Error> {
+        let first = list.next_element::<Value>()?.unwrap_or_default();
+        while list.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(first.0)
+    }
+
+    fn object<A: MapAccess<'de>>(self, mut fields: A) -> Result<String, A::Error> {
+        let mut text = String::new();
+        while let Some((_, Value(value))) = fields.next_entry::<IgnoredAny, Value>()? {
+            text = value;
+        }
+        Ok(text)
+    }
+}
+
+impl<'de> Deserialize<'de> for Value {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        serde::de::DeserializeSeed::deserialize(Take(ValuePart), deserializer).map(Self)
     }
 }

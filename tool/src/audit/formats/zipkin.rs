@@ -1,82 +1,108 @@
-//! Zipkin's JSON, version 2: a list of spans, or of traces.
-
-use std::collections::HashMap;
+//! Zipkin's spans, version 2: a list of them, or a list of traces.
 
 use serde::Deserialize;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Error, MapAccess, SeqAccess};
 
-use super::{Facts, Number, new_span};
-use crate::audit::store::{Kind, Store};
+use super::facts::Facts;
+use super::{Ids, Intake};
+use crate::audit::lenient::{Maybe, Number, Part, Take, Text};
+use crate::audit::store::{Kind, Marks};
 
-/// A member of the list.
-#[derive(Deserialize)]
-#[serde(untagged, expecting = "expected a span of Zipkin's with traceId and id, or a list of them")]
-pub(super) enum Entry {
-    Trace(Vec<Span>),
-    Span(Box<Span>),
-}
+/// A span, or a trace.
+pub(super) struct Entry<'a, 'b>(pub(super) &'a mut Intake<'b>);
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub(super) struct Span {
-    trace_id: String,
-    id: String,
-    #[serde(default)]
-    parent_id: Option<String>,
-    #[serde(default)]
-    kind: Option<String>,
-    #[serde(default)]
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
+struct Span {
+    trace_id: Text,
+    id: Text,
+    parent_id: Text,
+    kind: Text,
     timestamp: Number,
-    #[serde(default)]
     duration: Number,
-    #[serde(default)]
-    local_endpoint: Option<Endpoint>,
-    #[serde(default)]
-    remote_endpoint: Option<Endpoint>,
-    #[serde(default)]
-    tags: Option<HashMap<String, String>>,
-    #[serde(default)]
-    shared: Option<bool>,
+    shared: Text,
+    local_endpoint: Maybe<Endpoint>,
+    remote_endpoint: Maybe<Endpoint>,
+    tags: Tags,
 }
 
-#[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
+#[derive(Default, Deserialize)]
+#[serde(default, rename_all = "camelCase")]
 struct Endpoint {
-    #[serde(default)]
-    service_name: Option<String>,
+    service_name: Text,
 }
 
-impl Entry {
-    pub(super) fn take(self, store: &mut Store) {
-        match self {
-            Self::Trace(spans) => spans.into_iter().for_each(|span| span.take(store)),
-            Self::Span(span) => span.take(store),
-        }
+/// Names and values.
+#[derive(Default)]
+struct Tags(Vec<(String, String)>);
+
+struct TagsPart;
+
+impl<'de> Part<'de> for Entry<'_, '_> {
+    type Out = ();
+
+    fn scalar(self, text: &str) {
+        self.0
+            .store
+            .oddities
+            .not_spans
+            .add(|| format!("expected a span, found {:?}", crate::report::clean(text)));
     }
-}
 
-impl Endpoint {
-    fn name(endpoint: Option<&Self>) -> &str {
-        endpoint.and_then(|endpoint| endpoint.service_name.as_deref()).unwrap_or_default()
+    fn list<A: SeqAccess<'de>>(self, mut list: A) -> Result<(), A::Error> {
+        while list.next_element_seed(Take(Entry(&mut *self.0)))?.is_some() {}
+        Ok(())
+    }
+
+    fn object<A: MapAccess<'de>>(self, fields: A) -> Result<(), A::Error> {
+        let span = Span::deserialize(MapAccessDeserializer::new(fields))?;
+        span.give(self.0)
     }
 }
 
 impl Span {
-    fn take(self, store: &mut Store) {
-        let service = store.name(Endpoint::name(self.local_endpoint.as_ref()));
-        let parent = self.parent_id.as_deref().unwrap_or_default();
-        let Some(mut span) = new_span([&self.trace_id, &self.id, parent], true, service, store) else {
-            return;
-        };
-        let kind = self.kind.as_deref().map(Kind::of).unwrap_or_default();
-        let mut facts = Facts { kind: Some(kind), ..Facts::default() };
-        for (key, value) in self.tags.iter().flatten().filter(|(key, _)| *key != "span.kind") {
-            facts.take(key, value, store);
+    fn give<E: Error>(self, intake: &mut Intake<'_>) -> Result<(), E> {
+        if self.trace_id.0.is_empty() && self.id.0.is_empty() {
+            intake.store.oddities.not_spans.add(|| "expected a span, found an object without ids".to_owned());
+            return Ok(());
         }
-        facts.take("peer.service", Endpoint::name(self.remote_endpoint.as_ref()), store);
-        facts.complete(&mut span);
+        let name = |endpoint: Maybe<Endpoint>| endpoint.0.map(|endpoint| endpoint.service_name.0);
+        let service = intake.store.name(&name(self.local_endpoint).unwrap_or_default());
+        let ids =
+            Ids { trace: &self.trace_id.0, span: &self.id.0, parent: &self.parent_id.0, is_padded: true };
+        let Some(mut span) = ids.span(service, intake.store) else { return Ok(()) };
         span.start = self.timestamp.0;
-        span.end = span.start.saturating_add(self.duration.0);
-        span.is_shared = self.shared == Some(true) && kind == Kind::Server;
-        store.push(span);
+        span.end = self.timestamp.0.saturating_add(self.duration.0);
+        // Without a kind it is a span within a service.
+        span.kind = if self.kind.0.is_empty() { Kind::Internal } else { Kind::of(&self.kind.0) };
+        span.peer = intake.store.name(&name(self.remote_endpoint).unwrap_or_default());
+        if self.shared.0 == "true" {
+            span.marks.add(Marks::SHARED);
+        }
+        let mut facts = Facts::default();
+        for (key, value) in &self.tags.0 {
+            facts.take(key, value, intake.store);
+        }
+        facts.complete(&mut span);
+        intake.push(span)
+    }
+}
+
+impl<'de> Part<'de> for TagsPart {
+    type Out = Vec<(String, String)>;
+
+    fn object<A: MapAccess<'de>>(self, mut fields: A) -> Result<Self::Out, A::Error> {
+        let mut tags = Vec::new();
+        while let Some((key, Text(value))) = fields.next_entry::<String, Text>()? {
+            tags.push((key, value));
+        }
+        Ok(tags)
+    }
+}
+
+impl<'de> Deserialize<'de> for Tags {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        serde::de::DeserializeSeed::deserialize(Take(TagsPart), deserializer).map(Self)
     }
 }
