@@ -11,11 +11,21 @@ BENCH_DIR := target/bench
 BENCHING = PYTHONPATH=envoy $(PYTHON) -B
 BENCH_MICRO := $(BENCH_DIR)/micro/release/tracewarden-micro
 #   ALARM_MINUTES    how long the meshes of `make alarms` run
-.PHONY: alarms bench bench-correlation bench-memory test-matrix fuzz fuzz-build $(BENCH_MICRO)
+.PHONY: alarms test-sdks bench bench-correlation bench-memory test-matrix fuzz fuzz-build $(BENCH_MICRO)
 
 bench: build $(BENCH_DIR)/floor.wasm $(BENCH_MICRO) $(ONLY_ENVOY) ## count the instructions of a request (BENCH=all: of every option)
 	@$(BENCHING) benches/bench.py $(BENCH) --envoy '$(ENVOY)' --module $(MODULE) --floor $(BENCH_DIR)/floor.wasm \
 		--floor-unpruned $(BENCH_DIR)/floor-unpruned.wasm --micro $(BENCH_MICRO) --results $(BENCH_DIR)/results.json
+
+# Maven's plugin copies what the application needs; Java runs it from its source.
+MAVEN_COPY := org.apache.maven.plugins:maven-dependency-plugin:2.8:copy-dependencies
+test-sdks: build tool $(IN_MANIFESTS) $(IN_INTEROP) ## the uploads of `make manifests`, with SDKs for Go and Java too (needs go, java and mvn)
+	@$(CARGO) build --locked --quiet --manifest-path $(EXPORTERS) --target-dir target/exporters
+	@cd tests/manifests/sdk/go && go build -o '$(abspath target/exporters/go)' .
+	@mvn -q -B -f tests/manifests/sdk/java/pom.xml $(MAVEN_COPY) -DoutputDirectory='$(abspath target/exporters/java)'
+	@cd tests/manifests && $(TESTING) EXPORTERS='$(abspath target/exporters/debug/exporters)' \
+		GO_EXPORTERS='$(abspath target/exporters/go)' JAVA_EXPORTERS='$(abspath target/exporters/java)' \
+		node --test --test-reporter=spec uploads.test.js
 
 ALARM_MINUTES ?= 17
 alarms: build $(IN_ENVOY) .venv/bin/prometheus ## let healthy and faulty demo meshes run for 17 minutes, and tell which alerts fire

@@ -18,6 +18,12 @@ const node = (environment) => (endpoint) => [process.execPath, [inRepository('te
 const python = (how) => (endpoint) => [tool('INTEROP_PYTHON'), ['-B', inRepository('tests/manifests/sdk/python.py'), how, endpoint], {}];
 const rust = (how) => (endpoint) => [tool('EXPORTERS'), [how, endpoint], {}];
 
+const java = (how) => (endpoint) => [
+  'java',
+  ['-cp', `${tool('JAVA_EXPORTERS')}/*`, inRepository('tests/manifests/sdk/java/Exporters.java')],
+  { OTEL_EXPORTER_OTLP_PROTOCOL: how, OTEL_EXPORTER_OTLP_ENDPOINT: endpoint },
+];
+
 /** Each application, and how many uploads it makes at least. */
 const APPLICATIONS = [
   ['Node.js, OTLP over HTTP', 3, node((endpoint) => ({ ...EVERY_SIGNAL, OTEL_EXPORTER_OTLP_ENDPOINT: endpoint }))],
@@ -30,6 +36,13 @@ const APPLICATIONS = [
   ["Python, Datadog's tracer", 2, python('datadog')],
   ['Rust, OTLP over HTTP', 3, rust('http')],
   ['Rust, OTLP over gRPC', 3, rust('grpc')],
+  // `make test-sdks` builds these, because not every machine has Go and Java.
+  ...(process.env.GO_EXPORTERS
+    ? ['http', 'grpc'].map((how) => [`Go, OTLP over ${how}`, 3, (endpoint) => [tool('GO_EXPORTERS'), [how, endpoint], {}]])
+    : []),
+  ...(process.env.JAVA_EXPORTERS
+    ? ['http/protobuf', 'grpc'].map((how) => [`Java, OTLP over ${how}`, 3, java(how)])
+    : []),
 ];
 
 const side = (wanted) => PLUGINS.find((plugin) => plugin.case === 'sidecar-observe' && plugin.listener === wanted);
