@@ -32,16 +32,11 @@ impl AccessLogSettings {
     /// Whether the verdict is published.
     #[must_use]
     pub const fn shows(self, verdict: Verdict) -> bool {
-        match self.verdict {
-            VerdictOf::Nobody => self.filter_state,
-            VerdictOf::Every => true,
-            VerdictOf::Broken => {
-                self.filter_state
-                    || matches!(
-                        verdict,
-                        Verdict::Lost | Verdict::Corrupt | Verdict::Untrusted | Verdict::Unlinked
-                    )
+        self.filter_state
+            || match self.verdict {
+                VerdictOf::Nobody => false,
+                VerdictOf::Broken => verdict.is_broken(),
+                VerdictOf::Every => true,
             }
-        }
     }
 }

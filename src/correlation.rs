@@ -77,10 +77,7 @@ impl Correlation {
         host: &mut (impl Clock + SharedMemory),
     ) -> Option<TraceId> {
         let request = request_id::key(headers)?;
-        let (bytes, _) = host.recall(&self.slot_of_request(&request))?;
-        let now = host.now();
-        let entry = Entry::parse(&bytes)?;
-        (entry.request == request && self.is_fresh(&entry, now)).then_some(entry.context.trace_id)
+        self.look_up(&request, host, |entry| entry.context.trace_id)
     }
 
     /// The context that the workload received with the request of this request's id, unless several traces came with it.
@@ -93,16 +90,27 @@ impl Correlation {
             count(CorrelationResult::Unusable, host);
             return None;
         };
-        let (bytes, _) = host.recall(&self.slot_of_request(&request))?;
+        let received = self.look_up(&request, host, |entry| {
+            (!entry.is_ambiguous).then(|| Received { context: entry.context, state: entry.state.to_vec() })
+        })?;
+        let result =
+            if received.is_some() { CorrelationResult::Repaired } else { CorrelationResult::Ambiguous };
+        count(result, host);
+        received
+    }
+
+    /// What is read from the entry of a request, if it counts.
+    fn look_up<T>(
+        self,
+        request: &[u8],
+        host: &mut (impl Clock + SharedMemory),
+        read: impl FnOnce(&Entry<'_>) -> T,
+    ) -> Option<T> {
+        let (bytes, _) = host.recall(&self.slot_of_request(request))?;
         let now = host.now();
         let entry =
             Entry::parse(&bytes).filter(|entry| entry.request == request && self.is_fresh(entry, now))?;
-        if entry.is_ambiguous {
-            count(CorrelationResult::Ambiguous, host);
-            return None;
-        }
-        count(CorrelationResult::Repaired, host);
-        Some(Received { context: entry.context, state: entry.state.to_vec() })
+        Some(read(&entry))
     }
 
     /// Writes the entry of a request. If the same id came with another trace, no later call can be given to one of them.

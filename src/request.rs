@@ -160,10 +160,10 @@ impl<'a, H: Host + HeaderWriter> Request<'a, H> {
         let (came, corruption) = (context.parent(), context.corruption());
         let is_observed = self.policy.mode == Mode::Observe && self.remembers();
         let observed_state = if is_observed { context.state() } else { None };
-        let Assessment { verdict, next } = assess::assess(&mut self, context, repaired);
+        let Assessment { verdict, evidence, next } = assess::assess(&mut self, context, repaired);
         self.count_verdict(verdict);
-        if matches!(verdict, Verdict::Lost | Verdict::Unlinked) {
-            self.count_evidence(verdict);
+        if let Some(evidence) = evidence {
+            self.count(Counter::Evidence { mode: self.policy.mode, context: verdict, evidence });
         }
         if let Some(corruption) = corruption {
             self.count(Counter::Corrupt { direction, corruption });
@@ -215,15 +215,6 @@ impl<'a, H: Host + HeaderWriter> Request<'a, H> {
     fn count_verdict(&mut self, context: Verdict) {
         let Policy { role, mode, .. } = *self.policy;
         self.count(Counter::Request { direction: self.target.direction, role, mode, context });
-    }
-
-    /// Counts what shows whose fault it is, if this pod remembers what it received.
-    #[inline]
-    fn count_evidence(&mut self, context: Verdict) {
-        if let Some(memory) = self.memory() {
-            let evidence = assess::weigh(self, memory);
-            self.count(Counter::Evidence { mode: self.policy.mode, context, evidence });
-        }
     }
 
     /// Counts something about the request, which counts once however often it passes.

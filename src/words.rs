@@ -312,3 +312,14 @@ impl DirectionWord {
         }
     }
 }
+
+impl Verdict {
+    /// Whether something came in that breaks a trace, or would: what a log of broken calls shows.
+    #[must_use]
+    pub const fn is_broken(self) -> bool {
+        match self {
+            Self::Lost | Self::Corrupt | Self::Untrusted | Self::Unlinked => true,
+            Self::Continued | Self::Started | Self::Excluded => false,
+        }
+    }
+}

@@ -1,16 +1,17 @@
 use super::Request;
 use super::context::{Incoming, TraceContext};
-use crate::correlation::Correlation;
 use crate::headers::HeaderWriter;
 use crate::host::Host;
 use crate::metrics::Measure;
 use crate::trust::Untrusted;
-use crate::w3c::TraceParent;
+use crate::w3c::{TraceId, TraceParent};
 use crate::words::{Evidence, Format, Repair, Role, Verdict};
 
 /// What came in, in one word, and what follows from it: one value, so that the two cannot disagree.
 pub(super) struct Assessment<'a> {
     pub(super) verdict: Verdict,
+    /// What ties a call that is `lost` or `unlinked` to a request, if this pod remembers what it received.
+    pub(super) evidence: Option<Evidence>,
     pub(super) next: Next<'a>,
 }
 
@@ -40,9 +41,12 @@ pub(super) fn assess<'a, H: Host + HeaderWriter>(
     let is_let_go = request.first.is_some_and(|first| first.sent.is_none());
     let parent = incoming.parent();
     let repair = repaired.then_some(Repair::Format);
+    let mut evidence = None;
     let (verdict, next) = match (incoming, request.border.trusted, request.policy.trust.untrusted) {
         (Incoming::Valid(context), true, _) => {
-            (linked(request, &context), Next::Continue { context, parent, repair })
+            evidence = unlinked(request, &context);
+            let verdict = if evidence.is_some() { Verdict::Unlinked } else { Verdict::Continued };
+            (verdict, Next::Continue { context, parent, repair })
         }
         (Incoming::Valid(context), false, Untrusted::IgnoreSampled) => {
             (Verdict::Continued, Next::Continue { context: context.with_ids_alone(), parent, repair })
@@ -54,7 +58,10 @@ pub(super) fn assess<'a, H: Host + HeaderWriter>(
         (Incoming::Absent(decision), trusted, untrusted) => {
             let verdict = match request.policy.role {
                 Role::Edge => Verdict::Started,
-                Role::Internal => Verdict::Lost,
+                Role::Internal => {
+                    evidence = untied(request);
+                    Verdict::Lost
+                }
             };
             let is_stripped = !trusted && untrusted == Untrusted::Strip && has_any_context(request);
             let next = if is_stripped { Next::Withhold } else { Next::Start(decision.filter(|_| trusted)) };
@@ -62,8 +69,8 @@ pub(super) fn assess<'a, H: Host + HeaderWriter>(
         }
     };
     match next {
-        Next::Start(_) if is_let_go => Assessment { verdict, next: Next::Withhold },
-        next => Assessment { verdict, next },
+        Next::Start(_) if is_let_go => Assessment { verdict, evidence, next: Next::Withhold },
+        next => Assessment { verdict, evidence, next },
     }
 }
 
@@ -74,24 +81,33 @@ fn has_any_context<H>(request: &Request<'_, H>) -> bool {
     Format::ALL.iter().any(|format| format.carriers(&request.policy.header).any(|name| headers.has(name)))
 }
 
-/// Whether a valid context belongs to a trace that this pod received, if it remembers those.
+/// What ties a call with a valid context to a request, if this pod remembers what it received and this trace is not of it.
 #[inline]
-fn linked<H: Host + HeaderWriter>(request: &mut Request<'_, H>, context: &TraceContext<'_>) -> Verdict {
-    match request.memory() {
-        Some(memory) if !memory.received(context.trace_id, request.host) => {
-            // Another trace may have taken the slot meanwhile.
-            let known = memory.trace_of_request(request.target.headers, request.host);
-            let is_linked = known.is_some_and(|known| known.is_same_trace(context.trace_id));
-            if is_linked { Verdict::Continued } else { Verdict::Unlinked }
-        }
-        _ => Verdict::Continued,
+fn unlinked<H: Host + HeaderWriter>(
+    request: &mut Request<'_, H>,
+    context: &TraceContext<'_>,
+) -> Option<Evidence> {
+    let memory = request.memory()?;
+    if memory.received(context.trace_id, request.host) {
+        return None;
     }
+    let known = memory.trace_of_request(request.target.headers, request.host);
+    // Another trace may have taken the slot meanwhile.
+    let is_linked = known.is_some_and(|known| known.is_same_trace(context.trace_id));
+    if is_linked { None } else { Some(weigh(request, known)) }
 }
 
-/// What shows that a call which is `lost` or `unlinked` belongs to a traced request that this pod received.
+/// The same for a call without a context.
 #[cold]
-pub(super) fn weigh<H: Host + HeaderWriter>(request: &mut Request<'_, H>, memory: Correlation) -> Evidence {
-    if memory.trace_of_request(request.target.headers, request.host).is_some() {
+fn untied<H: Host + HeaderWriter>(request: &mut Request<'_, H>) -> Option<Evidence> {
+    let known = request.memory()?.trace_of_request(request.target.headers, request.host);
+    Some(weigh(request, known))
+}
+
+/// What ties a call to a request, given the trace that came in with the id of its request.
+#[cold]
+fn weigh<H: Host + HeaderWriter>(request: &mut Request<'_, H>, known: Option<TraceId>) -> Evidence {
+    if known.is_some() {
         return Evidence::RequestId;
     }
     match request.host.level(Measure::TracedInFlight) {

@@ -80,6 +80,8 @@ const EXCLUDE_OTHERS: &str =
 const FILTER_STATE: &str = r#"{"direction": "inbound", "access_log": {"filter_state": true}}"#;
 const VERDICT: &str = r#"{"direction": "inbound", "access_log": {"verdict": "every"}}"#;
 const BROKEN: &str = r#"{"direction": "inbound", "access_log": {"verdict": "broken"}}"#;
+const REMEMBER: &str = r#"{"direction": "inbound", "correlation": {}}"#;
+const RECALL: &str = r#"{"direction": "outbound", "correlation": {}}"#;
 const EVERY_FORM: &str =
     r#"{"direction": "inbound", "response": {"inject": ["traceparent", "traceresponse", "server-timing"]}}"#;
 const EXPORT: &str = r#"{"direction": "inbound", "export": {"otlp": {"cluster": "collector"}}}"#;
@@ -115,6 +117,9 @@ const SCENARIOS: &[Scenario] = &[
     Scenario { name: "filter state", config: FILTER_STATE, request: MATCHES, response: MATCHES },
     Scenario { name: "verdict", config: VERDICT, request: MATCHES, response: MATCHES },
     Scenario { name: "verdict, not broken", config: BROKEN, request: MATCHES, response: MATCHES },
+    Scenario { name: "remembered", config: REMEMBER, request: MATCHES, response: MATCHES },
+    Scenario { name: "unlinked, with evidence", config: RECALL, request: MATCHES, response: MATCHES },
+    Scenario { name: "lost, with evidence", config: RECALL, request: &[], response: &[] },
     Scenario { name: "response of another trace", config: INBOUND, request: MATCHES, response: &[("traceparent", OTHER)] },
     Scenario { name: "response in every form", config: EVERY_FORM, request: MATCHES, response: &[] },
     Scenario { name: "response of two lines", config: INBOUND, request: MATCHES, response: TWICE },

@@ -121,8 +121,8 @@ impl Calls {
             *if is_json { &mut self.others } else { &mut self.unread } += 1;
             return;
         };
-        let Some(verdict) = line.trace_context.as_deref().and_then(Verdict::of_label).filter(is_broken)
-        else {
+        let verdict = line.trace_context.as_deref().and_then(Verdict::of_label);
+        let Some(verdict) = verdict.filter(|verdict| verdict.is_broken()) else {
             self.others += 1;
             return;
         };
@@ -158,10 +158,6 @@ impl Line {
 fn from_brace(line: &[u8]) -> &[u8] {
     let begin = line.iter().position(|byte| *byte == b'{').unwrap_or(0);
     line.get(begin..).unwrap_or_default()
-}
-
-const fn is_broken(verdict: &Verdict) -> bool {
-    matches!(verdict, Verdict::Lost | Verdict::Corrupt | Verdict::Untrusted | Verdict::Unlinked)
 }
 
 /// A path without what differs from call to call: parts with a digit, and what is deep.
