@@ -1,4 +1,4 @@
-//! The host's ids of counters, each asked for once.
+//! The host's ids of metrics, each asked for once.
 
 use core::cell::Cell;
 use core::fmt;
@@ -6,18 +6,17 @@ use core::num::NonZeroU32;
 
 use proxy_wasm::types::MetricType;
 use tracewarden::metrics::{Counter, Measure};
-use tracewarden::words::DirectionWord;
 
 use crate::host::{self, HostError};
 
-/// The counters of a listener that the configuration names, or those that name none.
+/// The metrics of a listener that the configuration names, or those that name none.
 ///
 /// They live as long as the VM, because every definition takes memory that the host never frees. A later plugin with
 /// another configuration for the same listener uses the same ones.
 pub(crate) struct Counters {
     listener: Option<String>,
     ids: [Cell<Option<NonZeroU32>>; Counter::COUNT],
-    enabled: [Cell<Option<NonZeroU32>>; DirectionWord::ALL.len()],
+    measures: [Cell<Option<NonZeroU32>>; Measure::COUNT],
 }
 
 impl Counters {
@@ -25,7 +24,7 @@ impl Counters {
         Self {
             listener,
             ids: [const { Cell::new(None) }; Counter::COUNT],
-            enabled: [const { Cell::new(None) }; DirectionWord::ALL.len()],
+            measures: [const { Cell::new(None) }; Measure::COUNT],
         }
     }
 
@@ -51,15 +50,14 @@ impl Counters {
         }
     }
 
-    /// Shows whether the plugin works whose requests go this way.
-    pub(crate) fn show_enabled(&self, direction: DirectionWord, is_enabled: bool) -> Result<(), HostError> {
-        #[expect(clippy::indexing_slicing, reason = "the index of a word is below their number")]
-        let known = &self.enabled[direction.index()];
-        let id = match known.get() {
-            Some(id) => id,
-            None => self.define(MetricType::Gauge, &Measure::Enabled { direction }, known)?,
-        };
-        host::record(id, is_enabled.into())
+    /// The id of a gauge or a histogram.
+    pub(crate) fn measure(&self, measure: Measure, kind: MetricType) -> Result<NonZeroU32, HostError> {
+        #[expect(clippy::indexing_slicing, reason = "the index of a measure is below their number")]
+        let known = &self.measures[measure.index()];
+        match known.get() {
+            Some(id) => Ok(id),
+            None => self.define(kind, &measure, known),
+        }
     }
 
     #[cold]

@@ -56,14 +56,14 @@ impl HttpContext for Exchange {
 
     fn on_log(&mut self) {
         let Work::Filter(working) = &self.work else { return };
-        working.filter.ended(&self.stream, &mut Callback::<OnEnd>::new(self.vm, working.counters));
+        let host = &mut Callback::<OnEnd>::new(self.vm, working.counters);
+        working.filter.ended(&self.stream, host);
         if !self.is_answered {
-            working.filter.unanswered(&self.stream, &mut Callback::<OnEnd>::new(self.vm, working.counters));
+            working.filter.unanswered(&self.stream, host);
         }
         if let (stream @ StreamContext::Spanned(..), Some(export)) =
             (take(&mut self.stream), &working.filter.config().export)
         {
-            let host = &mut Callback::<OnEnd>::new(self.vm, working.counters);
             let spans = working.filter.finish(stream, host);
             working.spans.take(spans, export);
         }

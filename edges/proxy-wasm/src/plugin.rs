@@ -3,12 +3,12 @@
 use std::rc::Rc;
 
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
-use proxy_wasm::types::{BufferType, ContextType, MapType};
+use proxy_wasm::types::{BufferType, ContextType, MapType, MetricType};
 use tracewarden::config::{Config, Loaded, OnBadConfig};
 use tracewarden::export::{Answer, Export, Exporter};
 use tracewarden::filter::Filter;
 use tracewarden::headers::Headers;
-use tracewarden::metrics::{Counter, Scope};
+use tracewarden::metrics::{Counter, Measure, Scope};
 use tracewarden::otlp::Resource;
 use tracewarden::settings::{Fault, Faults};
 
@@ -94,7 +94,9 @@ impl Plugin {
         let counters = self.vm.counters(config.metrics.listener.as_deref());
         self.vm.define(counters, config.expected_counters(Scope::Listener));
         self.vm.define(self.vm.counters(None), config.expected_counters(Scope::Module));
-        self.vm.checked(counters.show_enabled(config.request.direction, config.enabled));
+        let enabled = Measure::Enabled { direction: config.request.direction };
+        let gauge = counters.measure(enabled, MetricType::Gauge);
+        self.vm.checked(gauge.and_then(|id| host::record(id, config.enabled.into())));
         if !config.enabled {
             return Work::Nothing;
         }

@@ -16,10 +16,9 @@ use crate::host::{self, HostError};
 
 /// The state of a VM, which lives as long as the VM does.
 pub(crate) struct Vm {
-    /// The counters that name no listener.
+    /// The metrics that name no listener.
     counters: Counters,
     listeners: Cell<Vec<&'static Counters>>,
-    measures: [Cell<Option<NonZeroU32>>; Measure::COUNT],
     rng: RefCell<Option<ChaCha12Rng>>,
     passes: Cell<u32>,
     said: [Cell<bool>; HostCall::ALL.len()],
@@ -36,7 +35,6 @@ impl Vm {
         Self {
             counters: Counters::new(None),
             listeners: Cell::new(Vec::new()),
-            measures: [const { Cell::new(None) }; Measure::COUNT],
             rng: RefCell::new(None),
             passes: Cell::new(0),
             said: [const { Cell::new(false) }; HostCall::ALL.len()],
@@ -101,16 +99,9 @@ impl Vm {
         self.checked(histogram.and_then(|id| host::record(id, value)));
     }
 
-    /// The id of a gauge or a histogram.
+    /// The id of a gauge or a histogram that is no listener's.
     pub(crate) fn measure(&self, measure: Measure, kind: MetricType) -> Result<NonZeroU32, HostError> {
-        #[expect(clippy::indexing_slicing, reason = "the index of a measure is below their number")]
-        let known = &self.measures[measure.index()];
-        if let Some(id) = known.get() {
-            return Ok(id);
-        }
-        let id = host::define_metric(kind, &measure.to_string())?;
-        known.set(Some(id));
-        Ok(id)
+        self.counters.measure(measure, kind)
     }
 
     /// Runs a pass, and records the time of one in many.
