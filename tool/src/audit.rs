@@ -19,7 +19,7 @@ use clap::Args;
 use serde::Serialize;
 
 use crate::report::{clean, counted, seconds, width};
-use crate::web::Access;
+use crate::web::{Access, is_address};
 use crate::{Said, open};
 use backend::Jaeger;
 use beside::Beside;
@@ -129,7 +129,7 @@ fn read(options: &Options, store: &mut Store, progress: &mut Progress) -> (Vec<J
     let (mut servers, mut unread) = (Vec::new(), Vec::new());
     for source in &options.sources {
         progress.begin(clean(source));
-        if ["http://", "https://"].iter().any(|scheme| source.starts_with(scheme)) {
+        if is_address(source) {
             match Jaeger::new(source, options) {
                 Ok(mut jaeger) => {
                     unread.extend(jaeger.read(options, store, progress));

@@ -2,6 +2,7 @@
 
 mod audit;
 mod explain;
+mod lines;
 mod reference;
 mod report;
 mod web;
@@ -151,11 +152,4 @@ fn header(text: &str) -> Result<(String, String), String> {
         return Err(format!("{name:?} is not the name of a header"));
     }
     Ok((name.to_ascii_lowercase(), value.trim().to_owned()))
-}
-
-/// A number with commas between its thousands.
-fn grouped(number: u64) -> String {
-    let digits = number.to_string();
-    let groups: Vec<&[u8]> = digits.as_bytes().rchunks(3).rev().collect();
-    String::from_utf8_lossy(&groups.join(&b',')).into_owned()
 }

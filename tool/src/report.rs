@@ -32,13 +32,8 @@ pub(crate) struct Options {
     /// An Envoy's admin address such as http://127.0.0.1:9901, a Prometheus' such as https://prometheus.example.org/prefix,
     /// or a file with an answer of one of them: of Envoy's /stats?format=json, or of a query for the counters themselves;
     /// `-` is standard input.
-    #[arg(
-        value_name = "URL|FILE",
-        required_unless_present = "logs",
-        default_value = "",
-        hide_default_value = true
-    )]
-    target: String,
+    #[arg(value_name = "URL|FILE", required_unless_present = "logs")]
+    target: Option<String>,
     /// A log of broken calls, as docs/logs.md has it, to say which calls they are; `-` is standard input.
     #[arg(long = "log", value_name = "FILE")]
     logs: Vec<String>,
@@ -80,15 +75,24 @@ struct Report<'a> {
 
 pub(crate) fn report(options: &Options) -> Result<Said, String> {
     let calls = calls::read(&options.logs)?;
-    if let (Some(calls), true) = (&calls, options.target.is_empty()) {
-        return Ok(Said {
-            status: u8::from(!calls.groups.is_empty()),
-            lines: text::calls_alone(calls, options.top, text::width()),
-            value: serde_json::to_value(calls).map_err(|error| error.to_string())?,
-        });
+    match &options.target {
+        Some(target) => of_counters(target, calls, options),
+        None => of_calls(&calls.unwrap_or_default(), options),
     }
+}
+
+/// What a log of broken calls says alone.
+fn of_calls(calls: &Calls, options: &Options) -> Result<Said, String> {
+    Ok(Said {
+        status: u8::from(!calls.groups.is_empty()),
+        lines: text::calls_alone(calls, options.top, text::width()),
+        value: serde_json::to_value(calls).map_err(|error| error.to_string())?,
+    })
+}
+
+fn of_counters(target: &str, calls: Option<Calls>, options: &Options) -> Result<Said, String> {
     let (source, reading) =
-        source::read(options).map_err(|problem| printable(&problem).collect::<String>())?;
+        source::read(target, options).map_err(|problem| printable(&problem).collect::<String>())?;
     let mut notes = reading.all_notes();
     if reading.owners().is_empty() {
         return Err(format!(
@@ -116,9 +120,8 @@ pub(crate) fn report(options: &Options) -> Result<Said, String> {
 
 /// What the counters at an address or in a file say is lost or corrupted. No credentials go there.
 pub(crate) fn counted(target: &str, access: &Access) -> Result<Vec<Counted>, String> {
-    let (target, access) = (target.to_owned(), access.without_credentials());
     let options = Options {
-        target,
+        target: None,
         logs: Vec::new(),
         from: None,
         window: None,
@@ -126,9 +129,10 @@ pub(crate) fn counted(target: &str, access: &Access) -> Result<Vec<Counted>, Str
         by: Vec::new(),
         matchers: None,
         top: 0,
-        access,
+        access: access.without_credentials(),
     };
-    let (_, reading) = source::read(&options).map_err(|problem| printable(&problem).collect::<String>())?;
+    let (_, reading) =
+        source::read(target, &options).map_err(|problem| printable(&problem).collect::<String>())?;
     let all = findings::findings(&reading, &Texts::read()?);
     Ok(all.into_iter().filter_map(Counted::of).collect())
 }

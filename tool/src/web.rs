@@ -36,6 +36,11 @@ pub(crate) struct Access {
     token_file: Option<PathBuf>,
 }
 
+/// Whether it is the address of a server, and not a file.
+pub(crate) fn is_address(source: &str) -> bool {
+    ["http://", "https://"].iter().any(|scheme| source.starts_with(scheme))
+}
+
 /// Why there is nothing to read.
 pub(crate) enum Failure {
     /// The server answers, but not as this kind of server does.

@@ -13,7 +13,7 @@ use super::lenient::{List, Text};
 use super::links::{Links, Parent};
 use super::progress::Progress;
 use super::store::{Span, Store, TraceId, trace_text};
-use crate::grouped;
+use crate::lines::grouped;
 use crate::report::clean;
 use crate::web::{Failure, Web};
 

@@ -14,7 +14,7 @@ use serde_json::error::Category;
 use super::lenient::{Part, Take};
 use super::progress::Progress;
 use super::store::{Kind, Marks, Name, Oddities, Span, Store, TraceId};
-use crate::grouped;
+use crate::lines::grouped;
 use crate::report::clean;
 
 /// What a document should be.

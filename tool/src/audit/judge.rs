@@ -104,8 +104,7 @@ impl<'a> Trace<'a> {
         } else if span.marks.has(Marks::DECIDES) && !span.has_local_parent() {
             (Cause::NotSampled, Certainty::Suspected)
         } else if let Some(call) = call.filter(|_| is_entry) {
-            let is_one_request = call.request != 0 && call.request == span.request;
-            (Cause::Proxy, if is_one_request { Certainty::Proved } else { Certainty::Suspected })
+            (Cause::Proxy, if call.is_of_request(span) { Certainty::Proved } else { Certainty::Suspected })
         } else if is_entry && passed_envoy {
             (Cause::Proxy, Certainty::Suspected)
         } else {
@@ -121,8 +120,11 @@ impl<'a> Trace<'a> {
         let text = |name| self.store.text(name).unwrap_or_default();
         let is_named =
             |call: &&Span| call.peer.is_some() && is_same_service(text(call.peer), text(span.service));
-        let is_one_request = |call: &&Span| call.request != 0 && call.request == span.request;
         let mut any = around.clone();
-        around.clone().find(is_one_request).or_else(|| around.clone().find(is_named)).or_else(|| any.next())
+        around
+            .clone()
+            .find(|call| call.is_of_request(span))
+            .or_else(|| around.clone().find(is_named))
+            .or_else(|| any.next())
     }
 }

@@ -3,7 +3,7 @@
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
-use crate::grouped;
+use crate::lines::grouped;
 
 /// How often a line is written, and after which time the first.
 const EVERY: Duration = Duration::from_secs(2);

@@ -175,6 +175,11 @@ impl Span {
                 && (caller.kind == Kind::Client || caller.kind == Kind::Server && is_other)
     }
 
+    /// Whether both have the id of one request.
+    pub(super) const fn is_of_request(&self, other: &Self) -> bool {
+        self.request != 0 && self.request == other.request
+    }
+
     pub(super) const fn encloses(&self, other: &Self) -> bool {
         self.start <= other.start && other.end <= self.end
     }

@@ -10,7 +10,7 @@ use super::judge::{Cause, Certainty};
 use super::pairs::{Pair, Part};
 use super::restarts::Restart;
 use super::store::Count;
-use crate::grouped;
+use crate::lines::{self, grouped, plural};
 
 const BOLD: Style = Style::new().bold();
 const RED: Style = AnsiColor::Red.on_default().bold();
@@ -42,10 +42,10 @@ pub(super) fn lines(audit: &Audit, top: usize, width: usize) -> String {
 
 fn heading(out: &mut String, audit: &Audit) {
     let Audit { spans, traces, children, missing, .. } = audit;
-    let _ = writeln!(out, "{} of {}", counted(*spans, "span"), counted(*traces, "trace"));
+    let _ = writeln!(out, "{} of {}", plural(*spans, "span"), plural(*traces, "trace"));
     let style = if *missing == 0 { GREEN } else { RED };
     let share = share(*missing, *children);
-    let (missing, parents) = (grouped(*missing), counted(*children, "parent"));
+    let (missing, parents) = (grouped(*missing), plural(*children, "parent"));
     let _ = writeln!(out, "{style}missing: {missing} of {parents}{style:#}, {share}");
     if audit.started_anew.is_empty() {
         let _ = writeln!(out, "{GREEN}No trace is known to start anew in the middle.{GREEN:#}");
@@ -188,16 +188,7 @@ fn counters(out: &mut String, beside: &Beside, width: usize) {
 
 /// A text in lines, behind a label.
 fn paragraph(out: &mut String, width: usize, label: &str, text: &str) {
-    let mut label = label.to_owned();
-    let indent = textwrap::core::display_width(&label);
-    for line in textwrap::wrap(text, width.saturating_sub(indent).max(1)) {
-        let _ = writeln!(out, "{label}{line}");
-        label = " ".repeat(indent);
-    }
-}
-
-fn counted(count: u64, what: &str) -> String {
-    format!("{} {what}{}", grouped(count), if count == 1 { "" } else { "s" })
+    lines::paragraph(out, width, label, text, [Style::new(), Style::new()]);
 }
 
 /// A share, never rounded up to all or down to nothing.

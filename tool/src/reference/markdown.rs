@@ -7,7 +7,7 @@ use textwrap::{Options, WordSplitter};
 use tracewarden::settings::{Field, Object, Shape, Value, Words};
 
 use super::schema::title;
-use crate::grouped;
+use crate::lines::grouped;
 
 /// How long a line of prose may be.
 const WIDTH: usize = 125;

@@ -12,7 +12,7 @@ use super::prometheus::{OWNERS, Scope};
 use super::reading::{Reading, printable};
 use super::{Options, envoy, prometheus};
 use crate::open;
-use crate::web::{Failure, MAX_ANSWER, Web};
+use crate::web::{Failure, MAX_ANSWER, Web, is_address};
 
 const HOUR: u64 = 3600;
 
@@ -49,20 +49,19 @@ pub(super) enum Since {
 }
 
 /// Reads what the options say.
-pub(super) fn read(options: &Options) -> Result<(Source, Reading), String> {
+pub(super) fn read(target: &str, options: &Options) -> Result<(Source, Reading), String> {
     let names = Names::new();
     let owners = match options.by.as_slice() {
         [] => OWNERS.iter().map(|label| (*label).to_owned()).collect(),
         by => by.to_vec(),
     };
     let scope = Scope::new(options.window.unwrap_or(HOUR), owners, options.matchers.clone(), &names)?;
-    let target = &options.target;
-    let is_server = ["http://", "https://"].iter().any(|scheme| target.starts_with(scheme));
+    let is_server = is_address(target);
     let (kind, mut reading) = if is_server {
         let web = Web::new(target, &options.access, TOO_LONG)?;
         ask(options, &web, &names, &scope)?
     } else {
-        parse(options, &names, &scope).map_err(|problem| format!("{target}: {problem}"))?
+        parse(target, options, &names, &scope).map_err(|problem| format!("{target}: {problem}"))?
     };
     let asked = is_server.then_some(kind);
     options.refuse_what_is_not_of(kind, asked)?;
@@ -116,9 +115,9 @@ fn ask_envoy(options: &Options, web: &Web, names: &Names) -> Result<Reading, Fai
 }
 
 /// Reads an answer that was saved.
-fn parse(options: &Options, names: &Names, scope: &Scope) -> Result<(Server, Reading), String> {
+fn parse(target: &str, options: &Options, names: &Names, scope: &Scope) -> Result<(Server, Reading), String> {
     let mut json = Vec::new();
-    let file = open(Path::new(&options.target));
+    let file = open(Path::new(target));
     let size = file
         .and_then(|file| file.take(MAX_ANSWER + 1).read_to_end(&mut json))
         .map_err(|error| format!("{error} (the address of a server begins with http:// or https://)"))?;

@@ -12,7 +12,7 @@ use super::advice::Rank;
 use super::calls::{Calls, Group};
 use super::findings::{Finding, Summary};
 use super::source::{Since, Source};
-use crate::grouped;
+use crate::lines::{self, grouped, plural};
 
 /// What there is to say of a Prometheus that knows nothing.
 pub(super) const NOTHING: &str = "it has no series of Tracewarden, nor of any Envoy. Is Envoy's /stats/prometheus scraped, \
@@ -80,19 +80,20 @@ pub(super) fn calls_alone(found: &Calls, top: usize, width: usize) -> String {
 
 fn calls(out: &mut String, found: &Calls, top: usize, width: usize) {
     let Calls { groups, broken, others, unread, left_out } = found;
-    let heading = format!("{} in the log, and {}", some(*broken, "broken call"), some(*others, "other line"));
+    let heading =
+        format!("{} in the log, and {}", plural(*broken, "broken call"), plural(*others, "other line"));
     paragraph(out, width, "", PLAIN, &heading);
     for group in groups.iter().take(top) {
         paragraph(out, width, "  ", PLAIN, &call(group));
     }
     let more: Vec<u64> = groups.iter().skip(top).map(|group| group.count).collect();
     if !more.is_empty() {
-        let calls = some(more.iter().sum(), "call");
+        let calls = plural(more.iter().sum(), "call");
         let _ = writeln!(out, "and {} more kinds ({calls}): --top {} prints all", more.len(), groups.len());
     }
     let rows = [
         (*left_out > 0, format!("Calls of further kinds, which are not told apart: {}", grouped(*left_out))),
-        (*unread > 0, format!("Passed over, because it is no JSON: {}", some(*unread, "line"))),
+        (*unread > 0, format!("Passed over, because it is no JSON: {}", plural(*unread, "line"))),
         (
             *broken == 0,
             "No call is broken; or the log's filter matches nothing, and is silent: docs/logs.md says how to try it".to_owned(),
@@ -110,11 +111,6 @@ fn call(group: &Group) -> String {
     let named: Vec<String> = named.map(|(what, name)| format!("{what} {name}")).collect();
     let named = if named.is_empty() { String::new() } else { format!(" ({})", named.join(", ")) };
     format!("{} {verdict}: {caller} -> {method} {authority}{path}{named}", grouped(*count))
-}
-
-/// So many of them.
-fn some(count: u64, what: &str) -> String {
-    format!("{} {what}{}", grouped(count), if count == 1 { "" } else { "s" })
 }
 
 fn heading(source: &Source) -> String {
@@ -193,11 +189,7 @@ fn amount(finding: &Finding) -> String {
 
 /// A text in lines, behind a label.
 fn paragraph(out: &mut String, width: usize, label: &str, style: Style, text: &str) {
-    let mut label = label.to_owned();
-    for line in textwrap::wrap(text, width.saturating_sub(label.len()).max(1)) {
-        let _ = writeln!(out, "{DIM}{label}{DIM:#}{style}{line}{style:#}");
-        label = " ".repeat(label.len());
-    }
+    lines::paragraph(out, width, label, text, [DIM, style]);
 }
 
 /// A share of enough to speak of one; never rounded up to all or down to nothing.
