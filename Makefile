@@ -76,10 +76,13 @@ alerts: .venv/bin/promtool .venv/bin/prometheus ## check and test the recording 
 	@cmp -s docs/blame.md target/blame.md || { echo "docs/blame.md differs from target/blame.md: make reference writes it." >&2; exit 1; }
 	@sed -n '/^|/p' target/blame.md
 
-EXPORTERS := tests/manifests/sdk/rust/Cargo.toml
-manifests: build tool $(IN_MANIFESTS) $(IN_INTEROP) ## validate Istio's manifests, and try them with real SDKs
-	@$(CARGO) build --locked --quiet --manifest-path $(EXPORTERS) --target-dir target/exporters
-	@cd tests/manifests && $(TESTING) EXPORTERS='$(abspath target/exporters/debug/exporters)' node --test --test-reporter=spec
+EXPORTERS := target/exporters/debug/exporters
+manifests: build tool $(IN_MANIFESTS) $(IN_INTEROP) $(EXPORTERS) ## validate Istio's manifests, and try them with real SDKs
+	@cd tests/manifests && $(TESTING) EXPORTERS='$(abspath $(EXPORTERS))' node --test --test-reporter=spec
+
+.PHONY: $(EXPORTERS)
+$(EXPORTERS):
+	@$(CARGO) build --locked --quiet --manifest-path tests/manifests/sdk/rust/Cargo.toml --target-dir target/exporters
 
 page: build $(IN_PAGE) ## test the trace health page in a headless Chromium
 	@$(TESTING) node --test --test-concurrency=1 --test-reporter=spec tests/page/*.test.js

@@ -19,11 +19,10 @@ bench: build $(BENCH_DIR)/floor.wasm $(BENCH_MICRO) $(ONLY_ENVOY) ## count the i
 
 # Maven's plugin copies what the application needs; Java runs it from its source.
 MAVEN_COPY := org.apache.maven.plugins:maven-dependency-plugin:2.8:copy-dependencies
-test-sdks: build tool $(IN_MANIFESTS) $(IN_INTEROP) ## the uploads of `make manifests`, with SDKs for Go and Java too (needs go, java and mvn)
-	@$(CARGO) build --locked --quiet --manifest-path $(EXPORTERS) --target-dir target/exporters
+test-sdks: build tool $(IN_MANIFESTS) $(IN_INTEROP) target/exporters/debug/exporters ## the uploads of `make manifests`, with SDKs for Go and Java too (needs go, java and mvn)
 	@cd tests/manifests/sdk/go && go build -o '$(abspath target/exporters/go)' .
 	@mvn -q -B -f tests/manifests/sdk/java/pom.xml $(MAVEN_COPY) -DoutputDirectory='$(abspath target/exporters/java)'
-	@cd tests/manifests && $(TESTING) EXPORTERS='$(abspath target/exporters/debug/exporters)' \
+	@cd tests/manifests && $(TESTING) EXPORTERS='$(abspath $(EXPORTERS))' \
 		GO_EXPORTERS='$(abspath target/exporters/go)' JAVA_EXPORTERS='$(abspath target/exporters/java)' \
 		node --test --test-reporter=spec uploads.test.js
 

@@ -167,29 +167,34 @@ test('in a proxy of Istio the stats have their labels, and the log the ids', asy
   });
 });
 
-test('the demo mesh, the documents and Istio have one filter of broken calls', () => {
+/** What the overlay asks to be logged: by which provider, and by which filter. */
+function brokenCalls() {
   const { document } = DOCUMENTS.find(
     ({ case: name, document }) => name === 'sidecar-broken-calls' && document.kind === 'Telemetry',
   );
-  const [{ filter }] = document.spec.accessLogging;
+  const [{ providers, filter }] = document.spec.accessLogging;
+  return { provider: providers[0].name, expression: filter.expression };
+}
+
+test('the demo mesh, the documents and Istio have one filter of broken calls, and one line for them', () => {
+  const { provider, expression } = brokenCalls();
   const [example] = readFileSync(inRepository('docs/logs.md'), 'utf8').match(/(?<=```yaml\n)filter:\n[^]*?(?=```)/);
   const loggers = readYaml('envoy/envoy.yaml').static_resources.listeners.flatMap(({ filter_chains: [{ filters }] }) =>
     (filters[0].typed_config.access_log ?? []).filter((logger) => logger.filter),
   );
   assert.notEqual(loggers.length, 0);
   const expressions = [parse(example), ...loggers].map((logger) => logger.filter.extension_filter.typed_config.expression);
-  assert.deepEqual(new Set(expressions), new Set([filter.expression]));
+  assert.deepEqual(new Set(expressions), new Set([expression]));
+  const [{ typed_config: line }] = accessLog(provider);
+  for (const logger of loggers) assert.deepEqual(logger.typed_config.log_format, line.log_format);
 });
 
 test('the log of broken calls has those, and no others', async () => {
   const [inbound, outbound] = ['inbound', 'outbound'].map((side) =>
     PLUGINS.find((plugin) => plugin.case === 'sidecar-broken-calls' && plugin.listener === side),
   );
-  const { document } = DOCUMENTS.find(
-    ({ case: name, document }) => name === 'sidecar-broken-calls' && document.kind === 'Telemetry',
-  );
-  const [{ providers, filter }] = document.spec.accessLogging;
-  const log = accessLog(providers[0].name, filter.expression);
+  const { provider, expression } = brokenCalls();
+  const log = accessLog(provider, expression);
   const listeners = [
     listener('inbound', 'inbound_0.0.0.0_8080;', [pluginFilter(inbound)], log),
     listener('outbound', 'outbound_10.0.0.1_80;', [pluginFilter(outbound)], log),

@@ -47,9 +47,9 @@ const APPLICATIONS = [
 
 const side = (wanted) => PLUGINS.find((plugin) => plugin.case === 'sidecar-observe' && plugin.listener === wanted);
 
-/** A listener with a side of the overlay. gRPC goes to the stub, because a direct response has no status of gRPC's. */
-function withSide(name, grpcPort) {
-  const one = listener(name, name, [pluginFilter(side(name))]);
+/** The outbound side of the overlay. gRPC goes to the stub, because a direct response has no status of gRPC's. */
+function outbound(grpcPort) {
+  const one = listener('outbound', 'outbound', [pluginFilter(side('outbound'))]);
   const { virtual_hosts: hosts } = one.filter_chains[0].filters[0].typed_config.route_config;
   hosts[0].routes.unshift({ match: { prefix: '/', grpc: {} }, route: { cluster: 'grpc' } });
   const address = { socket_address: { address: '127.0.0.1', port_value: grpcPort } };
@@ -110,7 +110,7 @@ async function verdicts(admin) {
 for (const [name, least, application] of APPLICATIONS) {
   test(`no upload is a loss: ${name}`, async () => {
     await grpcServer((grpcPort) =>
-      running(withSide('outbound', grpcPort), async ({ admin, ports }) => {
+      running(outbound(grpcPort), async ({ admin, ports }) => {
         const endpoint = `http://127.0.0.1:${ports.outbound}`;
         await run(application(endpoint));
         const { excluded = 0, ...others } = await verdicts(admin);
@@ -128,26 +128,26 @@ for (const [name, least, application] of APPLICATIONS) {
 test('no scrape is a loss: Prometheus', async () => {
   const prometheus = inRepository('.venv/bin/prometheus');
   assert.ok(existsSync(prometheus), 'make manifests provides it');
-  await grpcServer((grpcPort) =>
-    running(withSide('inbound', grpcPort), ({ admin, ports }) =>
-      inScratch(async (path) => {
-        const config = { scrape_configs: [{ job_name: 'cart', scrape_interval: '1s', static_configs: [{ targets: [`127.0.0.1:${ports.inbound}`] }] }] };
-        writeFileSync(path('prometheus.yaml'), JSON.stringify(config));
-        const options = [`--config.file=${path('prometheus.yaml')}`, `--storage.tsdb.path=${path('data')}`];
-        const child = spawn(prometheus, [...options, '--web.listen-address=127.0.0.1:0', '--log.level=error'], { stdio: 'ignore' });
-        const ended = new Promise((resolve) => child.once('exit', resolve));
-        try {
-          const counted = await eventually('two scrapes', async () => {
-            const counted = await verdicts(admin);
-            assert.ok(counted.excluded >= 2);
-            return counted;
-          });
-          assert.deepEqual(Object.keys(counted), ['excluded']);
-        } finally {
-          child.kill();
-          await ended;
-        }
-      }),
-    ),
+  const configuration = bootstrap([listener('inbound', 'inbound', [pluginFilter(side('inbound'))])]);
+  await running(configuration, ({ admin, ports }) =>
+    inScratch(async (path) => {
+      const targets = [`127.0.0.1:${ports.inbound}`];
+      const config = { scrape_configs: [{ job_name: 'cart', scrape_interval: '1s', static_configs: [{ targets }] }] };
+      writeFileSync(path('prometheus.yaml'), JSON.stringify(config));
+      const options = [`--config.file=${path('prometheus.yaml')}`, `--storage.tsdb.path=${path('data')}`];
+      const child = spawn(prometheus, [...options, '--web.listen-address=127.0.0.1:0', '--log.level=error'], { stdio: 'ignore' });
+      const ended = new Promise((resolve) => child.once('exit', resolve));
+      try {
+        const counted = await eventually('two scrapes', async () => {
+          const counted = await verdicts(admin);
+          assert.ok(counted.excluded >= 2);
+          return counted;
+        });
+        assert.deepEqual(Object.keys(counted), ['excluded']);
+      } finally {
+        child.kill();
+        await ended;
+      }
+    }),
   );
 });

@@ -4,13 +4,12 @@ mod series;
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::path::Path;
 
 use anyhow::{Context, ensure};
 use serde::Deserialize;
 use serde_json::{Value, json};
 use xshell::Shell;
-
-use std::path::Path;
 
 use series::Workload;
 
@@ -34,12 +33,10 @@ const RULES: [&str; 2] = ["tracewarden.expected.yaml", "tracewarden.rules.yaml"]
 
 /// Writes the test to `out`, and returns the table.
 pub(crate) fn write(sh: &Shell, rows: &Path, out: &Path) -> anyhow::Result<String> {
-    let text = sh.read_file(rows)?;
-    let rows_of = |text: &str| serde_saphyr::from_str::<Vec<Row>>(text);
-    let all = rows_of(&text).with_context(|| rows.display().to_string())?;
+    let all: Vec<Row> =
+        serde_saphyr::from_str(&sh.read_file(rows)?).with_context(|| rows.display().to_string())?;
     ensure!(!all.is_empty(), "{}: there is no row", rows.display());
-    let beside = rows.parent().context("the rows are beside the rules")?;
-    let beside = sh.current_dir().join(beside);
+    let beside = sh.current_dir().join(rows.parent().context("the rows are beside the rules")?);
     let test = json!({
         "rule_files": RULES.map(|file| beside.join(file)),
         "evaluation_interval": "1m",

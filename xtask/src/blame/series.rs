@@ -12,10 +12,10 @@ pub(super) struct Workload {
     enabled: bool,
     /// The minute at which its proxy starts.
     from: usize,
-    inbound: BTreeMap<String, u64>,
-    outbound: BTreeMap<String, u64>,
+    inbound: BTreeMap<Verdict, u64>,
+    outbound: BTreeMap<Verdict, u64>,
     /// With correlation: what ties its calls to requests, by their verdict.
-    evidence: Option<BTreeMap<String, BTreeMap<String, u64>>>,
+    evidence: Option<BTreeMap<Weighed, BTreeMap<Evidence, u64>>>,
     /// How much of the time it serves a traced request.
     busy: f64,
     /// Requests that Envoy counts, and the filter does not.
@@ -25,8 +25,27 @@ pub(super) struct Workload {
 /// The name of a series with its labels, and its values.
 type Series = (String, String);
 
-const VERDICTS: [&str; 5] = ["continued", "lost", "corrupt", "unlinked", "excluded"];
-const EVIDENCE: [&str; 3] = ["request_id", "in_flight", "none"];
+/// Declares words of the filter's, so that a row with another one is refused.
+macro_rules! words {
+    ($name:ident { $($word:ident = $label:literal),+ }) => {
+        #[derive(Clone, Copy, Deserialize, PartialEq, Eq, PartialOrd, Ord)]
+        enum $name { $(#[serde(rename = $label)] $word),+ }
+
+        impl $name {
+            const ALL: &[(Self, &str)] = &[$((Self::$word, $label)),+];
+        }
+    };
+}
+
+words!(Verdict {
+    Continued = "continued",
+    Lost = "lost",
+    Corrupt = "corrupt",
+    Unlinked = "unlinked",
+    Excluded = "excluded"
+});
+words!(Weighed { Lost = "lost", Unlinked = "unlinked" });
+words!(Evidence { RequestId = "request_id", InFlight = "in_flight", Nothing = "none" });
 
 /// In how many minutes the gauge repeats itself.
 const CYCLE: usize = 10;
@@ -59,22 +78,23 @@ impl Workload {
             (named("envoy_http_downstream_rq_total", ""), self.counts(served)),
         ];
         for (direction, requests) in [("inbound", &self.inbound), ("outbound", &self.outbound)] {
-            for context in VERDICTS.iter().filter(|_| !requests.is_empty()) {
+            for (verdict, context) in Verdict::ALL.iter().filter(|_| !requests.is_empty()) {
                 let labels = format!(
                     r#", direction="{direction}", role="internal", mode="{}", context="{context}""#,
                     self.mode
                 );
-                let count = requests.get(*context).copied().unwrap_or_default();
+                let count = requests.get(verdict).copied().unwrap_or_default();
                 all.push((named("tracewarden_requests_total", &labels), self.counts(count)));
             }
         }
-        for context in ["lost", "unlinked"] {
-            for evidence in EVIDENCE.iter().filter(|_| !self.outbound.is_empty()) {
-                let Some(weighed) = &self.evidence else { continue };
-                let labels = format!(r#", mode="{}", context="{context}", evidence="{evidence}""#, self.mode);
-                let count = weighed.get(context).and_then(|weighed| weighed.get(*evidence));
-                let count = self.counts(count.copied().unwrap_or_default());
-                all.push((named("tracewarden_call_evidence_total", &labels), count));
+        for weighed in self.evidence.iter().filter(|_| !self.outbound.is_empty()) {
+            for (verdict, context) in Weighed::ALL {
+                for (evidence, word) in Evidence::ALL {
+                    let labels = format!(r#", mode="{}", context="{context}", evidence="{word}""#, self.mode);
+                    let count = weighed.get(verdict).and_then(|weighed| weighed.get(evidence));
+                    let count = self.counts(count.copied().unwrap_or_default());
+                    all.push((named("tracewarden_call_evidence_total", &labels), count));
+                }
             }
         }
         if self.evidence.is_some() && !self.inbound.is_empty() {
