@@ -24,7 +24,7 @@ from typing import Any, Callable, Optional
 
 from counters import COUNTERS_PATH, REQUESTS, parse_series, table
 from processes import Mesh, Process, RunDirectory, start_time
-from proxy import HOST, POLL_SECONDS, Failed, accepts, ask, command_line, excerpt, exit_status, is_ready, port_number
+from proxy import HOST, POLL_SECONDS, Failed, accepts, ask, command_line, excerpt, exit_status, is_ready, not_read, port_number
 from spans import parse_spans, trees
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -52,8 +52,6 @@ APPLICATION_PORTS = (7, 8, 9)
 READY_SECONDS = 60.0
 
 EXIT_NOT_RUNNING = 3
-# What a shell reports of a program that SIGPIPE ended.
-EXIT_NOT_READ = 141
 
 
 def find_envoy(wanted: str) -> tuple[Path, str]:
@@ -332,14 +330,7 @@ def parse_arguments() -> argparse.Namespace:
 
 def main() -> int:
     arguments = parse_arguments()
-    try:
-        result = int(arguments.action(arguments, RunDirectory(arguments.run_dir)))
-        sys.stdout.flush()
-    except BrokenPipeError:
-        # `make envoy-status | head` is no error. Not SIGPIPE: it would end `up` before what it started is stopped.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return EXIT_NOT_READ
-    return result
+    return not_read(lambda: arguments.action(arguments, RunDirectory(arguments.run_dir)))
 
 
 if __name__ == "__main__":

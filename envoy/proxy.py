@@ -6,6 +6,7 @@ import argparse
 import contextlib
 import http.client
 import json
+import os
 import re
 import signal
 import socket
@@ -20,6 +21,8 @@ HOST = "127.0.0.1"
 ANSWER_SECONDS = 2.0
 POLL_SECONDS = 0.2
 LOG_LINES = 15
+# What a shell reports of a program that SIGPIPE ended.
+EXIT_NOT_READ = 141
 
 
 class Failed(Exception):
@@ -37,6 +40,18 @@ def exit_status(program: str, action: Callable[[], int], interrupted: str = "int
     except KeyboardInterrupt:
         print(f"{program}: {interrupted}", file=sys.stderr)
         return 130
+
+
+def not_read(action: Callable[[], int]) -> int:
+    """What the action returns, or the status of a program whose reader left: `make envoy-status | head` is no error."""
+    try:
+        result = action()
+        sys.stdout.flush()
+    except BrokenPipeError:
+        # Not SIGPIPE: it would end `up` before what it started is stopped.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_NOT_READ
+    return result
 
 
 def _interrupt(*_: object) -> NoReturn:

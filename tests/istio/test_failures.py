@@ -1,0 +1,243 @@
+"""What happens when something fails: the rows of "what happens when" in docs/istio.md."""
+
+from __future__ import annotations
+
+from hashlib import sha256
+
+from harness import (
+    CORRUPT, DELAY_PORT, DOCKER_REGISTRY, FILES, FILES_PORT, GATEWAY, HANG_PORT, IMAGE, PASSES, RUN, SKOPEO, TAG, Case, Counts,
+    Failed, Load, Object, Running, Workload, await_counting, changed, context, eventually, image, image_digest, mesh, metric,
+    modes_of_a_request, render, requests, revisions,
+)  # fmt: skip
+
+FETCHES = "istio_agent_wasm_remote_fetch_count"
+CONVERSIONS = "istio_agent_wasm_config_conversion_count"
+
+
+def observe(**module: object) -> list[Object]:
+    return changed(render("sidecar-observe"), lambda one: one.update(module))
+
+
+def file_url(name: str) -> str:
+    return f"http://{GATEWAY}:{FILES_PORT}/{name}.wasm"
+
+
+def touched(objects: list[Object], text: str) -> list[Object]:
+    """The objects with an annotation that changes nothing else."""
+    for one in objects:
+        one["metadata"].setdefault("annotations", {})["tracewarden/touched"] = text
+    return objects
+
+
+class BadConfiguration(Case):
+    def test_a_running_filter_is_kept(self) -> None:
+        """I6, with `bypass`, and I7, with `refuse`: Envoy rejects the change, and the filter that runs goes on."""
+        for on_bad_config in ("bypass", "refuse"):
+            with self.subTest(on_bad_config=on_bad_config):
+                good = observe()
+                for one in good:
+                    one["spec"]["vmConfig"]["env"][0]["value"] = on_bad_config
+                self.deploy(good)
+                # The filter tells a running configuration by a heartbeat of three seconds.
+                bad = changed(good, lambda one: one["pluginConfig"].update(mode="obsrve"))
+                with Load() as load:
+                    self.apply(bad)
+                    eventually("the agent says that the change was rejected", lambda: "obsrve" in log_of("frontend"))
+                    counts = Counts.begin()
+                    eventually("requests are counted", lambda: counts.passes().get(("stock", "inbound"), 0) > 20)
+                self.assertEqual(load.failed, [])
+                self.assertEqual(metric("frontend", "tracewarden_bypassed_total"), 0)
+                self.deploy(good)
+
+    def test_the_first_configuration_is_bad(self) -> None:
+        """With `bypass` everything passes, and is counted as bypassed."""
+        self.apply(changed(render("sidecar-observe"), lambda one: one["pluginConfig"].update(mode="obsrve")))
+        before = metric("frontend", "tracewarden_bypassed_total")
+
+        def bypassed() -> bool:
+            mesh.request("/", context())
+            return metric("frontend", "tracewarden_bypassed_total") > before + 3
+
+        eventually("requests are bypassed", bypassed)
+        self.assertEqual(mesh.request("/", CORRUPT).status, 200)
+
+
+class Modules(Case):
+    def test_a_module_that_envoy_can_not_load(self) -> None:
+        """I8: the first time every request is answered 500, in spite of FAIL_OPEN, till the resource changes; once a filter runs
+        it goes on."""
+        with self.workload(Workload("cart", 21)) as cart:
+            damaged = only_for("cart", observe(url=file_url("damaged"), sha256=""))
+            self.apply(damaged)
+            eventually("requests are answered 500", lambda: cart.call("/").status == 500)
+            self.assertEqual([cart.call("/").status for _ in range(10)], [500] * 10)
+            self.apply(only_for("cart", observe()))
+            eventually("requests are answered again", lambda: cart.call("/").status == 200)
+            eventually("requests are counted", lambda: counts_one(cart))
+            rejections = rejected(cart)
+            self.apply(damaged)
+            eventually("the proxy rejects it", lambda: rejected(cart) > rejections)
+            self.assertTrue(counts_one(cart))
+
+    def test_a_wrong_digest(self) -> None:
+        """I9: the agent lets everything pass, uncounted, and says why; then counters start from 0."""
+        self.deploy(observe())
+        before = requests("frontend")
+        self.assertGreater(before, 0)
+        wrong = observe(sha256="0" * 64)
+        with Load() as load:
+            self.apply(wrong)
+            eventually("nothing is counted", lambda: not modes_of_a_request())
+            self.assertEqual(fetches("checksum_mismatched") > 0, True)
+            self.assertEqual(requests("frontend"), 0, "the series vanish with the filter")
+            self.apply(observe())
+            eventually("every proxy counts again", lambda: set(modes_of_a_request()) == set(PASSES))
+        self.assertEqual(load.failed, [])
+
+    def test_what_the_api_server_refuses(self) -> None:
+        """I10."""
+        for module, said in (({"sha256": "0123456789"}, "sha256"), ({"url": "ftp://registry.example/x"}, "url")):
+            with self.subTest(module), self.assertRaisesRegex(Failed, said):
+                self.apply(observe(**module))
+
+    def test_every_form_of_the_module_loads(self) -> None:
+        """I23."""
+        own = sha256((FILES / "whole.wasm").read_bytes()).hexdigest()
+        forms = {
+            "an ordinary image": {"url": image(), "sha256": image_digest("compat")},
+            "an artifact": {"url": image(f"{TAG}-artifact"), "sha256": image_digest("artifact")},
+            "a file over http, with its own digest": {"url": file_url("whole"), "sha256": own},
+            "a file in the proxy": {"url": f"file://{RUN}/files/whole.wasm", "sha256": ""},
+        }
+        for name, form in forms.items():
+            with self.subTest(name):
+                self.deploy(observe(**form))
+
+    def test_the_pull_policy(self) -> None:
+        """A tag that was moved: a proxy that has it keeps it, unless it must always pull."""
+        tag = "moving"
+        mesh.push(SKOPEO, FILES.parent.parent / "image/compat", tag)
+        unpinned = {"url": image(tag), "sha256": ""}
+        self.deploy(observe(**unpinned))
+        first = set().union(*map(revisions, mesh.workloads))
+        mesh.push(SKOPEO, FILES / "second-image/compat", tag)
+        self.deploy(touched(observe(**unpinned), "1"))
+        self.assertTrue(all(revisions(name) == first for name in mesh.workloads))
+        always = touched(observe(**unpinned, imagePullPolicy="Always"), "2")
+        self.apply(always)
+        eventually("the proxies run what the tag names now", lambda: not any(revisions(name) & first for name in mesh.workloads))
+
+
+class Registry(Case):
+    def stop_registry(self) -> None:
+        mesh.lab.end("registry.json")
+        self.addCleanup(self.start_registry)
+        eventually("the registry is gone", lambda: not mesh.lab.accepts(GATEWAY, 443))
+
+    def start_registry(self) -> None:
+        if not mesh.lab.accepts(GATEWAY, 443):
+            mesh.serve_registry(DOCKER_REGISTRY)
+
+    def test_it_is_down_and_the_digest_is_known(self) -> None:
+        """I11."""
+        self.deploy(render("sidecar-observe"))
+        self.stop_registry()
+        self.switch(render("sidecar-enforce"), "enforce")
+
+    def test_it_is_down_and_the_tag_is_new(self) -> None:
+        """I12: everything passes, uncounted, also when the registry is back, till the plugin changes."""
+        self.deploy(observe())
+        self.stop_registry()
+        unknown = observe(url=image("unseen"), sha256="")
+        with Load() as load:
+            self.apply(unknown)
+            eventually("nothing is counted", lambda: not modes_of_a_request())
+            self.assertGreater(fetches("manifest_failure"), 0)
+            self.assertGreater(metric("frontend", CONVERSIONS, result="fetch_failure"), 0)
+            self.start_registry()
+            mesh.push(SKOPEO, FILES.parent.parent / "image/compat", "unseen")
+            self.stays_uncounted()
+            self.apply(touched(unknown, "healed"))
+            eventually("every proxy counts again", lambda: set(modes_of_a_request()) == set(PASSES))
+        self.assertEqual(load.failed, [])
+
+    def stays_uncounted(self) -> None:
+        counts = Counts.begin()
+        sent = 0
+
+        def request() -> bool:
+            nonlocal sent
+            sent += mesh.request("/", context()).status == 200
+            return sent >= 30
+
+        eventually("requests pass", request)
+        self.assertEqual(counts.since(), {})
+
+    def test_it_answers_slowly_when_the_plugin_comes(self) -> None:
+        """I20: no request fails, since the listener comes with its filter."""
+        slow = observe(url=f"oci://{GATEWAY}:{DELAY_PORT}/{IMAGE}:{TAG}")
+        with Load() as load:
+            self.apply(slow)
+            eventually("every proxy counts", lambda: set(modes_of_a_request()) == set(PASSES))
+        self.assertEqual(load.failed, [])
+        self.assertGreater(load.sent, 20)
+
+    def test_it_hangs_and_a_workload_is_new(self) -> None:
+        """I21: not ready for the half minute that the agent waits, then ready and uncounted."""
+        hanging = observe(url=f"oci://registry.example:{HANG_PORT}/{IMAGE}:{TAG}")
+        self.apply(only_for("late", hanging))
+        with self.workload(Workload("late", 22), ready=0) as late:
+            eventually("the proxy starts", lambda: mesh.lab.accepts(late.workload.address, 15020))
+            self.assertFalse(late.is_ready())
+            late.await_ready(60)
+            self.assertEqual(late.call("/", context()).status, 200)
+            self.assertEqual(late.requests(), 0)
+
+
+class ControlPlane(Case):
+    def test_istiod_is_down(self) -> None:
+        """I13."""
+        self.deploy(render("sidecar-observe"))
+        mesh.lab.end("pilot-discovery")
+        self.addCleanup(lambda: mesh.lab.accepts("127.0.0.1", 15080) or mesh.run_istiod())
+        eventually("istiod is gone", lambda: not mesh.lab.accepts("127.0.0.1", 15080))
+        await_counting(1)
+        with self.workload(Workload("cart", 21), ready=0) as cart:
+            eventually("the agent starts", lambda: mesh.lab.accepts(cart.workload.address, 15020))
+            self.assertFalse(cart.is_ready())
+            mesh.run_istiod()
+            cart.await_ready()
+
+    def test_istiod_and_the_agents_start_anew_under_load(self) -> None:
+        self.deploy(render("sidecar-observe"))
+        with Load() as load:
+            mesh.lab.end("pilot-discovery")
+            eventually("istiod is gone", lambda: not mesh.lab.accepts("127.0.0.1", 15080))
+            mesh.run_istiod()
+            self.switch(render("sidecar-enforce"), "enforce")
+        self.assertEqual(load.failed, [])
+
+
+def only_for(name: str, objects: list[Object]) -> list[Object]:
+    for one in objects:
+        one["spec"]["selector"] = {"matchLabels": {"app": name}}
+    return objects
+
+
+def counts_one(workload: Running) -> bool:
+    """Whether a request is answered, and counted once."""
+    before = workload.requests()
+    return workload.call("/", context()).status == 200 and workload.requests() == before + 1
+
+
+def rejected(workload: Running) -> int:
+    """How many filters Envoy said it rejected."""
+    return log_of(workload.workload.name).count("TypedExtensionConfig rejected")
+
+
+def fetches(result: str) -> float:
+    return metric("frontend", FETCHES, result=result)
+
+
+def log_of(workload: str) -> str:
+    return (mesh.directory / f"{workload}-agent.log").read_text("utf-8", "replace")
