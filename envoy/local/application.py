@@ -26,10 +26,10 @@ class Service(socketserver.ThreadingTCPServer):
     daemon_threads = True
     request_queue_size = 128
 
-    def __init__(self, name: str, following: str) -> None:
+    def __init__(self, name: str, following: str = "", port: str = str(PORT)) -> None:
         self.name = name
         self.following = following
-        super().__init__(("", PORT), Exchange)
+        super().__init__(("", int(port)), Exchange)
 
 
 class Exchange(BaseHTTPRequestHandler):
@@ -84,4 +84,5 @@ class Exchange(BaseHTTPRequestHandler):
 
 
 if __name__ == "__main__":
-    Service(sys.argv[1], sys.argv[2] if len(sys.argv) > 2 else "").serve_forever()
+    # The name, the service that it calls, if it calls one, and another port than the usual.
+    Service(*sys.argv[1:]).serve_forever()

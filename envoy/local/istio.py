@@ -25,7 +25,7 @@ sys.path.insert(0, str(REPOSITORY / "envoy"))
 
 from cluster import BIN, RUN, Cluster, endpoints, namespace, service
 from counters import REQUESTS, parse_series, table
-from lab import GATEWAY, Answer, Forward, Lab, check_host, wait
+from lab import GATEWAY, Answer, Forward, Lab, Program, check_host, wait
 from proxy import HOST, Failed, exit_status, not_read, port_number
 from workload import APPLICATION_PORT, ISTIOD, REGISTRY, Running, Workload
 
@@ -154,9 +154,8 @@ class Mesh:
             raise Failed(f"the image {layout} could not be pushed:\n{answer.stderr}")
 
     def start_istiod(self) -> None:
-        cluster, collector_ports = self.cluster, {"otlp-http": 4318, "otlp-grpc": 4317}
-        homes = [namespace(MESH_NAMESPACE), namespace(COLLECTOR_NAMESPACE), namespace("shop", {"istio-injection": "enabled"})]
-        cluster.apply(homes)
+        cluster, collector_ports = self.cluster, {"http-otlp": 4318, "grpc-otlp": 4317}
+        cluster.apply([namespace(MESH_NAMESPACE), namespace(COLLECTOR_NAMESPACE)])
         cluster.kubectl("apply", "--server-side", "-f", str(self.directory.parent / "programs" / "istio-crds.yaml"))
         cluster.apply([
             service(COLLECTOR, COLLECTOR_NAMESPACE, "10.96.0.2", collector_ports),
@@ -164,7 +163,7 @@ class Mesh:
         ])  # fmt: skip
         (self.directory / "mesh.yaml").write_text(self.mesh_config(), "utf-8")
         self.run_istiod()
-        wait("the root certificate in the namespace shop", self.has_root_certificate, 30)
+        self.prepare_namespace("shop")
 
     def run_istiod(self) -> None:
         environment = {
@@ -178,8 +177,11 @@ class Mesh:
         ], environment)  # fmt: skip
         wait("istiod", lambda: self.lab.ask(HOST, 15080, "/ready").status == 200, 60, istiod.log, istiod.child)
 
-    def has_root_certificate(self) -> bool:
-        return "istio-ca-root-cert" in self.cluster.kubectl("-n", "shop", "get", "configmap", "-o", "name")
+    def prepare_namespace(self, name: str) -> None:
+        """Makes a namespace, and waits for what istiod puts into each."""
+        self.cluster.apply([namespace(name, {"istio-injection": "enabled"})])
+        authority = ("-n", name, "get", "configmap", "-o", "name")
+        wait(f"the root certificate in {name}", lambda: "istio-ca-root-cert" in self.cluster.kubectl(*authority), 30)
 
     def mesh_config(self) -> str:
         """What `envoy/istio/mesh` says of the mesh's configuration."""
@@ -221,11 +223,21 @@ class Mesh:
         prometheus = self.lab.spawn("prometheus", [*command, f"--web.listen-address={HOST}:9090"])
         wait("Prometheus", lambda: self.lab.ask(HOST, 9090, "/-/ready").status == 200, 30, prometheus.log, prometheus.child)
 
+    def log_of(self, workload: str) -> str:
+        return (self.directory / f"{workload}-agent.log").read_text("utf-8", "replace")
+
+    def serve_application(self, name: str, port: int) -> Program:
+        """An application outside of the mesh, at the lab's gateway address."""
+        program = self.lab.spawn(name, [sys.executable, "-B", "/mnt/local/application.py", name, "", str(port)])
+        wait(f"the application {name}", lambda: self.lab.accepts(GATEWAY, port), 20, program.log, program.child)
+        return program
+
     def start_workload(self, running: Running) -> None:
         self.cluster.apply(running.workload.objects())
         running.connect_to_bridge()
         running.furnish(self.hosts())
-        running.start_application(sys.executable)
+        if running.workload.kind == "sidecar":
+            running.start_application(sys.executable)
         running.start_agent()
 
     def await_request(self) -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import re
 import shlex
 import shutil
 from dataclasses import dataclass, field
@@ -10,7 +12,7 @@ from pathlib import Path
 from typing import Optional
 
 from cluster import BIN, RUN, Cluster, Object, endpoints, service
-from counters import REQUESTS, parse_series
+from counters import REQUESTS
 from lab import GATEWAY, NETWORK, Answer, Lab, Program, wait
 
 # Istio's own choices, as a cluster has them.
@@ -145,6 +147,10 @@ class Running:
         if work.kind == "router":
             environment["ISTIO_META_OWNER"] = f"kubernetes://apis/apps/v1/namespaces/{work.namespace}/deployments/{name}"
         as_proxy = f"setpriv --reuid {PROXY_USER} --regid {PROXY_USER} --clear-groups"
+        # Envoy opens its own output anew, as /dev/stdout.
+        log = self.lab.directory / f"{name}-agent.log"
+        log.write_bytes(b"")
+        os.chown(log, PROXY_USER, PROXY_USER)
         self.agent = self.lab.spawn(f"{name}-agent", self._own_files(f"{as_proxy} {agent}"), environment)
 
     def start_application(self, python: str) -> None:
@@ -191,8 +197,21 @@ class Running:
 
     def requests(self, **labels: str) -> float:
         """How many requests its Tracewarden counted with these labels."""
-        found = [one for one in parse_series(self.stats()) if one.name == REQUESTS]
-        return sum(one.value for one in found if labels.items() <= one.labels.items())
+        return self.total(REQUESTS, **labels)
+
+    def total(self, name: str, **labels: str) -> float:
+        """The sum of a metric's series with these labels, of Tracewarden, of Envoy or of the agent; 0 if there are none."""
+        found = 0.0
+        for line in self.stats().splitlines():
+            match = re.fullmatch(rf"{name}(?:\{{(.*)\}})? (\S+)", line)
+            if match and labels.items() <= dict(re.findall(r'(\w+)="([^"]*)"', match[1] or "")).items():
+                found += float(match[2])
+        return found
+
+    def log(self) -> str:
+        """What the agent and its Envoy wrote since the agent started."""
+        assert self.agent
+        return self.agent.log.read_text("utf-8", "replace")
 
     def stats(self) -> str:
         """What a cluster's scrape gets: the agent's metrics and Envoy's."""

@@ -233,13 +233,7 @@ def modes_of_a_request() -> dict[tuple[str, str], set[str]]:
 
 
 def metric(workload: str, name: str, **labels: str) -> float:
-    """A metric of a workload's agent or Envoy, which is not Tracewarden's; 0 if it has none."""
-    found = 0.0
-    for line in mesh.workloads[workload].stats().splitlines():
-        match = re.fullmatch(rf"{name}(?:\{{(.*)\}})? (\S+)", line)
-        if match and labels.items() <= dict(re.findall(r'(\w+)="([^"]*)"', match[1] or "")).items():
-            found += float(match[2])
-    return found
+    return mesh.workloads[workload].total(name, **labels)
 
 
 def revisions(workload: str) -> set[str]:

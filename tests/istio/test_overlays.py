@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from harness import (
-    CORRUPT, FILES, PASSES, REPOSITORY, SECOND_REVISION, SECOND_TAG, Case, Counts, Load, Object, Workload, await_counting,
+    CORRUPT, FILES, PASSES, REPOSITORY, RUN, SECOND_REVISION, SECOND_TAG, Case, Counts, Load, Object, Workload, await_counting,
     changed, context, eventually, image, image_digest, mesh, modes_of_a_request, received, render, requests,
     revisions,
 )  # fmt: skip
@@ -109,6 +109,22 @@ class Overlays(Case):
             eventually("cart counts in the mode observe", lambda: cart.requests(mode="observe", context="corrupt") == 1)
             self.assertEqual(cart.requests(context="lost"), 0)
             self.assertEqual(cart.requests(mode="enforce"), 0)
+
+    def test_the_envoyfilter_with_its_file_and_without(self) -> None:
+        """With the file it counts; a proxy without it keeps the listeners that it has, and a new one does not get ready."""
+        label = {"tracewarden": "file"}
+        with self.workload(Workload("filed", 24, labels=label, volume=f"{RUN}/files")) as filed, \
+                self.workload(Workload("fileless", 25, labels=label)) as fileless:  # fmt: skip
+            self.apply(render("envoyfilter"))
+            eventually("the file's filter counts", lambda: filed.call("/", context()) and filed.requests(context="continued"))
+            self.assertEqual([filed.total("tracewarden_bypassed_total"), filed.requests(context="corrupt")], [0, 0])
+            self.assertEqual(received(filed.call("/", CORRUPT), "filed"), [])
+            self.assertEqual(filed.requests(context="corrupt", mode="enforce"), 1)
+            eventually("the listener is refused", lambda: "virtualInbound' config rejected" in fileless.log())
+            self.assertEqual([fileless.call("/").status, fileless.requests()], [200, 0])
+        with self.workload(Workload("fileless", 25, labels=label), ready=0) as fileless:
+            eventually("the listener is refused", lambda: "virtualInbound' config rejected" in fileless.log())
+            self.assertFalse(fileless.is_ready())
 
 
 def load_second(module: Object) -> None:
