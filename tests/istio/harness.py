@@ -137,6 +137,7 @@ class Load:
     """Requests on connections of their own, till the block ends."""
 
     every: float = 0.02
+    path: str = "/"
     headers: Callable[[], dict[str, str]] = context
     sent: int = 0
     failed: list[str] = field(default_factory=list)
@@ -155,7 +156,7 @@ class Load:
         while not self._ended.is_set():
             begin = time.monotonic()
             try:
-                answer = mesh.request("/", self.headers())
+                answer = mesh.request(self.path, self.headers())
                 if answer.status != 200:
                     self.failed.append(f"{answer.status} {answer.text[-300:]}")
             except (OSError, http.client.HTTPException) as error:
