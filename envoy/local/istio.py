@@ -72,7 +72,7 @@ class Mesh:
         self.ports = Ports(port)
         self.lab = Lab(directory)
         self.cluster = Cluster(self.lab, kubectl, self.ports.of("the API server"))
-        self.envoy = f"{BIN}/envoy"
+        self.envoy = f"{RUN}/envoy"
         self.workloads = {work.name: Running(self.cluster, work, self.envoy) for work in WORKLOADS}
 
     def up(self, envoy: str, registry: str, skopeo: str, image: Path) -> None:
@@ -84,11 +84,11 @@ class Mesh:
         missing = [name for name in PROGRAMS if not (programs / name).is_file()]
         if missing:
             raise Failed(f"{programs} lacks {', '.join(missing)}; `make istio-programs` builds them")
-        shutil.copy(Path(envoy).resolve(), programs / "envoy")
         shutil.rmtree(self.directory, ignore_errors=True)
         self.directory.mkdir(parents=True)
         # The proxies' user goes through it.
         self.directory.chmod(0o755)
+        shutil.copy(Path(envoy).resolve(), self.directory / "envoy")
         print("Starting a real Istio:", flush=True)
         begin = time.monotonic()
         try:

@@ -35,7 +35,8 @@ class Workload:
     # `sidecar`, or `router` for a gateway.
     kind: str = "sidecar"
     labels: dict[str, str] = field(default_factory=dict)
-    proxy_metadata: dict[str, str] = field(default_factory=dict)
+    # What the annotation `proxy.istio.io/config` of the Pod says.
+    proxy_config: Object = field(default_factory=dict)
     # A directory that is a volume in the proxy, at /etc/tracewarden.
     volume: str = ""
     ports: dict[str, int] = field(default_factory=lambda: {"http": APPLICATION_PORT})
@@ -132,16 +133,15 @@ class Running:
         work, name = self.workload, self.workload.name
         config = {
             "binaryPath": self._envoy, "configPath": "./etc/istio/proxy", "discoveryAddress": f"{ISTIOD}:15012", "concurrency": 1,
+            **work.proxy_config,
         }  # fmt: skip
-        if work.proxy_metadata:
-            config["proxyMetadata"] = work.proxy_metadata
         environment = {
             "CLOUD_PLATFORM": "none", "POD_NAME": work.pod, "POD_NAMESPACE": work.namespace, "SERVICE_ACCOUNT": name,
             "INSTANCE_IP": work.address, "HOST_IP": GATEWAY, "ISTIO_META_CLUSTER_ID": "Kubernetes",
             "ISTIO_META_WORKLOAD_NAME": name, "ISTIO_METAJSON_LABELS": json.dumps(work.all_labels),
             "WASM_INSECURE_REGISTRIES": REGISTRY, "PROXY_CONFIG": json.dumps(config),
-            # A Pod's own environment, as `proxyMetadata` makes it.
-            **work.proxy_metadata,
+            # The injection makes these variables of the Pod.
+            **work.proxy_config.get("proxyMetadata", {}),
         }  # fmt: skip
         agent = f"{BIN}/pilot-agent proxy {work.kind} --domain {work.namespace}.svc.cluster.local"
         if work.kind == "router":

@@ -103,12 +103,19 @@ class Overlays(Case):
         """What docs/istio.md says of exceptions: `proxyMetadata` reaches the filter."""
         self.deploy(render("sidecar-enforce"))
         metadata = {"TRACEWARDEN_MODE": "observe", "TRACEWARDEN_EXCLUDE": '["default", {"path_prefix": "/internal/"}]'}
-        with self.workload(Workload("cart", 21, proxy_metadata=metadata)) as cart:
+        with self.workload(Workload("cart", 21, proxy_config={"proxyMetadata": metadata})) as cart:
             cart.call("/", CORRUPT)
             cart.call("/internal/job")
             eventually("cart counts in the mode observe", lambda: cart.requests(mode="observe", context="corrupt") == 1)
             self.assertEqual(cart.requests(context="lost"), 0)
             self.assertEqual(cart.requests(mode="enforce"), 0)
+
+    def test_a_list_of_a_pod_replaces_that_of_the_mesh(self) -> None:
+        """What docs/istio.md says of `components/pod-stats`, and of lists that stand twice."""
+        with self.workload(Workload("cart", 21, proxy_config={"extraStatTags": ["own_tag"]})) as cart:
+            bootstrap = (cart.directory / "etc/istio/proxy/envoy-rev.json").read_text("utf-8")
+            self.assertIn('"own_tag"', bootstrap)
+            self.assertNotIn('"tag_name": "evidence"', bootstrap)
 
     def test_the_envoyfilter_with_its_file_and_without(self) -> None:
         """With the file it counts; a proxy without it keeps the listeners that it has, and a new one does not get ready."""
