@@ -299,3 +299,12 @@ def other_revision(module: bytes) -> bytes:
     if found is None:
         raise Failed("the module names no commit: build it in a git work tree")
     return module.replace(found[1], SECOND_REVISION.encode() + found[1][40:])
+
+
+def second_version(module: Object) -> None:
+    """Lets a plugin load the module of the other revision."""
+    module.update(url=image(SECOND_TAG), sha256=image_digest("compat", FILES / "second-image"))
+
+
+def runs_second(workload: str) -> bool:
+    return SECOND_REVISION in {revision[:40] for revision in revisions(workload)}

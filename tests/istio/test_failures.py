@@ -6,8 +6,8 @@ from hashlib import sha256
 
 from harness import (
     CORRUPT, DELAY_PORT, DOCKER_REGISTRY, FILES, FILES_PORT, GATEWAY, HANG_PORT, IMAGE, PASSES, RUN, SKOPEO, TAG, Case, Counts,
-    Failed, Load, Object, Running, Workload, await_counting, changed, context, eventually, image, image_digest, mesh, metric,
-    modes_of_a_request, render, requests, revisions,
+    Failed, Load, NAMESPACE, Object, Running, Workload, await_counting, changed, context, eventually, image, image_digest, mesh, metric,
+    modes_of_a_request, render, requests, revisions, runs_second, second_version,
 )  # fmt: skip
 
 FETCHES = "istio_agent_wasm_remote_fetch_count"
@@ -150,6 +150,7 @@ class Registry(Case):
         self.deploy(observe())
         self.stop_registry()
         unknown = observe(url=image("unseen"), sha256="")
+        heal = ("annotate", "wasmplugins", "--all", "--namespace", NAMESPACE, "--overwrite", "tracewarden/pulled=1")
         with Load() as load:
             self.apply(unknown)
             eventually("nothing is counted", lambda: not modes_of_a_request())
@@ -158,7 +159,7 @@ class Registry(Case):
             self.start_registry()
             mesh.push(SKOPEO, FILES.parent.parent / "image/compat", "unseen")
             self.stays_uncounted()
-            self.apply(touched(unknown, "healed"))
+            mesh.cluster.kubectl(*heal)
             eventually("every proxy counts again", lambda: set(modes_of_a_request()) == set(PASSES))
         self.assertEqual(load.failed, [])
 
@@ -173,6 +174,24 @@ class Registry(Case):
 
         eventually("requests pass", request)
         self.assertEqual(counts.since(), {})
+
+    def test_it_goes_down_after_every_proxy_pulled(self) -> None:
+        """What `pull` is for: no proxy goes uncounted by a switch to a new image, though the registry is down."""
+        self.deploy(render("sidecar-observe"))
+        pulled = sum(metric(name, FETCHES, result="success") for name in mesh.workloads)
+        self.apply(changed(render("pull"), second_version))
+        every = len(mesh.workloads)
+        eventually("every proxy pulled", lambda: sum(metric(name, FETCHES, result="success") for name in mesh.workloads) >= pulled + every)
+        await_counting(1)
+        self.stop_registry()
+        second = changed(render("sidecar-observe"), second_version)
+        with Load() as load:
+            self.apply(second)
+            eventually("every proxy runs it", lambda: all(runs_second(name) for name in mesh.workloads))
+        self.assertEqual(load.failed, [])
+        mesh.cluster.kubectl("-n", NAMESPACE, "delete", "wasmplugin", "tracewarden-pull")
+        await_counting(1)
+        self.assertEqual(fetches("manifest_failure"), 0)
 
     def test_it_answers_slowly_when_the_plugin_comes(self) -> None:
         """I20: no request fails, since the listener comes with its filter."""
@@ -220,7 +239,10 @@ class ControlPlane(Case):
 
 
 def only_for(name: str, objects: list[Object]) -> list[Object]:
+    """The objects for one workload. They have names of their own: a proxy whose old listener drains is sent what the plugin of
+    that listener's name says, whom it selects or not."""
     for one in objects:
+        one["metadata"]["name"] += f"-{name}"
         one["spec"]["selector"] = {"matchLabels": {"app": name}}
     return objects
 

@@ -6,7 +6,7 @@ import contextlib
 from typing import Iterator
 
 from harness import (
-    GATEWAY, Answer, Case, Object, Running, Workload, context, eventually, mesh, received, render,
+    GATEWAY, OURS, Answer, Case, Object, Running, Workload, context, eventually, mesh, received, render,
 )  # fmt: skip
 
 HOME = "gateways"
@@ -31,9 +31,6 @@ class Gateways(Case):
     def setUpClass(cls) -> None:
         mesh.prepare_namespace(HOME)
 
-    def tearDown(self) -> None:
-        mesh.cluster.kubectl("-n", HOME, "delete", "wasmplugins,trafficextensions,telemetries,gateways,virtualservices,serviceentries", "--all")
-
     @contextlib.contextmanager
     def ingress(self) -> Iterator[Running]:
         destination = {"host": "frontend.shop.svc.cluster.local", "port": {"number": 8080}}
@@ -44,8 +41,11 @@ class Gateways(Case):
     def router(self, name: str, number: int, objects: list[Object]) -> Iterator[Running]:
         mesh.cluster.apply(objects, HOME)
         work = Workload(name, number, namespace=HOME, kind="router", labels={"istio": name})
-        with self.workload(work) as running:
-            yield running
+        try:
+            with self.workload(work) as running:
+                yield running
+        finally:
+            mesh.cluster.kubectl("-n", HOME, "delete", f"{OURS},gateways,virtualservices", "--all")
 
     def test_ingress_trusts_no_outsider_and_tells_none_an_id(self) -> None:
         for case in ("ingress", "trafficextension/ingress"):
@@ -60,7 +60,6 @@ class Gateways(Case):
                 self.assertNotEqual(at_frontend.split("-")[1], sent["traceparent"].split("-")[1])
                 self.assertEqual(received(answer, "frontend", "baggage") + received(answer, "frontend", "tracestate"), [])
                 self.assertEqual(told(answer), [])
-                mesh.cluster.kubectl("-n", HOME, "delete", "wasmplugins,trafficextensions", "--all")
 
     def test_egress_lets_no_context_out(self) -> None:
         objects = gateway("egressgateway", PARTNER, {"host": PARTNER, "port": {"number": PARTNER_PORT}})
@@ -79,7 +78,6 @@ class Gateways(Case):
                 answer = egress.call("/", out)
                 left = [received(answer, "partner", name) for name in ("traceparent", "tracestate", "b3", "baggage")]
                 self.assertEqual(left, [[], [], [], []])
-                mesh.cluster.kubectl("-n", HOME, "delete", "wasmplugins,trafficextensions,telemetries", "--all")
 
 
 def told(answer: Answer) -> list[str]:
