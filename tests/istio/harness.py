@@ -26,7 +26,7 @@ from counters import REQUESTS, Series, parse_series
 from cluster import RUN
 from istio import IMAGE, REGISTRY, TAG, Mesh
 from lab import GATEWAY, Answer, wait
-from proxy import Failed
+from proxy import HOST, Failed
 from workload import Running, Workload
 
 Object = dict[str, Any]
