@@ -2,24 +2,13 @@
 // says.
 
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
 import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { test } from 'node:test';
 
 import { inScratch } from './envoy.js';
 import { problems } from './schemas.js';
-import { CASES, DOCUMENTS, IMAGE, PLUGINS, inRepository, moduleOf, render, tool } from './support.js';
-
-/** What the filter says of a configuration. */
-function check(config, environment) {
-  const { stdout } = spawnSync(tool('TRACEWARDEN'), ['--json', 'check', '-'], {
-    encoding: 'utf8',
-    env: environment,
-    input: JSON.stringify(config),
-  });
-  return JSON.parse(stdout);
-}
+import { CASES, DOCUMENTS, IMAGE, PLUGINS, check, inRepository, moduleOf, render } from './support.js';
 
 /** The documents of a kind; a kind that none is of would make its tests pass. */
 function ofKind(kind) {

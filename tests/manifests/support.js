@@ -1,6 +1,6 @@
 // What the tests share: the repository, the tools that `make manifests` names, and the manifests as kustomize renders them.
 
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -26,6 +26,16 @@ export function tool(variable) {
   const path = process.env[variable];
   if (!path || !existsSync(path)) throw new Error(`${variable} names no file: run make manifests`);
   return path;
+}
+
+/** What the filter says of a configuration. */
+export function check(config, environment) {
+  const { stdout } = spawnSync(tool('TRACEWARDEN'), ['--json', 'check', '-'], {
+    encoding: 'utf8',
+    env: environment,
+    input: JSON.stringify(config),
+  });
+  return JSON.parse(stdout);
 }
 
 /** Every directory that renders something alone, by its path under envoy/istio. */
