@@ -24,7 +24,8 @@ sys.path[:0] = [str(REPOSITORY / "envoy" / "local"), str(REPOSITORY / "envoy")]
 
 from counters import REQUESTS, Series, parse_series
 from cluster import RUN
-from istio import IMAGE, REGISTRY, TAG, Mesh
+from environment import IMAGE, REGISTRY, TAG
+from istio import Mesh
 from lab import GATEWAY, Answer, wait
 from proxy import Failed
 from workload import Running, Workload
