@@ -174,6 +174,24 @@ class Lab:
             {inside} link set eth0 up
             {inside} route add default via {GATEWAY}""")  # fmt: skip
 
+    @staticmethod
+    def as_pod(host: str, volumes: dict[str, str], command: Sequence[str]) -> list[str]:
+        """The command in a host's network, with directories of the lab as volumes at paths that the machine does not have."""
+        root = f"/run/roots/{host}"
+        mounts = "".join(f"mkdir -p {root}{path}; mount --bind {source} {root}{path}; " for path, source in volumes.items())
+        script = f"""set -e
+            mkdir -p {root}
+            mount -t tmpfs root {root}
+            for entry in /*; do
+                if [ -L "$entry" ]; then cp -P "$entry" {root}
+                elif [ -d "$entry" ]; then mkdir {root}$entry; mount --rbind "$entry" {root}$entry
+                fi
+            done
+            {mounts}
+            exec nsenter --net=/run/netns/{host} -- chroot {root} "$@"
+        """
+        return ["unshare", "--mount", "sh", "-c", script, "sh", *command]
+
     def spawn(self, name: str, command: Sequence[str], environment: Optional[dict[str, str]] = None) -> Program:
         """Starts a program in the lab, whose log is that of its name."""
         log = self.directory / f"{name}.log"
