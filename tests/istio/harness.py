@@ -32,6 +32,7 @@ from workload import Running, Workload
 
 Object = dict[str, Any]
 NAMESPACE = "shop"
+FETCHES = "istio_agent_wasm_remote_fetch_count"
 # What applies to a listener takes effect in a second or two; open connections go on through the old one for longer.
 SETTLED_SECONDS = 60
 # Every proxy that a request to the frontend passes.
@@ -80,6 +81,15 @@ def series(workload: str) -> list[Series]:
 
 def requests(workload: str, **labels: str) -> float:
     return mesh.workloads[workload].requests(**labels)
+
+
+def only_for(name: str, objects: list[Object]) -> list[Object]:
+    """The objects for one workload. They have names of their own: a proxy whose old listener drains is sent what the plugin of
+    that listener's name says, whom it selects or not."""
+    for one in objects:
+        one["metadata"]["name"] += f"-{name}"
+        one["spec"]["selector"] = {"matchLabels": {"app": name}}
+    return objects
 
 
 @dataclass

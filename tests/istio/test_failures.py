@@ -6,13 +6,12 @@ import http.client
 from hashlib import sha256
 
 from harness import (
-    CORRUPT, DELAY_PORT, DOCKER_REGISTRY, FILES, FILES_PORT, GATEWAY, HANG_PORT, HOST, IMAGE, PASSES, RUN, SKOPEO, TAG, Case, Counts,
+    CORRUPT, DELAY_PORT, DOCKER_REGISTRY, FETCHES, FILES, FILES_PORT, GATEWAY, HANG_PORT, HOST, IMAGE, PASSES, RUN, SKOPEO, TAG, Case, Counts,
     Failed, Load, NAMESPACE, Object, Running, Workload, await_counting, changed, context, eventually, image, image_digest, mesh, metric,
-    modes_of_a_request, render, requests, revisions, runs_second, second_version,
+    modes_of_a_request, only_for, render, requests, revisions, runs_second, second_version,
 )  # fmt: skip
 from test_tracing import spans, trace_of
 
-FETCHES = "istio_agent_wasm_remote_fetch_count"
 CONVERSIONS = "istio_agent_wasm_config_conversion_count"
 
 
@@ -253,7 +252,7 @@ class ControlPlane(Case):
             mesh.run_istiod()
             cart.await_ready()
 
-    def test_istiod_and_the_agents_start_anew_under_load(self) -> None:
+    def test_istiod_starts_anew_under_load(self) -> None:
         self.deploy(render("sidecar-observe"))
         with Load() as load:
             mesh.lab.end("pilot-discovery")
@@ -293,7 +292,7 @@ class Agent(Case):
 
 
 class Collector(Case):
-    def test_it_is_down(self) -> None:
+    def test_the_collector_is_down(self) -> None:
         """Traffic goes on, each span that was dropped is counted, and spans arrive again when it is back."""
         self.deploy(render("sidecar-spans"))
         mesh.lab.end("jaeger.json")
@@ -312,15 +311,6 @@ def status(connection: http.client.HTTPConnection) -> int:
     answer = connection.getresponse()
     answer.read()
     return answer.status
-
-
-def only_for(name: str, objects: list[Object]) -> list[Object]:
-    """The objects for one workload. They have names of their own: a proxy whose old listener drains is sent what the plugin of
-    that listener's name says, whom it selects or not."""
-    for one in objects:
-        one["metadata"]["name"] += f"-{name}"
-        one["spec"]["selector"] = {"matchLabels": {"app": name}}
-    return objects
 
 
 def counts_one(workload: Running) -> bool:

@@ -6,7 +6,8 @@ import contextlib
 from typing import Iterator
 
 from harness import (
-    GATEWAY, OURS, Answer, Case, Object, Running, Workload, context, eventually, mesh, received, render,
+    FETCHES, GATEWAY, OURS, Answer, Case, Object, Running, Workload, changed, context, eventually, image, mesh, received,
+    render,
 )  # fmt: skip
 
 HOME = "gateways"
@@ -78,6 +79,18 @@ class Gateways(Case):
                 answer = egress.call("/", out)
                 left = [received(answer, "partner", name) for name in ("traceparent", "tracestate", "b3", "baggage")]
                 self.assertEqual(left, [[], [], [], []])
+
+    def test_a_strict_gateway_without_a_registry(self) -> None:
+        """It refuses what it cannot judge; the case that is not strict lets it pass."""
+        unknown = {"url": image("unseen"), "sha256": ""}
+        for case, expected in (("ingress-strict", 403), ("ingress", 200)):
+            with self.subTest(case), self.ingress() as ingress:
+                eventually("the frontend answers", lambda: ingress.call("/").status == 200)
+                mesh.cluster.apply(changed(render(case), lambda module: module.update(unknown)), HOME)
+                eventually("the agent gives up", lambda: ingress.total(FETCHES, result="manifest_failure") > 0)
+                eventually(f"requests are answered {expected}", lambda: ingress.call("/").status == expected)
+                mesh.cluster.apply(render(case), HOME)
+                eventually("requests are counted", lambda: ingress.call("/").status == 200 and ingress.requests() > 0)
 
 
 def told(answer: Answer) -> list[str]:
