@@ -24,7 +24,7 @@ from counters import REQUESTS, Series, parse_series
 from cluster import RUN
 from environment import IMAGE, REGISTRY, TAG
 from istio import Mesh
-from lab import GATEWAY, Answer, wait
+from lab import GATEWAY, Answer, wait  # noqa: F401
 from proxy import HOST, Failed
 import traffic
 from traffic import CORRUPT, context, image_digest, received

@@ -43,7 +43,7 @@ class Document(Case):
     def test_the_proxies_that_are_not_counted(self) -> None:
         tell, heal = commands("Which proxies are not counted")
         self.apply(only_for("checkout", render("sidecar-observe")))
-        eventually("the others are told", lambda: not_counted(tell) == {"frontend-0", "stock-0"})
+        eventually("the others are told", lambda: not_counted(tell) == {"frontend-0", "stock-0"}, 90)
         self.assertEqual(run(heal).count("annotated"), 2)
         mesh.cluster.kubectl("-n", "shop", "delete", "wasmplugins", "--all")
         self.deploy(render("sidecar-observe"))

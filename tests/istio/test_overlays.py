@@ -57,7 +57,7 @@ class Overlays(Case):
             self.switch(render("sidecar-observe"), "observe")
             self.assertEqual(received(mesh.request("/", CORRUPT), "frontend"), [CORRUPT["traceparent"]])
         self.assertEqual(load.failed, [])
-        self.assertGreater(load.sent, 20)
+        self.assertGreater(load.sent, 5)
 
     def test_deleted_under_load(self) -> None:
         """I14."""
@@ -67,8 +67,9 @@ class Overlays(Case):
             eventually("nothing is counted", lambda: not modes_of_a_request())
         self.assertEqual(load.failed, [])
         self.assertEqual(received(mesh.request("/", CORRUPT), "stock"), [CORRUPT["traceparent"]])
-        # A series stays, at its last value, for as long as the proxy runs.
+        # A series stays, at its last value, for as long as the old listener drains.
         self.assertGreater(requests("frontend", mode="enforce"), 0)
+        eventually("the series go", lambda: requests("frontend") == 0, 90)
 
     def test_traffic_extensions_count_the_same_and_both_kinds_count_twice(self) -> None:
         """I4."""
@@ -101,7 +102,7 @@ class Overlays(Case):
             eventually("every proxy runs the second version", lambda: all(map(runs_second, mesh.workloads)))
             self.switch(second, "observe")
         self.assertEqual(load.failed, [])
-        self.assertGreater(load.sent, 20)
+        self.assertGreater(load.sent, 5)
 
     def test_a_pod_is_an_exception_by_its_environment(self) -> None:
         """What docs/istio.md says of exceptions: `proxyMetadata` reaches the filter."""
