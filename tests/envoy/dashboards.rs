@@ -18,6 +18,8 @@ const VARIABLES: &[(&str, &str)] =
 const OF_TROUBLE: &[&str] = &[
     "(tracewarden_host_errors_total{",
     "(tracewarden_bypassed_total{",
+    "count(tracewarden:not_pulled{",
+    "count(tracewarden:rejected_at{",
     "count(ALERTS{alertname=~\"Tracewarden",
 ];
 

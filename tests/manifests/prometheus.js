@@ -30,6 +30,23 @@ export function prometheus(scrapes, use) {
   });
 }
 
+/** What a Prometheus gets of these addresses, by the job's name: every series with its labels and its value. */
+export function scraped(jobs, use) {
+  const scrapes = Object.entries(jobs).map(([job_name, { address, path = '/stats/prometheus', rules = [] }]) => ({
+    job_name,
+    metrics_path: path,
+    scrape_interval: '1s',
+    metric_relabel_configs: rules,
+    static_configs: [{ targets: [address] }],
+  }));
+  return prometheus(scrapes, (get) =>
+    use(async (job, selector = '') => {
+      const { result } = await get(`query?query=${encodeURIComponent(`{job="${job}", __name__!~"up|scrape_.*"${selector}}`)}`);
+      return result.map(({ metric: { job: _, instance: __, ...metric }, value }) => [metric, value[1]]);
+    }),
+  );
+}
+
 function freePort() {
   return new Promise((resolve) => {
     const server = createServer().listen(0, '127.0.0.1', () => {

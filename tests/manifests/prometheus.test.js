@@ -7,7 +7,7 @@ import { createServer } from 'node:http';
 import { test } from 'node:test';
 
 import { eventually, inScratch, running } from './envoy.js';
-import { prometheus } from './prometheus.js';
+import { prometheus, scraped } from './prometheus.js';
 import { meshConfig, sidecar, visit } from './sidecar.js';
 import { inRepository, readYaml } from './support.js';
 
@@ -86,23 +86,6 @@ function refusal(config) {
     const { status, stdout, stderr } = spawnSync(inRepository('.venv/bin/promtool'), arguments_, { encoding: 'utf8' });
     return status === 0 ? '' : stdout + stderr;
   });
-}
-
-/** What a Prometheus gets of these addresses, by the job's name: every series of Tracewarden with its labels and its value. */
-function scraped(jobs, use) {
-  const scrapes = Object.entries(jobs).map(([job_name, { address, path = JOB.metrics_path, rules = [] }]) => ({
-    job_name,
-    metrics_path: path,
-    scrape_interval: '1s',
-    metric_relabel_configs: rules,
-    static_configs: [{ targets: [address] }],
-  }));
-  return prometheus(scrapes, (get) =>
-    use(async (job, selector = '') => {
-      const { result } = await get(`query?query=${encodeURIComponent(`{job="${job}", __name__!~"up|scrape_.*"${selector}}`)}`);
-      return result.map(({ metric: { job: _, instance: __, ...metric }, value }) => [metric, value[1]]);
-    }),
-  );
 }
 
 /** Series that can be compared: in one order, and without the values of what depends on the time. */

@@ -24,7 +24,7 @@ const EVERYTHING = {
  * `stats_config` as Istio's template of the bootstrap makes it (tools/packaging/common/envoy_bootstrap.json of 1.23 and
  * later), with those tags of its own that could get in the way, and with our inclusions only.
  */
-function statsConfig(tags) {
+export function statsConfig(tags) {
   const { inclusionPrefixes = [], inclusionRegexps = [] } = proxyStatsMatcher;
   const manager = String.raw`^http\.(((?:[_.[:digit:]\w]*|[_\[\]aAbBcCdDeEfF[:digit:]\w\:]*));\.)`;
   return {

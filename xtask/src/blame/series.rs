@@ -20,6 +20,14 @@ pub(super) struct Workload {
     busy: f64,
     /// Requests that Envoy counts, and the filter does not.
     uncounted: u64,
+    /// How many filters count each request.
+    filters: u64,
+    /// Whether Envoy has the module.
+    runs: bool,
+    /// How many modules Istio's agent could not get.
+    failed_pulls: u64,
+    /// Updates of the plugin that Envoy accepted, and that it rejected.
+    updates: Option<(u64, u64)>,
 }
 
 /// The name of a series with its labels, and its values.
@@ -47,6 +55,9 @@ words!(Verdict {
 words!(Weighed { Lost = "lost", Unlinked = "unlinked" });
 words!(Evidence { RequestId = "request_id", InFlight = "in_flight", Nothing = "none" });
 
+/// After which minute Envoy was given the plugin, and an update of it.
+const UPDATE: usize = 50;
+
 /// In how many minutes the gauge repeats itself.
 const CYCLE: usize = 10;
 
@@ -61,6 +72,10 @@ impl Default for Workload {
             evidence: None,
             busy: 0.0,
             uncounted: 0,
+            filters: 1,
+            runs: true,
+            failed_pulls: 0,
+            updates: None,
         }
     }
 }
@@ -72,11 +87,12 @@ impl Workload {
         };
         let served = self.inbound.values().chain(self.outbound.values()).sum::<u64>() + self.uncounted;
         let enabled = [format!("{}x{MINUTE}", u8::from(self.enabled))];
-        let mut all = vec![
-            (named("tracewarden_build_info", ""), self.values(&[format!("1x{MINUTE}")])),
-            (named("tracewarden_enabled", ""), self.values(&enabled)),
-            (named("envoy_http_downstream_rq_total", ""), self.counts(served)),
-        ];
+        let mut all = vec![(named("envoy_http_downstream_rq_total", ""), self.counts(served))];
+        all.extend(self.plugin(&named));
+        if self.runs {
+            all.push((named("tracewarden_build_info", ""), self.values(&[format!("1x{MINUTE}")])));
+            all.push((named("tracewarden_enabled", ""), self.values(&enabled)));
+        }
         for (direction, requests) in [("inbound", &self.inbound), ("outbound", &self.outbound)] {
             for (verdict, context) in Verdict::ALL.iter().filter(|_| !requests.is_empty()) {
                 let labels = format!(
@@ -84,7 +100,7 @@ impl Workload {
                     self.mode
                 );
                 let count = requests.get(verdict).copied().unwrap_or_default();
-                all.push((named("tracewarden_requests_total", &labels), self.counts(count)));
+                all.push((named("tracewarden_requests_total", &labels), self.counts(count * self.filters)));
             }
         }
         for weighed in self.evidence.iter().filter(|_| !self.outbound.is_empty()) {
@@ -101,6 +117,22 @@ impl Workload {
             let busy = (0..=MINUTE).map(|minute| self.is_busy(minute)).map(|busy| u8::from(busy).to_string());
             let busy: Vec<String> = busy.collect();
             all.push((named("tracewarden_traced_requests_in_flight", ""), self.values(&busy)));
+        }
+        all
+    }
+
+    /// What Istio's agent and Envoy say of the plugin.
+    fn plugin(&self, named: &impl Fn(&str, &str) -> String) -> Vec<Series> {
+        let mut all = Vec::new();
+        if self.failed_pulls > 0 {
+            let failures = named("istio_agent_wasm_config_conversion_count", r#", result="fetch_failure""#);
+            all.push((failures, self.values(&[format!("{}x{MINUTE}", self.failed_pulls)])));
+        }
+        let Some((accepted, rejected)) = self.updates else { return all };
+        for (what, count) in [("success", accepted), ("rejected", rejected), ("time", accepted)] {
+            let metric = format!("envoy_extension_config_discovery_update_{what}");
+            let values = format!("0x{UPDATE} {count}x{}", MINUTE - UPDATE - 1);
+            all.push((named(&metric, r#", extension="inbound""#), self.values(&[values])));
         }
         all
     }
