@@ -14,6 +14,7 @@ XTASK := $(CARGO) run --locked --quiet -p xtask --
 .DEFAULT_GOAL := help
 include make/borrowed.mk
 include make/istio.mk
+include make/gateway.mk
 include make/measure.mk
 include tests/mutants.mk
 include tests/second-host.mk

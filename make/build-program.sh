@@ -1,7 +1,7 @@
 #!/bin/sh
-# Builds a Go program of one of the modules in make/programs, or copies a file out of one of its modules.
+# Builds a Go program of one of the modules in make/programs, or copies files out of one of its modules.
 #   make/build-program.sh MODULE PACKAGE PROGRAM MINUTES   builds a package; GO_TAGS and GO_STAMP go to Go
-#   make/build-program.sh MODULE GO-MODULE FILE TARGET     copies a file
+#   make/build-program.sh MODULE GO-MODULE FILES TARGET    copies a file, or the files of patterns, into one
 set -eu
 cd "$(dirname "$0")/.."
 
@@ -12,7 +12,7 @@ root=$PWD
 
 version=$("$GO" env GOVERSION 2>/dev/null | sed 's/^go//') || true
 if [ "$(printf '%s\n' "$LOWEST" "$version" | sort -V | head -n 1)" != "$LOWEST" ]; then
-    echo "needs Go $LOWEST or later, found ${version:-none}; install it, or name one: make istio-up GO=/path/to/go" >&2
+    echo "needs Go $LOWEST or later, found ${version:-none}; install it, or name one: make GO=/path/to/go" >&2
     exit 1
 fi
 export CGO_ENABLED=0 GOFLAGS=-mod=readonly GOWORK=off
@@ -21,7 +21,8 @@ case $4 in
     */*)
         mkdir -p "$(dirname "$4")"
         directory=$(cd "make/programs/$module" && "$GO" mod download -json "$package" | sed -n 's/^\t"Dir": "\(.*\)",$/\1/p')
-        install -m 644 "$directory/$3" "$4"
+        (cd "$directory" && cat $3) >"$4.draft"
+        mv "$4.draft" "$4"
         ;;
     *)
         echo "Building $(basename "$3") (on two cores, the first time, about $4 min)…"

@@ -59,6 +59,6 @@ $(PROGRAMS)/istio-crds.yaml: make/programs/istio/go.sum
 $(PROGRAMS)/envoy_bootstrap_tmpl.json: make/programs/istio/go.sum
 	@$(BUILD) istio istio.io/istio tools/packaging/common/envoy_bootstrap.json $@
 
-test-istio: build istio-programs $(ONLY_ENVOY) $(ONLY_KUBECTL) .venv/bin/skopeo .venv/bin/docker-registry ## test Istio's manifests in a real Istio (TESTS=PATTERN: some of them)
+test-istio: build istio-programs $(ONLY_ENVOY) $(ONLY_KUBECTL) $(filter $(HELM_PRIVATE),$(HELM)) .venv/bin/skopeo .venv/bin/docker-registry ## test Istio's manifests in a real Istio (TESTS=PATTERN: some of them)
 	@$(MAKE) --no-print-directory image >/dev/null
 	@$(TESTING) $(PYTHON) -B tests/istio $(TESTS:%=-k %)

@@ -10,22 +10,17 @@ and endpoints are objects that nothing schedules.
 from __future__ import annotations
 
 import argparse
-import json
 import os
-import shutil
-import subprocess
 import sys
-import time
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, Optional
+from typing import Optional
 
-REPOSITORY = Path(__file__).resolve().parents[2]
-sys.path.insert(0, str(REPOSITORY / "envoy"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from cluster import BIN, RUN, Cluster, endpoints, namespace, service
+from cluster import BIN, RUN, endpoints, namespace, service
 from counters import REQUESTS, parse_series, table
-from lab import GATEWAY, Answer, Forward, Lab, Program, check_host, wait
+from environment import REPOSITORY, Environment
+from lab import GATEWAY, Answer, Ports, wait
 from proxy import HOST, Failed, exit_status, not_read, port_number
 from workload import APPLICATION_PORT, ISTIOD, REGISTRY, Running, Workload
 
@@ -40,66 +35,27 @@ WORKLOADS = (
     Workload("checkout", 12, calls="stock"),
     Workload("stock", 13),
 )
-# The images that `make image` makes, and under which name the registry has them.
-IMAGE, TAG = "tracewarden", "0.1.0"
+# What a person opens.
+OPEN = (
+    ("the frontend", WORKLOADS[0].address, APPLICATION_PORT),
+    ("Jaeger", HOST, 16686),
+    ("Prometheus", HOST, 9090),
+    ("the API server", GATEWAY, 6443),
+    ("the registry", GATEWAY, 443),
+)
 
 
-@dataclass(frozen=True)
-class Ports:
-    """What a person opens, on the host's loopback."""
-
-    first: int
-
-    def forwards(self) -> tuple[Forward, ...]:
-        listed = (
-            ("the frontend", WORKLOADS[0].address, APPLICATION_PORT),
-            ("Jaeger", HOST, 16686),
-            ("Prometheus", HOST, 9090),
-            ("the API server", GATEWAY, 6443),
-            ("the registry", GATEWAY, 443),
-        )
-        return tuple(Forward(what, self.first + at, address, port) for at, (what, address, port) in enumerate(listed))
-
-    def of(self, what: str) -> int:
-        return next(forward.port for forward in self.forwards() if forward.what == what)
-
-
-class Mesh:
+class Mesh(Environment):
     """The Istio of a run directory."""
 
     def __init__(self, directory: Path, kubectl: str, port: int) -> None:
-        self.directory = directory
-        self.ports = Ports(port)
-        self.lab = Lab(directory)
-        self.cluster = Cluster(self.lab, kubectl, self.ports.of("the API server"))
-        self.envoy = f"{RUN}/envoy"
+        super().__init__(directory, kubectl, Ports(port, OPEN))
         self.workloads = {work.name: Running(self.cluster, work, self.envoy) for work in WORKLOADS}
 
     def up(self, envoy: str, registry: str, skopeo: str, image: Path) -> None:
-        """Starts everything anew, or nothing."""
-        check_host()
-        if self.lab.stop():
-            print("Stopped the Istio that ran.")
-        programs = self.directory.parent / "programs"
-        missing = [name for name in PROGRAMS if not (programs / name).is_file()]
-        if missing:
-            raise Failed(f"{programs} lacks {', '.join(missing)}; `make istio-programs` builds them")
-        shutil.rmtree(self.directory, ignore_errors=True)
-        self.directory.mkdir(parents=True)
-        # The proxies' user goes through it.
-        self.directory.chmod(0o755)
-        shutil.copy(Path(envoy).resolve(), self.directory / "envoy")
-        print("Starting a real Istio:", flush=True)
-        begin = time.monotonic()
-        try:
-            self._start(programs, registry, skopeo, image)
-        except BaseException:
-            self.lab.stop()
-            raise
-        print(f"ready after {time.monotonic() - begin:.0f} s")
+        self.begin("Istio", envoy, PROGRAMS, lambda: self._start(registry, skopeo, image))
 
-    def _start(self, programs: Path, registry: str, skopeo: str, image: Path) -> None:
-        self.step("namespaces", lambda: self.lab.start(self.ports.forwards(), self.places(programs)))
+    def _start(self, registry: str, skopeo: str, image: Path) -> None:
         self.step("the registry, with the image", lambda: self.start_registry(registry, skopeo, image))
         self.step("etcd and the API server", self.cluster.start)
         self.step("istiod", self.start_istiod)
@@ -112,51 +68,10 @@ class Mesh:
             self.step(f"{running.workload.name}'s proxy", running.await_ready)
         self.step("a request through all three", self.await_request)
 
-    def places(self, programs: Path) -> list[tuple[Path, str]]:
-        return [(programs, BIN), (self.directory, RUN), (REPOSITORY / "envoy" / "local", "/mnt/local"), (REPOSITORY, "/mnt/repository")]
-
-    @staticmethod
-    def step(what: str, action: Callable[[], object], word: str = "ready") -> None:
-        begin = time.monotonic()
-        print(f"  {what}…", end="", flush=True)
-        try:
-            action()
-        except BaseException:
-            print(" failed", flush=True)
-            raise
-        print(f" {word} after {time.monotonic() - begin:.1f} s", flush=True)
-
-    def start_registry(self, registry: str, skopeo: str, image: Path) -> None:
-        key, certificate = (self.directory / f"registry.{kind}" for kind in ("key", "crt"))
-        # The agents ask a registry by name over TLS alone; `WASM_INSECURE_REGISTRIES` lets them accept this certificate.
-        subprocess.run([
-            "openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "30", "-subj", f"/CN={REGISTRY}",
-            "-keyout", str(key), "-out", str(certificate),
-        ], check=True, capture_output=True)  # fmt: skip
-        tls = {"certificate": f"{RUN}/registry.crt", "key": f"{RUN}/registry.key"}
-        storage = {"filesystem": {"rootdirectory": f"{RUN}/registry"}, "delete": {"enabled": True}}
-        config = {"version": 0.1, "log": {"level": "warn"}, "http": {"addr": f"{GATEWAY}:443", "tls": tls}, "storage": storage}
-        (self.directory / "registry.json").write_text(json.dumps(config), "utf-8")
-        self.serve_registry(registry)
-        for variant in ("compat", "artifact"):
-            tag = TAG if variant == "compat" else f"{TAG}-{variant}"
-            self.push(skopeo, image / variant, tag)
-
-    def serve_registry(self, registry: str) -> None:
-        program = self.lab.spawn("registry", [os.path.abspath(registry), "serve", f"{RUN}/registry.json"])
-        wait("the registry", lambda: self.lab.accepts(GATEWAY, 443), 20, program.log, program.child)
-
-    def push(self, skopeo: str, layout: Path, tag: str) -> None:
-        target = f"docker://{HOST}:{self.ports.of('the registry')}/{IMAGE}:{tag}"
-        command = [skopeo, "--insecure-policy", "copy", "--preserve-digests", "--dest-tls-verify=false", f"oci:{layout}", target]
-        answer = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
-        if answer.returncode != 0:
-            raise Failed(f"the image {layout} could not be pushed:\n{answer.stderr}")
-
     def start_istiod(self) -> None:
         cluster, collector_ports = self.cluster, {"http-otlp": 4318, "grpc-otlp": 4317}
         cluster.apply([namespace(MESH_NAMESPACE), namespace(COLLECTOR_NAMESPACE)])
-        cluster.kubectl("apply", "--server-side", "-f", str(self.directory.parent / "programs" / "istio-crds.yaml"))
+        cluster.kubectl("apply", "--server-side", "-f", str(self.programs / "istio-crds.yaml"))
         cluster.apply([
             service(COLLECTOR, COLLECTOR_NAMESPACE, "10.96.0.2", collector_ports),
             endpoints(COLLECTOR, COLLECTOR_NAMESPACE, GATEWAY, collector_ports),
@@ -189,27 +104,6 @@ class Mesh:
         start = lines.index("  meshConfig:") + 1
         return "".join(f"{line[4:]}\n" for line in lines[start:])
 
-    def start_jaeger(self) -> None:
-        config = {
-            "service": {
-                "extensions": ["jaeger_storage", "jaeger_query"],
-                "pipelines": {"traces": {"receivers": ["otlp"], "processors": ["batch"], "exporters": ["jaeger_storage_exporter"]}},
-                "telemetry": {"metrics": {"level": "none"}},
-            },
-            "extensions": {
-                "jaeger_query": {
-                    "storage": {"traces": "memory"}, "http": {"endpoint": f"{HOST}:16686"}, "grpc": {"endpoint": f"{HOST}:16685"},
-                },
-                "jaeger_storage": {"backends": {"memory": {"memory": {"max_traces": 100000}}}},
-            },
-            "receivers": {"otlp": {"protocols": {"grpc": {"endpoint": f"{GATEWAY}:4317"}, "http": {"endpoint": f"{GATEWAY}:4318"}}}},
-            "processors": {"batch": {"timeout": "200ms"}},
-            "exporters": {"jaeger_storage_exporter": {"trace_storage": "memory"}},
-        }  # fmt: skip
-        (self.directory / "jaeger.json").write_text(json.dumps(config), "utf-8")
-        jaeger = self.lab.spawn("jaeger", [f"{BIN}/jaeger", "--config", f"{RUN}/jaeger.json"])
-        wait("Jaeger", lambda: self.lab.ask(HOST, 16686, "/api/services").status == 200, 30, jaeger.log, jaeger.child)
-
     def start_prometheus(self) -> None:
         found = (REPOSITORY / "envoy/istio/prometheus.yaml").read_text("utf-8")
         role = "{ role: pod }"
@@ -225,12 +119,6 @@ class Mesh:
 
     def log_of(self, workload: str) -> str:
         return (self.directory / f"{workload}-agent.log").read_text("utf-8", "replace")
-
-    def serve_application(self, name: str, port: int) -> Program:
-        """An application outside of the mesh, at the lab's gateway address."""
-        program = self.lab.spawn(name, [sys.executable, "-B", "/mnt/local/application.py", name, "", str(port)])
-        wait(f"the application {name}", lambda: self.lab.accepts(GATEWAY, port), 20, program.log, program.child)
-        return program
 
     def start_workload(self, running: Running) -> None:
         self.cluster.apply(running.workload.objects())
@@ -310,7 +198,7 @@ def parse_arguments() -> argparse.Namespace:
         command.add_argument("--run-dir", type=Path, default=REPOSITORY / "target/istio", metavar="DIR")
         command.add_argument("--kubectl", default=os.environ.get("KUBECTL", "kubectl"), metavar="PATH")
         port = int(os.environ.get("ISTIO_PORT") or DEFAULT_PORT)
-        count = len(Ports(port).forwards())
+        count = len(OPEN)
         what = f"the first of {count} ports on loopback (default: $ISTIO_PORT, else {DEFAULT_PORT})"
         command.add_argument("--port", type=port_number, default=port, metavar="PORT", help=what)
         if action is up:

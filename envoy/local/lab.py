@@ -40,6 +40,20 @@ class Forward:
     target: int
 
 
+@dataclass(frozen=True)
+class Ports:
+    """Consecutive ports on the host's loopback, for what a person opens: what it is, its address in the lab, its port there."""
+
+    first: int
+    opened: tuple[tuple[str, str, int], ...]
+
+    def forwards(self) -> list[Forward]:
+        return [Forward(what, self.first + at, address, port) for at, (what, address, port) in enumerate(self.opened)]
+
+    def of(self, what: str) -> int:
+        return next(forward.port for forward in self.forwards() if forward.what == what)
+
+
 def listen(forward: Forward) -> socket.socket:
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -146,6 +160,37 @@ class Lab:
         if answer.returncode != 0:
             raise Failed(f"`{' '.join(command)}` failed:\n{answer.stdout}{answer.stderr}")
         return answer.stdout
+
+    def add_host(self, name: str, number: int) -> None:
+        """Makes a network namespace with an address on the lab's bridge."""
+        inside = f"ip -n {name}"
+        # Without a route a connection to a service's address fails before anything can capture it.
+        self.run("sh", "-c", f"""set -e
+            ip netns add {name}
+            ip link add veth{number} type veth peer name eth0 netns {name}
+            ip link set veth{number} master bridge up
+            {inside} link set lo up
+            {inside} address add {NETWORK}.{number}/24 dev eth0
+            {inside} link set eth0 up
+            {inside} route add default via {GATEWAY}""")  # fmt: skip
+
+    @staticmethod
+    def as_pod(host: str, volumes: dict[str, str], command: Sequence[str]) -> list[str]:
+        """The command in a host's network, with directories of the lab as volumes at paths that the machine does not have."""
+        root = f"/run/roots/{host}"
+        mounts = "".join(f"mkdir -p {root}{path}; mount --bind {source} {root}{path}; " for path, source in volumes.items())
+        script = f"""set -e
+            mkdir -p {root}
+            mount -t tmpfs root {root}
+            for entry in /*; do
+                if [ -L "$entry" ]; then cp -P "$entry" {root}
+                elif [ -d "$entry" ]; then mkdir {root}$entry; mount --rbind "$entry" {root}$entry
+                fi
+            done
+            {mounts}
+            exec nsenter --net=/run/netns/{host} -- chroot {root} "$@"
+        """
+        return ["unshare", "--mount", "sh", "-c", script, "sh", *command]
 
     def spawn(self, name: str, command: Sequence[str], environment: Optional[dict[str, str]] = None) -> Program:
         """Starts a program in the lab, whose log is that of its name."""

@@ -13,6 +13,7 @@ from typing import Optional
 
 from cluster import BIN, RUN, Cluster, Object, endpoints, service
 from counters import REQUESTS
+from environment import REGISTRY
 from lab import GATEWAY, NETWORK, Answer, Lab, Program, wait
 
 # Istio's own choices, as a cluster has them.
@@ -21,7 +22,6 @@ STATUS_PORT, ENVOY_METRICS_PORT, HEALTH_PORT, ADMIN_PORT = 15020, 15090, 15021, 
 OUTBOUND_PORT, INBOUND_PORT = 15001, 15006
 APPLICATION_PORT = 8080
 ISTIOD = "istiod.istio-system.svc"
-REGISTRY = "registry.example"
 READY_SECONDS = 60
 
 
@@ -91,23 +91,13 @@ class Running:
         return self.lab.directory / self.workload.name
 
     def connect_to_bridge(self) -> None:
-        """Makes the network namespace, with an address on the lab's bridge and Istio's own capture of traffic."""
-        name, address = self.workload.name, self.workload.address
-        inside = f"ip -n {name}"
-        # A connection to a service's address fails before it is captured if there is no route.
-        script = f"""set -e
-            ip netns add {name}
-            ip link add veth{self.workload.number} type veth peer name eth0 netns {name}
-            ip link set veth{self.workload.number} master bridge up
-            {inside} link set lo up
-            {inside} address add {address}/24 dev eth0
-            {inside} link set eth0 up
-            {inside} route add default via {GATEWAY}"""
+        """Makes the network namespace, with Istio's own capture of traffic."""
+        name = self.workload.name
+        self.lab.add_host(name, self.workload.number)
         if self.workload.kind == "sidecar":
-            script += f"""
-            ip netns exec {name} {BIN}/pilot-agent istio-iptables -p {OUTBOUND_PORT} -z {INBOUND_PORT} -u {PROXY_USER} \
-                -g {PROXY_USER} -m REDIRECT -i '*' -x '' -b '*' -d {ENVOY_METRICS_PORT},{HEALTH_PORT},{STATUS_PORT}"""
-        self.lab.run("sh", "-c", script)
+            capture = f"{BIN}/pilot-agent istio-iptables -p {OUTBOUND_PORT} -z {INBOUND_PORT} -u {PROXY_USER} -g {PROXY_USER}"
+            options = f"-m REDIRECT -i '*' -x '' -b '*' -d {ENVOY_METRICS_PORT},{HEALTH_PORT},{STATUS_PORT}"
+            self.lab.run("sh", "-c", f"ip netns exec {name} {capture} {options}")
 
     def furnish(self, hosts: dict[str, str]) -> None:
         """The files that a Pod's volumes would hold."""

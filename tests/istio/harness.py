@@ -4,33 +4,35 @@ from __future__ import annotations
 
 import contextlib
 import copy
-import http.client
 import json
 import os
-import random
 import re
 import subprocess
 import sys
-import threading
 import time
 import unittest
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Callable, Iterator, Optional
 
 REPOSITORY = Path(__file__).resolve().parents[2]
-sys.path[:0] = [str(REPOSITORY / "envoy" / "local"), str(REPOSITORY / "envoy")]
+sys.path[:0] = [str(REPOSITORY / place) for place in ("envoy/local", "envoy", "tests/labs")]
 
 from counters import REQUESTS, Series, parse_series
 from cluster import RUN
-from istio import IMAGE, REGISTRY, TAG, Mesh
+from environment import IMAGE, REGISTRY, TAG
+from istio import Mesh
 from lab import GATEWAY, Answer, wait
-from proxy import Failed
+from proxy import HOST, Failed
+import traffic
+from traffic import CORRUPT, context, image_digest, received
 from workload import Running, Workload
 
 Object = dict[str, Any]
 NAMESPACE = "shop"
+FETCHES = "istio_agent_wasm_remote_fetch_count"
 # What applies to a listener takes effect in a second or two; open connections go on through the old one for longer.
 SETTLED_SECONDS = 60
 # Every proxy that a request to the frontend passes.
@@ -40,11 +42,6 @@ OURS = "wasmplugins,trafficextensions,envoyfilters,telemetries,sidecars,servicee
 SKOPEO = str(REPOSITORY / ".venv/bin/skopeo")
 DOCKER_REGISTRY = str(REPOSITORY / ".venv/bin/docker-registry")
 mesh = Mesh(REPOSITORY / "target/istio", os.environ["KUBECTL"], int(os.environ.get("ISTIO_PORT") or 12000))
-
-
-def image_digest(variant: str = "compat", layouts: Path = REPOSITORY / "target/image") -> str:
-    index = json.loads((layouts / variant / "index.json").read_text("utf-8"))
-    return index["manifests"][0]["digest"].removeprefix("sha256:")
 
 
 def image(tag: str = TAG) -> str:
@@ -78,28 +75,21 @@ def changed(objects: list[Object], change: Callable[[Object], object]) -> list[O
     return copies
 
 
-def context(sampled: bool = True) -> dict[str, str]:
-    """A fresh trace context."""
-    return {"traceparent": f"00-{random.getrandbits(128) | 1:032x}-{random.getrandbits(64) | 1:016x}-0{int(sampled)}"}
-
-
-CORRUPT = {"traceparent": "00-0AF7651916CD43DD8448EB211C80319C-B7AD6B7169203331-01"}
-
-
-def received(answer: Answer, service: str, name: str = "traceparent") -> list[str]:
-    """The lines of a header that the application of a service received."""
-    for hop in json.loads(answer.text):
-        if hop["service"] == service:
-            return [value for header, value in hop["received"] if header == name]
-    raise AssertionError(f"{service} is not in {answer.text}")
-
-
 def series(workload: str) -> list[Series]:
     return parse_series(mesh.workloads[workload].stats())
 
 
 def requests(workload: str, **labels: str) -> float:
     return mesh.workloads[workload].requests(**labels)
+
+
+def only_for(name: str, objects: list[Object]) -> list[Object]:
+    """The objects for one workload. They have names of their own: a proxy whose old listener drains is sent what the plugin of
+    that listener's name says, whom it selects or not."""
+    for one in objects:
+        one["metadata"]["name"] += f"-{name}"
+        one["spec"]["selector"] = {"matchLabels": {"app": name}}
+    return objects
 
 
 @dataclass
@@ -132,37 +122,8 @@ class Counts:
         return dict(found)
 
 
-@dataclass
-class Load:
-    """Requests on connections of their own, till the block ends."""
-
-    every: float = 0.02
-    path: str = "/"
-    headers: Callable[[], dict[str, str]] = context
-    sent: int = 0
-    failed: list[str] = field(default_factory=list)
-
-    def __enter__(self) -> Load:
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._run)
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._ended.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        while not self._ended.is_set():
-            begin = time.monotonic()
-            try:
-                answer = mesh.request(self.path, self.headers())
-                if answer.status != 200:
-                    self.failed.append(f"{answer.status} {answer.text[-300:]}")
-            except (OSError, http.client.HTTPException) as error:
-                self.failed.append(repr(error))
-            self.sent += 1
-            self._ended.wait(max(0.0, self.every - (time.monotonic() - begin)))
+# Requests to the frontend, as someone outside of the mesh sends them.
+Load = partial(traffic.Load, lambda path, headers: mesh.request(path, headers))
 
 
 class Case(unittest.TestCase):
@@ -299,3 +260,12 @@ def other_revision(module: bytes) -> bytes:
     if found is None:
         raise Failed("the module names no commit: build it in a git work tree")
     return module.replace(found[1], SECOND_REVISION.encode() + found[1][40:])
+
+
+def second_version(module: Object) -> None:
+    """Lets a plugin load the module of the other revision."""
+    module.update(url=image(SECOND_TAG), sha256=image_digest("compat", FILES / "second-image"))
+
+
+def runs_second(workload: str) -> bool:
+    return SECOND_REVISION in {revision[:40] for revision in revisions(workload)}

@@ -5,9 +5,8 @@ from __future__ import annotations
 import json
 
 from harness import (
-    CORRUPT, FILES, PASSES, REPOSITORY, RUN, SECOND_REVISION, SECOND_TAG, Case, Counts, Failed, Load, Object, Workload,
-    await_counting, changed, context, eventually, image, image_digest, mesh, modes_of_a_request, received, render, requests,
-    revisions,
+    CORRUPT, PASSES, REPOSITORY, RUN, Case, Counts, Failed, Load, Workload, await_counting, changed, context, eventually, mesh,
+    modes_of_a_request, received, render, requests, runs_second, second_version,
 )  # fmt: skip
 
 
@@ -96,7 +95,7 @@ class Overlays(Case):
 
     def test_an_upgrade_under_load_fails_no_request(self) -> None:
         self.deploy(render("sidecar-observe"))
-        second = changed(render("sidecar-observe"), load_second)
+        second = changed(render("sidecar-observe"), second_version)
         with Load() as load:
             self.apply(second)
             eventually("every proxy runs the second version", lambda: all(map(runs_second, mesh.workloads)))
@@ -141,11 +140,3 @@ class Overlays(Case):
 
 def dry_run(text: str) -> str:
     return mesh.cluster.kubectl("-n", "shop", "apply", "--dry-run=server", "--validate=strict", "-f", "-", text=text)
-
-
-def load_second(module: Object) -> None:
-    module.update(url=image(SECOND_TAG), sha256=image_digest("compat", FILES / "second-image"))
-
-
-def runs_second(workload: str) -> bool:
-    return all(revision.startswith(SECOND_REVISION) for revision in revisions(workload))

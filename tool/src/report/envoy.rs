@@ -4,7 +4,7 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use super::names::{Names, split};
-use super::reading::{Reading, WITHOUT_FILTER_IN_ISTIO, Who};
+use super::reading::{Reading, WITHOUT_FILTER, WITHOUT_FILTER_IN_ISTIO, Who};
 use crate::web::{Failure, Web};
 
 /// What is asked for.
@@ -52,8 +52,9 @@ pub(crate) fn read(json: &[u8], names: &Names) -> Result<Reading, String> {
     Ok(reading)
 }
 
-/// Whether it counts requests that the filter should see. The stats do not say whether Istio runs it.
+/// Whether it counts requests that the filter should see. The stats do not say who runs it.
 fn is_served(stat: &str) -> bool {
     let prefix = stat.strip_prefix("http.").and_then(|rest| rest.strip_suffix("downstream_rq_total"));
-    prefix.is_some_and(|prefix| !WITHOUT_FILTER_IN_ISTIO.contains(&prefix.trim_end_matches(['.', ';'])))
+    let mut without = WITHOUT_FILTER.iter().chain(&WITHOUT_FILTER_IN_ISTIO);
+    prefix.is_some_and(|prefix| without.all(|one| *one != prefix.trim_end_matches(['.', ';'])))
 }

@@ -8,8 +8,9 @@ use tracewarden::metrics::Counter;
 
 use super::names::{Labels, Names};
 
-/// Whose requests no filter is to see: the admin endpoint's, and those of the trace health page in envoy/envoy.yaml.
-pub(crate) const WITHOUT_FILTER: [&str; 2] = ["admin", "trace_health"];
+/// Whose requests no filter is to see: the admin endpoint's, those of the trace health page in envoy/envoy.yaml, and the probes
+/// and scrapes of Envoy Gateway's proxies.
+pub(crate) const WITHOUT_FILTER: [&str; 4] = ["admin", "eg-ready-http", "eg-stats-http", "trace_health"];
 /// In Istio's proxies neither those of probes and of scrapes.
 pub(crate) const WITHOUT_FILTER_IN_ISTIO: [&str; 4] = ["admin", "agent", "stats", "trace_health"];
 

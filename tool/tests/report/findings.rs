@@ -284,6 +284,8 @@ fn each_counter_that_should_be_zero_is_a_finding() {
                 (&inbound, 1),
                 ("http.admin.downstream_rq_total", 900),
                 ("http.trace_health.downstream_rq_total", 900),
+                ("http.eg-ready-http.downstream_rq_total", 900),
+                ("http.eg-stats-http.downstream_rq_total", 900),
                 ("http.agent.downstream_rq_total", 900),
                 ("http.stats;.downstream_rq_total", 900),
             ],

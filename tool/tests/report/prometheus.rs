@@ -103,7 +103,8 @@ fn others_labels_can_say_whose_it_is() {
     let asked = server.asked();
     let questions: Vec<&String> = asked.iter().filter(|head| head.contains("query?query=")).collect();
     let mut of_envoy = questions.iter().filter(|head| head.contains("envoy_http_downstream_rq_total"));
-    let unseen = "%7Benvoy_http_conn_manager_prefix!~%22admin%7Ctrace_health%22%2Chttp_conn_manager_prefix!~%22admin%7Cagent%7C\
+    let unseen = "%7Benvoy_http_conn_manager_prefix!~%22admin%7Ceg-ready-http%7Ceg-stats-http%7Ctrace_health%22%2C\
+                  http_conn_manager_prefix!~%22admin%7Cagent%7C\
                   stats%7Ctrace_health%22%2C";
     assert!(of_envoy.all(|head| head.matches(unseen).count() == 3), "{questions:#?}");
     assert!(questions.iter().any(|head| head.contains("by%20(cluster%2Capp)")), "{questions:#?}");
@@ -199,6 +200,8 @@ fn a_saved_answer_has_the_counters_themselves() {
         ("envoy_http_downstream_rq_total", scrape, 7.0),
         ("envoy_http_downstream_rq_total", &of("admin"), 900.0),
         ("envoy_http_downstream_rq_total", &of("trace_health"), 900.0),
+        ("envoy_http_downstream_rq_total", &of("eg-ready-http"), 900.0),
+        ("envoy_http_downstream_rq_total", &of("eg-stats-http"), 900.0),
         ("envoy_http_downstream_rq_total", &of_istio("admin"), 900.0),
         ("envoy_http_downstream_rq_total", &of_istio("trace_health"), 900.0),
         ("envoy_http_downstream_rq_total", &of_istio("agent"), 900.0),
