@@ -161,6 +161,16 @@ test('no plugin is accepted before someone has set its digest', () => {
   }
 });
 
+test('the policy of admission is in force, and judges both kinds of plugin', () => {
+  const [policy, binding] = ['ValidatingAdmissionPolicy', 'ValidatingAdmissionPolicyBinding'].map((kind) =>
+    render(inRepository('envoy/istio/admission')).find((document) => document.kind === kind),
+  );
+  const [rule] = policy.spec.matchConstraints.resourceRules;
+  assert.deepEqual(rule.resources, ['wasmplugins', 'trafficextensions']);
+  for (const kind of ['WasmPlugin', 'TrafficExtension']) assert.equal(ofKind(kind)[0].apiVersion.split('/')[0], rule.apiGroups[0]);
+  assert.deepEqual(binding.spec, { policyName: policy.metadata.name, validationActions: ['Deny'] });
+});
+
 test('one file of their own gives users their image in every case', () => {
   for (const name of new Set(PLUGINS.filter((plugin) => plugin.spec).map((plugin) => plugin.case))) {
     const modules = ownImage(name).map(moduleOf).filter(Boolean);
