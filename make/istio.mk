@@ -8,7 +8,6 @@ ISTIO_PROGRAMS := $(addprefix $(PROGRAMS)/,etcd kube-apiserver pilot-discovery p
 ISTIO_FILES := $(PROGRAMS)/istio-crds.yaml $(PROGRAMS)/envoy_bootstrap_tmpl.json
 GO ?= go
 ISTIO = KUBECTL='$(abspath $(KUBECTL))' $(PYTHON) -B envoy/local/istio.py
-ONLY_KUBECTL := $(filter $(KUBECTL_PRIVATE),$(KUBECTL))
 
 .PHONY: istio-programs istio-up istio-down istio-status test-istio
 istio-up: build istio-programs $(ONLY_ENVOY) $(ONLY_KUBECTL) .venv/bin/skopeo .venv/bin/docker-registry ## start a real Istio on this machine (needs Linux, Go and root)
@@ -60,6 +59,6 @@ $(PROGRAMS)/istio-crds.yaml: make/programs/istio/go.sum
 $(PROGRAMS)/envoy_bootstrap_tmpl.json: make/programs/istio/go.sum
 	@$(BUILD) istio istio.io/istio tools/packaging/common/envoy_bootstrap.json $@
 
-test-istio: build istio-programs $(ONLY_ENVOY) $(ONLY_KUBECTL) .venv/bin/skopeo .venv/bin/docker-registry ## test Istio's manifests in a real Istio (TESTS=PATTERN: some of them)
+test-istio: build istio-programs $(ONLY_ENVOY) $(ONLY_KUBECTL) $(filter $(HELM_PRIVATE),$(HELM)) .venv/bin/skopeo .venv/bin/docker-registry ## test Istio's manifests in a real Istio (TESTS=PATTERN: some of them)
 	@$(MAKE) --no-print-directory image >/dev/null
 	@$(TESTING) $(PYTHON) -B tests/istio $(TESTS:%=-k %)

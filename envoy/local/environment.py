@@ -82,9 +82,19 @@ class Environment:
         config = {"version": 0.1, "log": {"level": "warn"}, "http": {"addr": f"{GATEWAY}:443", "tls": tls}, "storage": storage}
         (self.directory / "registry.json").write_text(json.dumps(config), "utf-8")
         self.serve_registry(registry)
+        self.know_registry()
         for variant in ("compat", "artifact"):
             tag = TAG if variant == "compat" else f"{TAG}-{variant}"
             self.push(skopeo, image / variant, tag)
+
+    def know_registry(self) -> None:
+        """Lets programs in the lab use the registry by its name."""
+        containers = "/etc/containers"
+        self.lab.run("sh", "-c", f"""set -e
+            echo {GATEWAY} {REGISTRY} >>/etc/hosts
+            mkdir -p {containers}/registries.conf.d
+            echo '{{"default": [{{"type": "insecureAcceptAnything"}}]}}' >{containers}/policy.json
+            printf '[[registry]]\nlocation = "{REGISTRY}"\ninsecure = true\n' >{containers}/registries.conf.d/lab.conf""")
 
     def serve_registry(self, registry: str) -> None:
         program = self.lab.spawn("registry", [os.path.abspath(registry), "serve", f"{RUN}/registry.json"])

@@ -55,6 +55,26 @@ fn the_commands_of_the_readme_can_be_pasted_whole() {
     assert!(blocks[0].starts_with("make envoy-up\n") && !blocks[0].contains("envoy-down"), "{}", blocks[0]);
 }
 
+#[test]
+fn every_test_that_a_document_names_is_there() {
+    let tests: Vec<String> = ["tests/istio", "tests/gateway"]
+        .iter()
+        .flat_map(|directory| fs::read_dir(root().join(directory)).unwrap())
+        .map(|entry| entry.unwrap().path())
+        .filter(|path| path.extension().is_some_and(|extension| extension == "py"))
+        .map(|path| fs::read_to_string(path).unwrap())
+        .collect();
+    let mut named = 0;
+    for (path, text) in documents() {
+        for name in text.split('`').filter(|word| word.starts_with("test_")) {
+            named += 1;
+            let definition = format!("    def {name}(self)");
+            assert!(tests.iter().any(|text| text.contains(&definition)), "{}: there is no {name}", path.display());
+        }
+    }
+    assert!(named > 40, "{named} tests are named");
+}
+
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }

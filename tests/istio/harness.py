@@ -24,15 +24,16 @@ from counters import REQUESTS, Series, parse_series
 from cluster import RUN
 from environment import IMAGE, REGISTRY, TAG
 from istio import Mesh
-from modules import SECOND_REVISION, other_revision
 from lab import GATEWAY, Answer, wait
-from proxy import Failed
+from modules import SECOND_REVISION, other_revision
+from proxy import HOST, Failed
 import traffic
 from traffic import CORRUPT, context, image_digest, received
 from workload import Running, Workload
 
 Object = dict[str, Any]
 NAMESPACE = "shop"
+FETCHES = "istio_agent_wasm_remote_fetch_count"
 # What applies to a listener takes effect in a second or two; open connections go on through the old one for longer.
 SETTLED_SECONDS = 60
 # Every proxy that a request to the frontend passes.
@@ -81,6 +82,15 @@ def series(workload: str) -> list[Series]:
 
 def requests(workload: str, **labels: str) -> float:
     return mesh.workloads[workload].requests(**labels)
+
+
+def only_for(name: str, objects: list[Object]) -> list[Object]:
+    """The objects for one workload. They have names of their own: a proxy whose old listener drains is sent what the plugin of
+    that listener's name says, whom it selects or not."""
+    for one in objects:
+        one["metadata"]["name"] += f"-{name}"
+        one["spec"]["selector"] = {"matchLabels": {"app": name}}
+    return objects
 
 
 @dataclass
@@ -242,3 +252,12 @@ def prepare() -> None:
         mesh.lab.spawn(f"servers-{arguments[0]}", [sys.executable, "-B", SERVERS, *map(str, arguments)])
     for port in (FILES_PORT, HANG_PORT, DELAY_PORT):
         wait("the servers of the tests", lambda port=port: mesh.lab.accepts(GATEWAY, port), 20)
+
+
+def second_version(module: Object) -> None:
+    """Lets a plugin load the module of the other revision."""
+    module.update(url=image(SECOND_TAG), sha256=image_digest("compat", FILES / "second-image"))
+
+
+def runs_second(workload: str) -> bool:
+    return SECOND_REVISION in {revision[:40] for revision in revisions(workload)}

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import http.client
 from hashlib import sha256
 
 from harness import (
-    CORRUPT, DELAY_PORT, DOCKER_REGISTRY, FILES, FILES_PORT, GATEWAY, HANG_PORT, IMAGE, PASSES, RUN, SKOPEO, TAG, Case, Counts,
-    Failed, Load, Object, Running, Workload, await_counting, changed, context, eventually, image, image_digest, mesh, metric,
-    modes_of_a_request, render, requests, revisions,
+    CORRUPT, DELAY_PORT, DOCKER_REGISTRY, FETCHES, FILES, FILES_PORT, GATEWAY, HANG_PORT, HOST, IMAGE, PASSES, RUN, SKOPEO, TAG, Case, Counts,
+    Failed, Load, NAMESPACE, Object, Running, Workload, await_counting, changed, context, eventually, image, image_digest, mesh, metric,
+    modes_of_a_request, only_for, render, requests, revisions, runs_second, second_version,
 )  # fmt: skip
+from test_tracing import spans, trace_of
 
-FETCHES = "istio_agent_wasm_remote_fetch_count"
 CONVERSIONS = "istio_agent_wasm_config_conversion_count"
 
 
@@ -61,6 +62,19 @@ class BadConfiguration(Case):
 
         eventually("requests are bypassed", bypassed)
         self.assertEqual(mesh.request("/", CORRUPT).status, 200)
+
+    def test_the_first_configuration_is_bad_and_refused(self) -> None:
+        """Without `bypass` a proxy that has no filter yet answers 500, in spite of FAIL_OPEN, till the plugin is mended."""
+
+        def refuse(module: Object) -> None:
+            module["vmConfig"]["env"][0]["value"] = "refuse"
+
+        with self.workload(Workload("cart", 21)) as cart:
+            refusing = only_for("cart", changed(observe(), refuse))
+            self.apply(changed(refusing, lambda one: one["pluginConfig"].update(mode="obsrve")))
+            eventually("requests are answered 500", lambda: cart.call("/").status == 500)
+            self.apply(refusing)
+            eventually("requests are counted", lambda: counts_one(cart))
 
 
 class Modules(Case):
@@ -150,6 +164,7 @@ class Registry(Case):
         self.deploy(observe())
         self.stop_registry()
         unknown = observe(url=image("unseen"), sha256="")
+        heal = ("annotate", "wasmplugins", "--all", "--namespace", NAMESPACE, "--overwrite", "tracewarden/pulled=1")
         with Load() as load:
             self.apply(unknown)
             eventually("nothing is counted", lambda: not modes_of_a_request())
@@ -158,7 +173,7 @@ class Registry(Case):
             self.start_registry()
             mesh.push(SKOPEO, FILES.parent.parent / "image/compat", "unseen")
             self.stays_uncounted()
-            self.apply(touched(unknown, "healed"))
+            mesh.cluster.kubectl(*heal)
             eventually("every proxy counts again", lambda: set(modes_of_a_request()) == set(PASSES))
         self.assertEqual(load.failed, [])
 
@@ -174,6 +189,24 @@ class Registry(Case):
         eventually("requests pass", request)
         self.assertEqual(counts.since(), {})
 
+    def test_it_goes_down_after_every_proxy_pulled(self) -> None:
+        """What `pull` is for: no proxy goes uncounted by a switch to a new image, though the registry is down."""
+        self.deploy(render("sidecar-observe"))
+        pulled = sum(metric(name, FETCHES, result="success") for name in mesh.workloads)
+        self.apply(changed(render("pull"), second_version))
+        every = len(mesh.workloads)
+        eventually("every proxy pulled", lambda: sum(metric(name, FETCHES, result="success") for name in mesh.workloads) >= pulled + every)
+        await_counting(1)
+        self.stop_registry()
+        second = changed(render("sidecar-observe"), second_version)
+        with Load() as load:
+            self.apply(second)
+            eventually("every proxy runs it", lambda: all(runs_second(name) for name in mesh.workloads))
+        self.assertEqual(load.failed, [])
+        mesh.cluster.kubectl("-n", NAMESPACE, "delete", "wasmplugin", "tracewarden-pull")
+        await_counting(1)
+        self.assertEqual(fetches("manifest_failure"), 0)
+
     def test_it_answers_slowly_when_the_plugin_comes(self) -> None:
         """I20: no request fails, since the listener comes with its filter."""
         slow = observe(url=f"oci://{GATEWAY}:{DELAY_PORT}/{IMAGE}:{TAG}")
@@ -182,6 +215,16 @@ class Registry(Case):
             eventually("every proxy counts", lambda: set(modes_of_a_request()) == set(PASSES))
         self.assertEqual(load.failed, [])
         self.assertGreater(load.sent, 20)
+
+    def test_it_is_down_and_a_workload_is_new(self) -> None:
+        """Ready at once, and uncounted; as with I12, till the plugin changes."""
+        self.apply(only_for("late", observe()))
+        self.stop_registry()
+        with self.workload(Workload("late", 22)) as late:
+            self.assertEqual([late.call("/", context()).status, late.requests()], [200, 0])
+            self.start_registry()
+            self.apply(touched(only_for("late", observe()), "healed"))
+            eventually("requests are counted", lambda: counts_one(late))
 
     def test_it_hangs_and_a_workload_is_new(self) -> None:
         """I21: not ready for the half minute that the agent waits, then ready and uncounted."""
@@ -200,8 +243,8 @@ class ControlPlane(Case):
         """I13."""
         self.deploy(render("sidecar-observe"))
         mesh.lab.end("pilot-discovery")
-        self.addCleanup(lambda: mesh.lab.accepts("127.0.0.1", 15080) or mesh.run_istiod())
-        eventually("istiod is gone", lambda: not mesh.lab.accepts("127.0.0.1", 15080))
+        self.addCleanup(lambda: mesh.lab.accepts(HOST, 15080) or mesh.run_istiod())
+        eventually("istiod is gone", lambda: not mesh.lab.accepts(HOST, 15080))
         await_counting(1)
         with self.workload(Workload("cart", 21), ready=0) as cart:
             eventually("the agent starts", lambda: mesh.lab.accepts(cart.workload.address, 15020))
@@ -209,20 +252,65 @@ class ControlPlane(Case):
             mesh.run_istiod()
             cart.await_ready()
 
-    def test_istiod_and_the_agents_start_anew_under_load(self) -> None:
+    def test_istiod_starts_anew_under_load(self) -> None:
         self.deploy(render("sidecar-observe"))
         with Load() as load:
             mesh.lab.end("pilot-discovery")
-            eventually("istiod is gone", lambda: not mesh.lab.accepts("127.0.0.1", 15080))
+            eventually("istiod is gone", lambda: not mesh.lab.accepts(HOST, 15080))
             mesh.run_istiod()
             self.switch(render("sidecar-enforce"), "enforce")
         self.assertEqual(load.failed, [])
 
 
-def only_for(name: str, objects: list[Object]) -> list[Object]:
-    for one in objects:
-        one["spec"]["selector"] = {"matchLabels": {"app": name}}
-    return objects
+class Connections(Case):
+    def test_one_that_is_open_goes_on_without_the_filter(self) -> None:
+        """I5: its requests go through the listener as it was, uncounted, till the proxy closes it."""
+        with self.workload(Workload("cart", 21)) as cart:
+            connection = http.client.HTTPConnection("cart")
+            self.addCleanup(connection.close)
+            connection.sock = mesh.lab.connect(cart.workload.address, 8080)
+            self.assertEqual(status(connection), 200)
+            self.apply(only_for("cart", observe()))
+            eventually("new connections are counted", lambda: counts_one(cart))
+            before = cart.requests()
+            self.assertEqual(status(connection), 200)
+            self.assertEqual(cart.requests(), before)
+
+
+class Agent(Case):
+    def test_it_starts_anew(self) -> None:
+        """The filter comes back with it, and counts from 0."""
+        with self.workload(Workload("cart", 21)) as cart:
+            self.apply(only_for("cart", observe()))
+            eventually("requests are counted", lambda: counts_one(cart))
+            assert cart.agent
+            cart.agent.stop()
+            cart.start_agent()
+            cart.await_ready()
+            self.assertEqual(cart.requests(), 0)
+            eventually("requests are counted", lambda: counts_one(cart))
+
+
+class Collector(Case):
+    def test_the_collector_is_down(self) -> None:
+        """Traffic goes on, each span that was dropped is counted, and spans arrive again when it is back."""
+        self.deploy(render("sidecar-spans"))
+        mesh.lab.end("jaeger.json")
+        self.addCleanup(lambda: mesh.lab.accepts(HOST, 16686) or mesh.start_jaeger())
+        with Load() as load:
+            eventually("spans are dropped", lambda: metric("stock", "tracewarden_spans_dropped_total") > 0, 60)
+        self.assertEqual(load.failed, [])
+        mesh.start_jaeger()
+        sent = context()
+        mesh.request("/", sent)
+        eventually("spans arrive again", lambda: len(spans(trace_of(sent)[0])) == 5)
+
+
+def status(connection: http.client.HTTPConnection) -> int:
+    connection.request("GET", "/", headers=context())
+    answer = connection.getresponse()
+    answer.read()
+    return answer.status
 
 
 def counts_one(workload: Running) -> bool:

@@ -6,7 +6,8 @@ import contextlib
 from typing import Iterator
 
 from harness import (
-    GATEWAY, Answer, Case, Object, Running, Workload, context, eventually, mesh, received, render,
+    FETCHES, GATEWAY, OURS, Answer, Case, Object, Running, Workload, changed, context, eventually, image, mesh, received,
+    render,
 )  # fmt: skip
 
 HOME = "gateways"
@@ -31,9 +32,6 @@ class Gateways(Case):
     def setUpClass(cls) -> None:
         mesh.prepare_namespace(HOME)
 
-    def tearDown(self) -> None:
-        mesh.cluster.kubectl("-n", HOME, "delete", "wasmplugins,trafficextensions,telemetries,gateways,virtualservices,serviceentries", "--all")
-
     @contextlib.contextmanager
     def ingress(self) -> Iterator[Running]:
         destination = {"host": "frontend.shop.svc.cluster.local", "port": {"number": 8080}}
@@ -44,8 +42,11 @@ class Gateways(Case):
     def router(self, name: str, number: int, objects: list[Object]) -> Iterator[Running]:
         mesh.cluster.apply(objects, HOME)
         work = Workload(name, number, namespace=HOME, kind="router", labels={"istio": name})
-        with self.workload(work) as running:
-            yield running
+        try:
+            with self.workload(work) as running:
+                yield running
+        finally:
+            mesh.cluster.kubectl("-n", HOME, "delete", f"{OURS},gateways,virtualservices", "--all")
 
     def test_ingress_trusts_no_outsider_and_tells_none_an_id(self) -> None:
         for case in ("ingress", "trafficextension/ingress"):
@@ -60,7 +61,6 @@ class Gateways(Case):
                 self.assertNotEqual(at_frontend.split("-")[1], sent["traceparent"].split("-")[1])
                 self.assertEqual(received(answer, "frontend", "baggage") + received(answer, "frontend", "tracestate"), [])
                 self.assertEqual(told(answer), [])
-                mesh.cluster.kubectl("-n", HOME, "delete", "wasmplugins,trafficextensions", "--all")
 
     def test_egress_lets_no_context_out(self) -> None:
         objects = gateway("egressgateway", PARTNER, {"host": PARTNER, "port": {"number": PARTNER_PORT}})
@@ -79,7 +79,18 @@ class Gateways(Case):
                 answer = egress.call("/", out)
                 left = [received(answer, "partner", name) for name in ("traceparent", "tracestate", "b3", "baggage")]
                 self.assertEqual(left, [[], [], [], []])
-                mesh.cluster.kubectl("-n", HOME, "delete", "wasmplugins,trafficextensions,telemetries", "--all")
+
+    def test_a_strict_gateway_without_a_registry(self) -> None:
+        """It refuses what it cannot judge; the case that is not strict lets it pass."""
+        unknown = {"url": image("unseen"), "sha256": ""}
+        for case, expected in (("ingress-strict", 403), ("ingress", 200)):
+            with self.subTest(case), self.ingress() as ingress:
+                eventually("the frontend answers", lambda: ingress.call("/").status == 200)
+                mesh.cluster.apply(changed(render(case), lambda module: module.update(unknown)), HOME)
+                eventually("the agent gives up", lambda: ingress.total(FETCHES, result="manifest_failure") > 0)
+                eventually(f"requests are answered {expected}", lambda: ingress.call("/").status == expected)
+                mesh.cluster.apply(render(case), HOME)
+                eventually("requests are counted", lambda: ingress.call("/").status == 200 and ingress.requests() > 0)
 
 
 def told(answer: Answer) -> list[str]:

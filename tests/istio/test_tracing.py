@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from harness import (
-    CORRUPT, PASSES, Case, Counts, Object, Workload, await_counting, changed, context, eventually, mesh, received, render,
+    CORRUPT, HOST, Case, Counts, Object, Workload, changed, context, eventually, mesh, received, render,
 )  # fmt: skip
 
 COLLECTOR = {"name": "otel", "opentelemetry": {"service": "otel-collector.observability.svc.cluster.local", "port": 4317}}
@@ -19,7 +19,7 @@ def telemetry(**tracing: object) -> list[Object]:
 
 def spans(trace_id: str) -> list[Object]:
     """The spans of a trace in Jaeger, a parent before its children."""
-    answer = mesh.lab.ask("127.0.0.1", 16686, f"/api/traces/{trace_id}")
+    answer = mesh.lab.ask(HOST, 16686, f"/api/traces/{trace_id}")
     if answer.status != 200:
         return []
     found = {span["spanID"]: span for trace in json.loads(answer.text)["data"] for span in trace["spans"]}

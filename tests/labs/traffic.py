@@ -41,6 +41,7 @@ class Load:
 
     send: Callable[[str, dict[str, str]], Answer]
     every: float = 0.02
+    path: str = "/"
     headers: Callable[[], dict[str, str]] = context
     sent: int = 0
     failed: list[str] = field(default_factory=list)
@@ -59,7 +60,7 @@ class Load:
         while not self._ended.is_set():
             begin = time.monotonic()
             try:
-                answer = self.send("/", self.headers())
+                answer = self.send(self.path, self.headers())
                 if answer.status != 200:
                     self.failed.append(f"{answer.status} {answer.text[-300:]}")
             except (OSError, http.client.HTTPException) as error:

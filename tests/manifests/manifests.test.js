@@ -2,22 +2,13 @@
 // says.
 
 import assert from 'node:assert/strict';
-import { spawnSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
 import { test } from 'node:test';
 
+import { inScratch } from './envoy.js';
 import { problems } from './schemas.js';
-import { CASES, DOCUMENTS, PLUGINS, inRepository, tool } from './support.js';
-
-/** What the filter says of a configuration. */
-function check(config, environment) {
-  const { stdout } = spawnSync(tool('TRACEWARDEN'), ['--json', 'check', '-'], {
-    encoding: 'utf8',
-    env: environment,
-    input: JSON.stringify(config),
-  });
-  return JSON.parse(stdout);
-}
+import { CASES, DOCUMENTS, IMAGE, PLUGINS, check, inRepository, moduleOf, render } from './support.js';
 
 /** The documents of a kind; a kind that none is of would make its tests pass. */
 function ofKind(kind) {
@@ -95,9 +86,7 @@ test('the filter accepts every configuration, in the environment that the manife
 });
 
 test('a Pod can be an exception, by every variable that the document names', () => {
-  const told = readFileSync(inRepository('docs/istio.md'), 'utf8');
-  const [, section] = told.split('\n## Exceptions\n');
-  const named = [...section.split('\n## ')[0].matchAll(/^\| `([A-Z_]+)` \| `([\w.]+)` \| (?:`'(.+?)'`|`"?([\w.]+)"?`)/gm)];
+  const named = [...sectionOf('Exceptions').matchAll(/^\| `([A-Z_]+)` \| `([\w.]+)` \| (?:`'(.+?)'`|`"?([\w.]+)"?`)/gm)];
   assert.equal(named.length, 6);
   for (const { title, config, environment, ofPod } of PLUGINS) {
     assert.deepEqual(ofPod.toSorted(), named.map(([, variable]) => variable).toSorted(), title);
@@ -145,29 +134,67 @@ test('what has no span to show starts no trace, but for the edge', () => {
   }
 });
 
-test('a filter that fails, or has a bad configuration, stops no request', () => {
-  for (const { title, failure, environment, filter } of PLUGINS) {
-    assert.equal(failure, filter ? 'FAIL_RELOAD' : 'FAIL_OPEN', title);
-    assert.equal(environment.TRACEWARDEN_ON_BAD_CONFIG, 'bypass', title);
+test('a filter that fails, or has a bad configuration, stops no request, but for the strict', () => {
+  const strict = PLUGINS.filter((plugin) => plugin.case.endsWith('-strict'));
+  assert.equal(strict.length, 4);
+  for (const plugin of PLUGINS) {
+    const [failure, onBadConfig] = strict.includes(plugin) ? ['FAIL_CLOSE', 'refuse'] : ['FAIL_OPEN', 'bypass'];
+    assert.equal(plugin.failure, plugin.filter ? 'FAIL_RELOAD' : failure, plugin.title);
+    assert.equal(plugin.environment.TRACEWARDEN_ON_BAD_CONFIG, onBadConfig, plugin.title);
   }
 });
 
-test('every plugin comes early, and from the one image', () => {
-  const { url } = ofKind('WasmPlugin')[0].spec;
-  assert.match(url, /^oci:\/\//);
+test('every plugin comes early, and is not pulled twice', () => {
   for (const { title, spec, wasm } of PLUGINS.filter((plugin) => plugin.spec)) {
     assert.deepEqual([spec.phase, spec.priority], ['AUTHN', 1000], title);
-    assert.equal(wasm.url, url, title);
-    assert.ok('sha256' in wasm, `${title}: the digest has its place`);
     assert.equal(wasm.imagePullPolicy, 'IfNotPresent', title);
   }
 });
+
+test('no plugin is accepted before someone has set its digest', () => {
+  const cases = new Set(PLUGINS.filter((plugin) => plugin.spec).map((plugin) => plugin.case));
+  for (const name of cases) {
+    for (const plugin of render(inRepository(`envoy/istio/${name}`)).filter(moduleOf)) {
+      assert.match(problems(plugin).join(), /sha256/, name);
+      assert.match(moduleOf(plugin).sha256, /^SET-THIS/, name);
+    }
+  }
+});
+
+test('one file of their own gives users their image in every case', () => {
+  for (const name of new Set(PLUGINS.filter((plugin) => plugin.spec).map((plugin) => plugin.case))) {
+    const modules = ownImage(name).map(moduleOf).filter(Boolean);
+    assert.notEqual(modules.length, 0, name);
+    for (const { url, sha256 } of modules) assert.deepEqual({ url, sha256 }, IMAGE, name);
+  }
+});
+
+/** A case with the files that the document shows under "Your own image", in a directory that has this repository. */
+function ownImage(name) {
+  return inScratch((path) => {
+    for (const [, file, text] of sectionOf('Your own image').matchAll(/^```yaml\n# (\S+)\n([^]*?)^```$/gm)) {
+      mkdirSync(dirname(path(file)), { recursive: true });
+      const own = text.replace(/url: .*/, `url: ${IMAGE.url}`).replace(/sha256: .*/, `sha256: ${IMAGE.sha256}`);
+      writeFileSync(path(file), own.replace('envoy/istio/sidecar-observe', `envoy/istio/${name}`));
+    }
+    cpSync(inRepository('envoy/istio'), path('tracewarden/envoy/istio'), { recursive: true });
+    return render(path('shop'));
+  });
+}
+
+function sectionOf(title) {
+  const [, section] = readFileSync(inRepository('docs/istio.md'), 'utf8').split(`\n## ${title}\n`);
+  return section.split('\n## ')[0];
+}
 
 test('each role does what it is for', () => {
   const of = (name) => PLUGINS.filter((plugin) => plugin.case === name).map(({ config }) => config);
   for (const { mode } of of('sidecar-observe')) assert.equal(mode, 'observe');
   for (const { mode } of of('sidecar-enforce')) assert.equal(mode, undefined);
   for (const config of of('sidecar-logs')) assert.equal(config.access_log.filter_state, true);
+  for (const name of ['ingress', 'ingress-strict', 'ingress-spans', 'egress', 'egress-strict']) {
+    for (const { response } of of(name)) assert.deepEqual(response, { inject: [] }, name);
+  }
   const [ingress] = of('ingress');
   assert.deepEqual([ingress.role, ingress.trust.default], ['edge', 'untrusted']);
   assert.ok(ingress.sampling.probability > 0 && ingress.sampling.probability <= 1);

@@ -8,52 +8,13 @@ import { test } from 'node:test';
 import { parse } from 'yaml';
 
 import { bootstrap, eventually, listener, pluginFilter, running } from './envoy.js';
+import { TIMED, TRACEPARENT, TRACE_ID, meshConfig, sidecar, visit } from './sidecar.js';
 import { DOCUMENTS, PLUGINS, inRepository, readYaml, render, tool } from './support.js';
 
+const { extraStatTags } = meshConfig.defaultConfig;
 const LABELS = readYaml('envoy/envoy.yaml').stats_config.stats_tags.map((tag) => tag.tag_name);
-const { meshConfig } = DOCUMENTS.find(({ document }) => document.kind === 'IstioOperator').document.spec;
-const { extraStatTags, proxyStatsMatcher } = meshConfig.defaultConfig;
-
-/** Of so many passes one is timed. */
-const TIMED = 63;
 /** The labels of what goes wrong in the host, which nothing does here. */
 const UNSEEN = ['call'];
-
-const TRACE_ID = '0af7651916cd43dd8448eb211c80319c';
-const TRACEPARENT = `00-${TRACE_ID}-b7ad6b7169203331-01`;
-/** Every feature that has metrics of its own. */
-const EVERYTHING = {
-  correlation: {},
-  propagation: { extract: ['tracecontext', 'b3'] },
-  export: { otlp: { cluster: 'none' } },
-  metrics: { listener: 'outbound' },
-};
-
-/**
- * `stats_config` as Istio's template of the bootstrap makes it (tools/packaging/common/envoy_bootstrap.json of 1.23 and
- * later), with those tags of its own that could get in the way, and with the proxies' own inclusions only.
- */
-function statsConfig() {
-  const { inclusionPrefixes = [], inclusionRegexps = [] } = proxyStatsMatcher;
-  const manager = String.raw`^http\.(((?:[_.[:digit:]\w]*|[_\[\]aAbBcCdDeEfF[:digit:]\w\:]*));\.)`;
-  return {
-    use_all_default_tags: false,
-    stats_tags: [
-      { tag_name: 'http_conn_manager_prefix', regex: manager },
-      ...extraStatTags.map((tag) => ({ tag_name: tag, regex: String.raw`(${tag}=\.=(.*?);\.;)` })),
-      { tag_name: 'component', regex: String.raw`(component\.(.+?)\.)` },
-      { tag_name: 'tag', regex: String.raw`(tag\.(.+?);\.)` },
-    ],
-    stats_matcher: {
-      inclusion_list: {
-        patterns: [
-          ...inclusionPrefixes.map((prefix) => ({ prefix })),
-          ...inclusionRegexps.map((regex) => ({ safe_regex: { regex } })),
-        ],
-      },
-    },
-  };
-}
 
 /** The access log that Istio makes of an extension provider, with the filter that a Telemetry asks for. */
 function accessLog(provider = 'tracewarden-json', expression) {
@@ -78,19 +39,6 @@ function accessLog(provider = 'tracewarden-json', expression) {
       },
     },
   ];
-}
-
-/** A sidecar whose listeners have the names in the stats that Istio gives them. */
-function sidecar() {
-  const [inbound] = PLUGINS.filter((plugin) => plugin.case === 'sidecar-logs');
-  const everything = pluginFilter({ config: EVERYTHING, environment: {}, failure: 'FAIL_OPEN' });
-  const listeners = [
-    listener('inbound', 'inbound_0.0.0.0_8080;', [pluginFilter(inbound)], accessLog()),
-    listener('outbound', 'outbound_10.0.0.1_80;', [everything]),
-    listener('passthrough', 'InboundPassthroughCluster;', []),
-    listener('metrics', 'stats', []),
-  ];
-  return bootstrap(listeners, { stats_config: statsConfig() });
 }
 
 test('the labels are those that the stats have', () => {
@@ -137,15 +85,8 @@ test("Helm's value is what the document takes from the rendered file", () => {
 });
 
 test('in a proxy of Istio the stats have their labels, and the log the ids', async () => {
-  await running(sidecar(), async ({ admin, ports, accessLog }) => {
-    const ask = async (port, headers) => {
-      assert.equal((await fetch(`http://127.0.0.1:${port}/cart?a=1`, { headers })).status, 200);
-    };
-    for (const port of Object.values(ports)) await ask(port, { traceparent: TRACEPARENT });
-    await ask(ports.outbound, { traceparent: TRACEPARENT.toUpperCase() });
-    await ask(ports.outbound, { traceparent: TRACEPARENT, b3: '4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-1' });
-    for (let request = 0; request < TIMED; request++) await ask(ports.outbound, { traceparent: TRACEPARENT });
-
+  await running(sidecar({ accessLog: accessLog() }), async ({ admin, ports, accessLog: written }) => {
+    await visit(ports);
     const stats = await (await fetch(`http://${admin}/stats/prometheus`)).text();
     const series = stats.split('\n').filter((line) => line && !line.startsWith('#'));
     const ours = series.filter((line) => line.includes('tracewarden'));
@@ -161,7 +102,7 @@ test('in a proxy of Istio the stats have their labels, and the log the ids', asy
     ]);
     assert.equal(series.length, ours.length + requests.length, 'no other series is reported');
 
-    const logged = await eventually('a line in the log', () => JSON.parse(accessLog()));
+    const logged = await eventually('a line in the log', () => JSON.parse(written()));
     assert.equal(logged.trace_id, TRACE_ID);
     assert.deepEqual([logged.trace_context, logged.path, logged.status], ['continued', '/cart', 200]);
   });

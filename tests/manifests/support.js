@@ -1,6 +1,6 @@
 // What the tests share: the repository, the tools that `make manifests` names, and the manifests as kustomize renders them.
 
-import { execFileSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -9,6 +9,8 @@ import { parse, parseAllDocuments } from 'yaml';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const ISTIO = inRepository('envoy/istio');
+/** An image that a user might have. */
+export const IMAGE = { url: 'oci://registry.example/shop/tracewarden:0.1.0', sha256: '0123456789abcdef'.repeat(4) };
 
 export function inRepository(path) {
   return join(ROOT, path);
@@ -26,6 +28,16 @@ export function tool(variable) {
   return path;
 }
 
+/** What the filter says of a configuration. */
+export function check(config, environment) {
+  const { stdout } = spawnSync(tool('TRACEWARDEN'), ['--json', 'check', '-'], {
+    encoding: 'utf8',
+    env: environment,
+    input: JSON.stringify(config),
+  });
+  return JSON.parse(stdout);
+}
+
 /** Every directory that renders something alone, by its path under envoy/istio. */
 export const CASES = readdirSync(ISTIO, { recursive: true })
   .filter((path) => path.endsWith('kustomization.yaml'))
@@ -39,8 +51,22 @@ export function render(directory) {
   return parseAllDocuments(text).map((document) => document.toJS());
 }
 
-/** Every document that is rendered, with the case that it is of. */
-export const DOCUMENTS = CASES.flatMap((name) => render(join(ISTIO, name)).map((document) => ({ case: name, document })));
+/** Where a plugin says what it loads; nothing of another document. */
+export function moduleOf({ kind, spec }) {
+  return { WasmPlugin: spec, TrafficExtension: spec?.wasm }[kind];
+}
+
+/** A case as users render it: with an image of their own. */
+export function renderCase(name) {
+  const documents = render(join(ISTIO, name));
+  for (const module of documents.map(moduleOf).filter(Boolean)) Object.assign(module, IMAGE);
+  return documents;
+}
+
+/** Every document of Istio's that is rendered, with the case that it is of. */
+export const DOCUMENTS = CASES.flatMap((name) => renderCase(name).map((document) => ({ case: name, document }))).filter(
+  ({ document }) => document.apiVersion.includes('istio.io/'),
+);
 
 /** Every plugin among them, whatever the resource that holds it. */
 export const PLUGINS = DOCUMENTS.flatMap((rendered) =>
