@@ -10,16 +10,19 @@ import sys
 import unittest
 from collections import Counter
 from functools import partial
+from hashlib import sha256
 from pathlib import Path
 from typing import Any, Callable, Optional
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(REPOSITORY / place) for place in ("envoy/local", "envoy", "tests/labs")]
 
+from cluster import RUN
 from counters import REQUESTS, parse_series
 from environment import IMAGE, REGISTRY, TAG
 from gateway import DEFAULT_PORT, EnvoyGateway
-from lab import Answer, wait
+from lab import GATEWAY, Answer, wait
+from modules import other_revision
 from proxy import Failed
 import traffic
 from traffic import context, image_digest
@@ -33,6 +36,7 @@ DOCKER_REGISTRY = str(REPOSITORY / ".venv/bin/docker-registry")
 
 gateway = EnvoyGateway(REPOSITORY / "target/gateway", os.environ["KUBECTL"], int(os.environ.get("GATEWAY_PORT") or DEFAULT_PORT))
 proxy = gateway.proxy
+FILES, FILES_PORT = gateway.directory / "files", 8070
 Load = partial(traffic.Load, proxy.request)
 
 
@@ -49,6 +53,25 @@ def prepare() -> None:
     wait("the Deployment with our stats tags", lambda: "wasmcustom" in json.dumps(proxy.deployment()), 30, gateway.log())
     proxy.stop()
     start_proxy()
+    serve_files()
+
+
+def serve_files() -> None:
+    """The module as a file, whole, damaged, and as if of another revision."""
+    module = (REPOSITORY / "target/tracewarden.wasm").read_bytes()
+    FILES.mkdir(exist_ok=True)
+    for name, content in {"whole": module, "damaged": module[: len(module) // 2], "second": other_revision(module)}.items():
+        (FILES / f"{name}.wasm").write_bytes(content)
+    if not gateway.lab.accepts(GATEWAY, FILES_PORT):
+        gateway.lab.spawn("files", [sys.executable, "-m", "http.server", str(FILES_PORT), "-d", f"{RUN}/files"])
+        wait("the server of files", lambda: gateway.lab.accepts(GATEWAY, FILES_PORT), 20)
+
+
+def from_file(name: str) -> Callable[[Object], None]:
+    """Lets a policy load a file instead of the image."""
+    digest = sha256((FILES / f"{name}.wasm").read_bytes()).hexdigest()
+    source = {"url": f"http://{GATEWAY}:{FILES_PORT}/{name}.wasm", "sha256": digest}
+    return lambda module: module.update(code={"type": "HTTP", "http": source})
 
 
 def quick_start() -> list[str]:
@@ -119,13 +142,24 @@ def counted_of(headers: Optional[dict[str, str]] = None, host: str = "shop.examp
     return answer, dict(counted() - before)
 
 
+def revisions() -> set[str]:
+    """Which builds of Tracewarden the proxy runs."""
+    return set(re.findall(r'^tracewarden_build_info\{.*?revision="([^"]*)".*\} 1$', proxy.stats(), re.MULTILINE))
+
+
 def bypassed() -> float:
     return sum(one.value for one in parse_series(proxy.stats()) if one.name == "tracewarden_bypassed_total")
 
 
 def rejected() -> int:
     """How many updates of a listener Envoy rejected."""
-    return int(proxy.admin("/stats?filter=^listener_manager.lds.update_rejected$").split(": ")[1])
+    return stat("listener_manager.lds.update_rejected")
+
+
+def stat(name: str) -> int:
+    """One of Envoy's own counters; 0 if it has none."""
+    found = proxy.admin(f"/stats?filter=^{name}$").split(": ")
+    return int(found[1]) if len(found) > 1 else 0
 
 
 def eventually(what: str, check: Callable[[], object], seconds: float = SETTLED_SECONDS) -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 
 from harness import (
-    EDGE, REPOSITORY, ROUTE, Case, Load, apply, as_written, conditions, counted, counted_of, eventually, gateway, kubectl, proxy,
-    quick_start, render,
+    EDGE, REPOSITORY, ROUTE, Case, Load, apply, as_written, await_counted, conditions, counted, counted_of, eventually, from_file,
+    gateway, kubectl, proxy, quick_start, render, revisions,
 )  # fmt: skip
+from modules import SECOND_REVISION
 from traffic import CORRUPT, context, received
 
 TRACE_ID = r"[0-9a-f]{32}"
@@ -121,8 +122,8 @@ class Changes(Case):
     def test_under_load_no_request_fails(self) -> None:
         """Another configuration, the strict edge, the route's policy and the way back, and deletion."""
         with Load() as load:
-            self.deploy(render("edge"))
             for role, mode, policy in (
+                ("edge", "enforce", render("edge")),
                 ("edge", "observe", render("edge", lambda one: one["config"].update(mode="observe"))),
                 ("edge", "enforce", render("edge-strict")),
                 ("internal", "observe", render("route")),
@@ -136,6 +137,19 @@ class Changes(Case):
             self.assertGreater(sum(counted().values()), 0, "the series stay, at their last value")
         self.assertEqual(load.failed, [])
         self.assertGreater(load.sent, 50)
+
+
+    def test_another_version_under_load(self) -> None:
+        """A proxy fetches it, and goes on with the version that it had from its start, till the policy changes once more."""
+        apply(render("edge-strict", from_file("whole")))
+        self.restart_proxy()
+        await_counted()
+        with Load() as load:
+            for mode, second in (("observe", False), ("enforce", True)):
+                apply(render("edge-strict", lambda one, mode=mode: (from_file("second")(one), one["config"].update(mode=mode))))
+                eventually(f"the mode {mode}", lambda mode=mode: {key[1] for key in gained()} == {mode})
+                self.assertEqual(any(revision.startswith(SECOND_REVISION) for revision in revisions()), second)
+        self.assertEqual(load.failed, [])
 
 
 def gained() -> dict[tuple[str, str, str], int]:

@@ -24,7 +24,8 @@ from counters import REQUESTS, Series, parse_series
 from cluster import RUN
 from environment import IMAGE, REGISTRY, TAG
 from istio import Mesh
-from lab import GATEWAY, Answer, wait  # noqa: F401
+from lab import GATEWAY, Answer, wait
+from modules import SECOND_REVISION, other_revision
 from proxy import HOST, Failed
 import traffic
 from traffic import CORRUPT, context, image_digest, received
@@ -227,7 +228,6 @@ FILES = mesh.directory / "files"
 FILES_PORT, HANG_PORT, DELAY_PORT = 8070, 8071, 8072
 SERVERS = "/mnt/repository/tests/istio/servers.py"
 SECOND_TAG = "0.2.0"
-SECOND_REVISION = "5ec0d" * 8
 
 
 def start() -> None:
@@ -252,14 +252,6 @@ def prepare() -> None:
         mesh.lab.spawn(f"servers-{arguments[0]}", [sys.executable, "-B", SERVERS, *map(str, arguments)])
     for port in (FILES_PORT, HANG_PORT, DELAY_PORT):
         wait("the servers of the tests", lambda port=port: mesh.lab.accepts(GATEWAY, port), 20)
-
-
-def other_revision(module: bytes) -> bytes:
-    """The module as if it had been built from another commit."""
-    found = re.search(rb'"revision":"([0-9a-f]{40}(?:-dirty)?)"', module)
-    if found is None:
-        raise Failed("the module names no commit: build it in a git work tree")
-    return module.replace(found[1], SECOND_REVISION.encode() + found[1][40:])
 
 
 def second_version(module: Object) -> None:
