@@ -235,6 +235,10 @@ def start() -> None:
     mesh.up(os.environ["ENVOY"], DOCKER_REGISTRY, SKOPEO, REPOSITORY / "target/image")
 
 
+def file_url(name: str) -> str:
+    return f"http://{GATEWAY}:{FILES_PORT}/{name}.wasm"
+
+
 def prepare() -> None:
     """What the tests load besides the image: files of the module, whole, damaged, and as if of another revision, which is in
     the registry, too; and servers that behave badly."""

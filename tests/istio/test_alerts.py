@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from urllib.parse import quote
 
-from harness import Case, Load, Object, eventually, mesh, render
+from harness import (
+    Case, Load, Object, Workload, changed, context, eventually, file_url, image, mesh, only_for, render,
+)  # fmt: skip
 
 
 def query(path: str) -> Object:
@@ -42,3 +44,36 @@ class Alerts(Case):
             eventually("checkout is blamed", lambda: blamed in alerts(), 120)
             critical = {(name, workload) for name, workload, severity in alerts() if severity == "critical"}
         self.assertEqual(critical, {blamed[:2]})
+
+    def test_an_agent_that_could_not_pull_is_named_till_it_could(self) -> None:
+        named = ("TracewardenNotPulled", "cart", "critical")
+        with self.workload(Workload("cart", 21)) as cart:
+            self.apply(only_for("cart", changed(render("sidecar-observe"), lambda one: one.update(url=image("never"), sha256=""))))
+            eventually("cart is named", lambda: named in alerts(), 90)
+            self.apply(only_for("cart", render("sidecar-observe")))
+            eventually("cart counts", lambda: cart.call("/") and cart.requests())
+            eventually("cart is no longer named", lambda: named not in alerts(), 90)
+
+    def test_a_proxy_that_can_not_create_the_plugin_is_named(self) -> None:
+        named = ("TracewardenRejected", "cart", "critical")
+        with self.workload(Workload("cart", 21)) as cart:
+            self.apply(only_for("cart", changed(render("sidecar-observe"), lambda one: one.update(url=file_url("damaged"), sha256=""))))
+            eventually("cart is named", lambda: named in alerts(), 90)
+            self.apply(only_for("cart", render("sidecar-observe")))
+            eventually("cart counts", lambda: cart.call("/").status == 200 and cart.requests())
+            eventually("cart is no longer named", lambda: named not in alerts(), 90)
+
+    def test_two_plugins_of_both_kinds_are_told(self) -> None:
+        with self.workload(Workload("cart", 21)) as cart:
+            for case in ("sidecar-observe", "trafficextension/sidecar-observe"):
+                self.apply(only_for("cart", render(case)))
+            twice = ("TracewardenCountsTwice", "cart", "warning")
+            eventually("cart is told", lambda: cart.call("/", context()) and twice in alerts(), 120)
+
+    def test_labels_are_cut_out_at_the_scrape(self) -> None:
+        """Without `mesh` they are a part of the names that the proxy shows."""
+        with self.workload(Workload("cart", 21, proxy_config={"extraStatTags": ["none"]})) as cart:
+            self.apply(only_for("cart", render("sidecar-observe")))
+            found = 'tracewarden_requests_total{workload="cart",direction="inbound",mode="observe",context="continued"}'
+            eventually("Prometheus has the labels", lambda: cart.call("/", context()) and value(found) > 0, 60)
+            self.assertRegex(cart.stats(), r"(?m)^direction___inbound___.*tracewarden_requests_total")

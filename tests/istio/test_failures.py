@@ -7,9 +7,10 @@ import re
 from hashlib import sha256
 
 from harness import (
-    CORRUPT, DELAY_PORT, DOCKER_REGISTRY, FETCHES, FILES, FILES_PORT, GATEWAY, HANG_PORT, HOST, IMAGE, PASSES, RUN, SECOND_REVISION, SKOPEO, TAG, Case, Counts,
-    Failed, Load, NAMESPACE, Object, Running, Workload, await_counting, changed, context, eventually, image, image_digest, mesh, metric,
-    modes_of_a_request, only_for, render, requests, revisions, second_version,
+    CORRUPT, DELAY_PORT, DOCKER_REGISTRY, FETCHES, FILES, FILES_PORT, GATEWAY, HANG_PORT, HOST, IMAGE, NAMESPACE,
+    PASSES, RUN, SECOND_REVISION, SKOPEO, TAG, Case, Counts, Failed, Load, Object, Running, Workload, await_counting,
+    changed, context, eventually, file_url, image, image_digest, mesh, metric, modes_of_a_request, only_for, render,
+    requests, revisions, second_version,
 )  # fmt: skip
 from test_tracing import spans, trace_of
 
@@ -18,10 +19,6 @@ CONVERSIONS = "istio_agent_wasm_config_conversion_count"
 
 def observe(**module: object) -> list[Object]:
     return changed(render("sidecar-observe"), lambda one: one.update(module))
-
-
-def file_url(name: str) -> str:
-    return f"http://{GATEWAY}:{FILES_PORT}/{name}.wasm"
 
 
 def touched(objects: list[Object], text: str) -> list[Object]:
