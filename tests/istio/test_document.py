@@ -7,7 +7,9 @@ import os
 import re
 import subprocess
 
-from harness import REPOSITORY, Case, context, eventually, mesh, only_for, render
+from harness import (
+    CORRUPT, REPOSITORY, Case, await_counting, context, eventually, image, image_digest, mesh, only_for, received, render,
+)  # fmt: skip
 from cluster import RUN
 from environment import REGISTRY
 
@@ -39,6 +41,16 @@ class Document(Case):
         run("\n".join(others[:-1]))
         eventually("checkout counts", lambda: mesh.request("/", context()) and mesh.workloads["checkout"].requests())
         self.assertIn('context="continued"', run(others[-1]))
+
+    def test_helm_upgrades_and_rolls_back(self) -> None:
+        install, upgrade, back = commands("Helm")[1].replace("shop.yaml", f"{RUN}/shop.yaml").splitlines()
+        values = {"image": image(), "digest": image_digest(), "sampling": {"probability": 0.5}}
+        (mesh.directory / "shop.yaml").write_text(json.dumps(values), "utf-8")
+        self.addCleanup(run, "helm uninstall tracewarden --namespace shop")
+        for command, sent_on in ((install, [CORRUPT["traceparent"]]), (upgrade, []), (back, [CORRUPT["traceparent"]])):
+            run(command)
+            await_counting(1)
+            eventually(f"`{command}` took effect", lambda: received(mesh.request("/", CORRUPT), "stock") == sent_on)
 
     def test_the_proxies_that_are_not_counted(self) -> None:
         tell, heal = commands("Which proxies are not counted")
