@@ -14,7 +14,7 @@ from typing import Optional
 
 from cluster import BIN, RUN, Object, endpoints, namespace, service
 from environment import REGISTRY, Environment
-from lab import GATEWAY, NETWORK, Answer, Ports, Program, wait
+from lab import GATEWAY, NETWORK, Answer, Opened, Ports, Program, wait
 from proxy import HOST
 
 DEFAULT_PORT = 12100
@@ -29,7 +29,7 @@ PROGRAMS = ("etcd", "kube-apiserver", "envoy-gateway", "jaeger", "gateway-crds.y
 # Envoy Gateway's choices: what a Service's port 80 reaches, Envoy's own stats, probes, and admin endpoint.
 HTTP_PORT, STATS_PORT, READY_PORT, ADMIN_PORT = 10080, 19001, 19003, 19000
 APPLICATION_PORT = 8080
-OPEN = (("the API server", GATEWAY, 6443), ("the registry", GATEWAY, 443))
+OPEN = (Opened("the API server", GATEWAY, 6443), Opened("the registry", GATEWAY, 443))
 
 
 class EnvoyGateway(Environment):

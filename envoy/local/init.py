@@ -2,17 +2,20 @@
 removes everything in the lab: processes, interfaces, rules, mounts.
 
 `lab.py` starts it in network, mount and process namespaces of its own, and hands it the sockets that listen on the host's
-loopback: `init.py GATEWAY DIRECTORY=PLACE… -- FD=ADDRESS:PORT…`.
+loopback: `init.py GATEWAY DIRECTORY=PLACE… -- FD=HOST@ADDRESS:PORT…`.
 """
 
 from __future__ import annotations
 
 import asyncio
+import re
 import signal
 import socket
 import subprocess
 import sys
 from pathlib import Path
+
+from namespaces import socket_in
 
 CHUNK = 64 * 1024
 # The lab has its own of these, so that nothing of it appears in the host's.
@@ -52,16 +55,25 @@ async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> No
         writer.close()
 
 
+async def open_in(host: str, address: str, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """A connection from one of the hosts in the lab, or from the lab itself."""
+    if not host:
+        return await asyncio.open_connection(address, port)
+    connection = socket_in(f"/run/netns/{host}")
+    connection.setblocking(False)
+    await asyncio.get_running_loop().sock_connect(connection, (address, port))
+    return await asyncio.open_connection(sock=connection)
+
+
 async def forward(forwards: list[str]) -> None:
     for entry in forwards:
-        number, _, target = entry.partition("=")
-        address, _, port = target.rpartition(":")
+        number, host, address, port = re.fullmatch(r"(\d+)=(.*)@(.+):(\d+)", entry).groups()
 
         async def serve(
-            reader: asyncio.StreamReader, writer: asyncio.StreamWriter, address: str = address, port: int = int(port)
+            reader: asyncio.StreamReader, writer: asyncio.StreamWriter, target: tuple = (host, address, int(port))
         ) -> None:
             try:
-                far_reader, far_writer = await asyncio.open_connection(address, port)
+                far_reader, far_writer = await open_in(*target)
             except OSError:
                 writer.close()
                 return

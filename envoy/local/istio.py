@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import sys
 from pathlib import Path
 from typing import Optional
@@ -20,9 +21,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from cluster import BIN, RUN, endpoints, namespace, service
 from counters import REQUESTS, parse_series, table
 from environment import REPOSITORY, Environment
-from lab import GATEWAY, Answer, Ports, wait
+from lab import GATEWAY, Answer, Opened, Ports, wait
 from proxy import HOST, Failed, exit_status, not_read, port_number
-from workload import APPLICATION_PORT, ISTIOD, REGISTRY, Running, Workload
+from workload import APPLICATION_PORT, ISTIOD, PAGE_PORT, REGISTRY, Running, Workload
 
 DEFAULT_PORT = 12000
 MESH_NAMESPACE = "istio-system"
@@ -35,13 +36,13 @@ WORKLOADS = (
     Workload("checkout", 12, calls="stock"),
     Workload("stock", 13),
 )
-# What a person opens.
 OPEN = (
-    ("the frontend", WORKLOADS[0].address, APPLICATION_PORT),
-    ("Jaeger", HOST, 16686),
-    ("Prometheus", HOST, 9090),
-    ("the API server", GATEWAY, 6443),
-    ("the registry", GATEWAY, 443),
+    Opened("the frontend", WORKLOADS[0].address, APPLICATION_PORT),
+    Opened("Jaeger", HOST, 16686),
+    Opened("Prometheus", HOST, 9090),
+    Opened("the API server", GATEWAY, 6443),
+    Opened("the registry", GATEWAY, 443),
+    *(Opened(f"{work.name}'s page", HOST, PAGE_PORT, work.name) for work in WORKLOADS),
 )
 
 
@@ -66,6 +67,7 @@ class Mesh(Environment):
             self.step(running.workload.name, lambda running=running: self.start_workload(running), "starting")
         for running in self.workloads.values():
             self.step(f"{running.workload.name}'s proxy", running.await_ready)
+            running.start_page()
         self.step("a request through all three", self.await_request)
 
     def start_istiod(self) -> None:
@@ -165,6 +167,7 @@ def what_to_try(mesh: Mesh) -> str:
 
   Jaeger      http://{HOST}:{mesh.ports.of("Jaeger")}/
   Prometheus  http://{HOST}:{mesh.ports.of("Prometheus")}/alerts
+  pages       {" ".join(f"http://{HOST}:{mesh.ports.of(one.name + chr(39) + 's page')}/" for one in WORKLOADS)}
   logs        {mesh.directory}"""
 
 
@@ -180,12 +183,17 @@ def status(_: argparse.Namespace, mesh: Mesh) -> int:
     for running in mesh.workloads.values():
         name = running.workload.name
         try:
-            every = parse_series(running.stats())
+            page = running.stats()
         except OSError as error:
             print(f"{name}: its proxy does not answer ({error})")
             continue
-        counted = table(every) if any(series.name == REQUESTS for series in every) else "  no filter has counted here"
-        print(f"{name}, {'ready' if running.is_ready() else 'not ready'}:\n{counted}\n")
+        builds = re.findall(r'^tracewarden_build_info{.*?revision="([^"]+)"', page, re.MULTILINE)
+        ready = "ready" if running.is_ready() else "not ready"
+        print(f"{name} is {ready} and runs {f'Tracewarden {builds[0]}' if builds else 'no Tracewarden'}")
+        every = parse_series(page)
+        if any(series.name == REQUESTS for series in every):
+            print(table(every))
+        print()
     return 0
 
 

@@ -6,7 +6,6 @@ The host gets no interface, route, rule or mount. It gets listeners on loopback,
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import http.client
 import json
 import os
@@ -14,16 +13,15 @@ import signal
 import socket
 import subprocess
 import sys
-import threading
 import time
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Optional, Sequence
 
+from namespaces import socket_in
 from processes import STOP_SECONDS, Process, start_time
 from proxy import HOST, POLL_SECONDS, Failed, excerpt
 
-CLONE_NEWNET = 0x40000000
 NETWORK = "10.99.0"
 GATEWAY = f"{NETWORK}.1"
 NEEDED = {"unshare": "util-linux", "nsenter": "util-linux", "ip": "iproute2", "iptables": "iptables", "setpriv": "util-linux",
@@ -31,27 +29,35 @@ NEEDED = {"unshare": "util-linux", "nsenter": "util-linux", "ip": "iproute2", "i
 
 
 @dataclass(frozen=True)
-class Forward:
-    """A port on the host's loopback, and what is behind it in the lab."""
+class Opened:
+    """What a person opens: an address and a port in the lab, or in one of the hosts in it."""
 
     what: str
-    port: int
     address: str
-    target: int
+    port: int
+    host: str = ""
+
+
+@dataclass(frozen=True)
+class Forward:
+    """A port on the host's loopback, and what is behind it."""
+
+    port: int
+    opened: Opened
 
 
 @dataclass(frozen=True)
 class Ports:
-    """Consecutive ports on the host's loopback, for what a person opens: what it is, its address in the lab, its port there."""
+    """Consecutive ports on the host's loopback."""
 
     first: int
-    opened: tuple[tuple[str, str, int], ...]
+    opened: tuple[Opened, ...]
 
     def forwards(self) -> list[Forward]:
-        return [Forward(what, self.first + at, address, port) for at, (what, address, port) in enumerate(self.opened)]
+        return [Forward(self.first + at, opened) for at, opened in enumerate(self.opened)]
 
     def of(self, what: str) -> int:
-        return next(forward.port for forward in self.forwards() if forward.what == what)
+        return next(forward.port for forward in self.forwards() if forward.opened.what == what)
 
 
 def listen(forward: Forward) -> socket.socket:
@@ -61,7 +67,7 @@ def listen(forward: Forward) -> socket.socket:
         listener.bind((HOST, forward.port))
         listener.listen(128)
     except OSError as error:
-        raise Failed(f"port {forward.port}, for {forward.what}, is not to be had: {error.strerror}") from error
+        raise Failed(f"port {forward.port}, for {forward.opened.what}, is not to be had: {error.strerror}") from error
     return listener
 
 
@@ -89,7 +95,8 @@ class Lab:
         command = ["unshare", "--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]
         command += [sys.executable, "-B", str(Path(__file__).with_name("init.py")), GATEWAY]
         command += [f"{path}={name}" for path, name in places] + ["--"]
-        command += [f"{one.fileno()}={to.address}:{to.target}" for one, to in zip(listeners, forwards)]
+        behind = [forward.opened for forward in forwards]
+        command += [f"{one.fileno()}={to.host}@{to.address}:{to.port}" for one, to in zip(listeners, behind)]
         log = self.directory / "lab.log"
         with log.open("wb") as out:
             child = subprocess.Popen(
@@ -209,26 +216,17 @@ class Lab:
     def connect(self, address: str, port: int, host: str = "", seconds: float = 10) -> socket.socket:
         """A connection from within the lab, or from within one of the hosts in it."""
         place = f"/proc/{self.first()}/" + (f"root/run/netns/{host}" if host else "ns/net")
-        made: list[socket.socket] = []
-
-        # A socket stays in the namespace in which it was made; the thread that made it is forgotten.
-        def make() -> None:
-            with open(place, "rb") as namespace:
-                if ctypes.CDLL(None, use_errno=True).setns(namespace.fileno(), CLONE_NEWNET) == 0:
-                    made.append(socket.socket(socket.AF_INET, socket.SOCK_STREAM))
-
-        thread = threading.Thread(target=make)
-        thread.start()
-        thread.join()
-        if not made:
-            raise Failed(f"cannot enter the network namespace {place}")
-        made[0].settimeout(seconds)
         try:
-            made[0].connect((address, port))
+            connection = socket_in(place)
+        except OSError as error:
+            raise Failed(f"cannot enter the network namespace {place}: {error.strerror}") from error
+        connection.settimeout(seconds)
+        try:
+            connection.connect((address, port))
         except OSError:
-            made[0].close()
+            connection.close()
             raise
-        return made[0]
+        return connection
 
     def end(self, what: str) -> None:
         """Ends the programs in the lab whose command line has this in it."""

@@ -21,6 +21,8 @@ PROXY_USER = 1337
 STATUS_PORT, ENVOY_METRICS_PORT, HEALTH_PORT, ADMIN_PORT = 15020, 15090, 15021, 15000
 OUTBOUND_PORT, INBOUND_PORT = 15001, 15006
 APPLICATION_PORT = 8080
+# Where this workload's trace health page is, on its loopback.
+PAGE_PORT = 15099
 ISTIOD = "istiod.istio-system.svc"
 READY_SECONDS = 60
 
@@ -85,6 +87,7 @@ class Running:
         self._envoy = envoy
         self.agent: Optional[Program] = None
         self.application: Optional[Program] = None
+        self.page: Optional[Program] = None
 
     @property
     def directory(self) -> Path:
@@ -147,6 +150,21 @@ class Running:
         name, following = self.workload.name, self.workload.calls
         command = f"{shlex.quote(python)} -B /mnt/local/application.py {name} {following}"
         self.application = self.lab.spawn(f"{name}-application", self._own_files(command))
+
+    def start_page(self) -> None:
+        """Serves the trace health page of this workload's Envoy, as docs/health-page.md says."""
+        demo = (Path(__file__).resolve().parents[1] / "envoy.yaml").read_text("utf-8")
+        listener = demo[demo.index("    - name: report\n") : demo.index("  clusters:\n")]
+        router_type = "type.googleapis.com/envoy.extensions.filters.http.router.v3.Router"
+        router = f"{{ name: envoy.filters.http.router, typed_config: {{ '@type': {router_type} }} }}"
+        listener = listener.replace("10012", str(PAGE_PORT)).replace("*router", router)
+        listener = listener.replace("filename: envoy/", "filename: /mnt/repository/envoy/")
+        address = f"{{ address: {{ socket_address: {{ address: 127.0.0.1, port_value: {ADMIN_PORT} }} }} }}"
+        endpoints_of = f"{{ cluster_name: admin_stats, endpoints: [{{ lb_endpoints: [{{ endpoint: {address} }}] }}] }}"
+        clusters = f"  clusters:\n    - name: admin_stats\n      load_assignment: {endpoints_of}\n"
+        (self.directory / "page.yaml").write_text(f"static_resources:\n  listeners:\n{listener}{clusters}", "utf-8")
+        command = f"{self._envoy} -c page.yaml --disable-hot-restart --concurrency 1 --log-level warning"
+        self.page = self.lab.spawn(f"{self.workload.name}-page", self._own_files(command))
 
     def _own_files(self, command: str) -> list[str]:
         """The command in the workload's network, with its own names of hosts and its own directory for modules: agents that
