@@ -69,7 +69,11 @@ fn every_test_that_a_document_names_is_there() {
         for name in text.split('`').filter(|word| word.starts_with("test_")) {
             named += 1;
             let definition = format!("    def {name}(self)");
-            assert!(tests.iter().any(|text| text.contains(&definition)), "{}: there is no {name}", path.display());
+            assert!(
+                tests.iter().any(|text| text.contains(&definition)),
+                "{}: there is no {name}",
+                path.display()
+            );
         }
     }
     assert!(named > 40, "{named} tests are named");
