@@ -75,7 +75,7 @@ export function running(configuration, use) {
     });
     const ended = new Promise((resolve) => envoy.once('exit', resolve));
     try {
-      const admin = await eventually('Envoy to start', () => readFileSync(path('admin'), 'utf8'));
+      const admin = await eventually('Envoy to start', () => addressIn(path('admin')));
       const ports = await eventually('its listeners', () => portsOf(admin, configuration.static_resources.listeners.length));
       return await use({ admin, ports, accessLog: () => readFileSync(path('access.log'), 'utf8') });
     } finally {
@@ -83,6 +83,13 @@ export function running(configuration, use) {
       await ended;
     }
   });
+}
+
+/** Envoy makes the file first, and writes into it then. */
+function addressIn(file) {
+  const [address] = readFileSync(file, 'utf8').match(/.+:\d+/) ?? [];
+  if (!address) throw new Error(`no address in ${file}`);
+  return address;
 }
 
 async function portsOf(admin, count) {
