@@ -9,7 +9,7 @@ from hashlib import sha256
 from harness import (
     CORRUPT, DELAY_PORT, DOCKER_REGISTRY, FETCHES, FILES, FILES_PORT, GATEWAY, HANG_PORT, HOST, IMAGE, NAMESPACE,
     PASSES, RUN, SECOND_REVISION, SKOPEO, TAG, Case, Counts, Failed, Load, Object, Running, Workload, await_counting,
-    changed, context, eventually, file_url, image, image_digest, mesh, metric, modes_of_a_request, only_for, render,
+    changed, context, eventually, file_url, image, image_digest, mesh, metric, modes_of_a_request, only_for, received, render,
     requests, revisions, second_version,
 )  # fmt: skip
 from test_tracing import spans, trace_of
@@ -51,15 +51,11 @@ class BadConfiguration(Case):
 
     def test_the_first_configuration_is_bad(self) -> None:
         """With `bypass` everything passes, and is counted as bypassed."""
-        self.apply(changed(render("sidecar-observe"), lambda one: one["pluginConfig"].update(mode="obsrve")))
-        before = metric("frontend", "tracewarden_bypassed_total")
-
-        def bypassed() -> bool:
-            mesh.request("/", context())
-            return metric("frontend", "tracewarden_bypassed_total") > before + 3
-
-        eventually("requests are bypassed", bypassed)
-        self.assertEqual(mesh.request("/", CORRUPT).status, 200)
+        with self.workload(Workload("cart", 21)) as cart:
+            self.apply(only_for("cart", changed(observe(), lambda one: one["pluginConfig"].update(mode="obsrve"))))
+            eventually("requests are bypassed", lambda: cart.call("/") and cart.total("tracewarden_bypassed_total") > 3)
+            answer = cart.call("/", CORRUPT)
+            self.assertEqual([answer.status, received(answer, "cart"), cart.requests()], [200, [CORRUPT["traceparent"]], 0])
 
     def test_the_first_configuration_is_bad_and_refused(self) -> None:
         """Without `bypass` a proxy that has no filter yet answers 500, in spite of FAIL_OPEN, till the plugin is mended."""

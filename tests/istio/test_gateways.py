@@ -82,7 +82,7 @@ class Gateways(Case):
 
     def test_a_strict_gateway_without_a_registry(self) -> None:
         """It refuses what it cannot judge; the case that is not strict lets it pass."""
-        unknown = {"url": image("unseen"), "sha256": ""}
+        unknown = {"url": image("never"), "sha256": ""}
         for case, expected in (("ingress-strict", 403), ("ingress", 200)):
             with self.subTest(case), self.ingress() as ingress:
                 eventually("the frontend answers", lambda: ingress.call("/").status == 200)
