@@ -7,7 +7,7 @@ import re
 from hashlib import sha256
 
 from harness import (
-    CORRUPT, DELAY_PORT, DOCKER_REGISTRY, FETCHES, FILES, FILES_PORT, GATEWAY, HANG_PORT, HOST, IMAGE, NAMESPACE,
+    CORRUPT, DELAY_PORT, DOCKER_REGISTRY, FETCHES, FILES, GATEWAY, HANG_PORT, HOST, IMAGE, NAMESPACE,
     PASSES, RUN, SECOND_REVISION, SKOPEO, TAG, Case, Counts, Failed, Load, Object, Running, Workload, await_counting,
     changed, context, eventually, file_url, image, image_digest, mesh, metric, modes_of_a_request, only_for, received, render,
     requests, revisions, second_version,
