@@ -9,9 +9,11 @@ use crate::{file, repository};
 /// A value that was found, and where.
 pub(crate) type Found = (String, Value);
 
-/// Every manifest below `envoy`, and every piece of YAML in a document.
+/// Every manifest below `envoy`, and every piece of YAML in a document. Helm's templates are none before they are rendered, and
+/// the chart has what they render from as files.
 pub(crate) fn manifests() -> Vec<Found> {
-    let files = files_in("envoy", "yaml").into_iter().map(|path| (path.clone(), file(&path)));
+    let files = files_in("envoy", "yaml").into_iter().filter(|path| !path.contains("/templates/"));
+    let files = files.map(|path| (path.clone(), file(&path)));
     let pieces = pieces().into_iter().filter(|(_, language, _)| language == "yaml");
     let texts = files.chain(pieces.map(|(path, _, text)| (path, text)));
     texts
