@@ -21,6 +21,11 @@ REGISTRY = "registry.example"
 IMAGE, TAG = "tracewarden", "0.1.0"
 
 
+def image_digest(variant: str = "compat", layouts: Path = REPOSITORY / "target/image") -> str:
+    index = json.loads((layouts / variant / "index.json").read_text("utf-8"))
+    return index["manifests"][0]["digest"].removeprefix("sha256:")
+
+
 class Environment:
     """The lab of a run directory, without its control plane."""
 

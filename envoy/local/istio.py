@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from cluster import BIN, RUN, endpoints, namespace, service
 from counters import REQUESTS, parse_series, table
-from environment import REPOSITORY, Environment
+from environment import REPOSITORY, Environment, image_digest
 from lab import GATEWAY, Answer, Opened, Ports, wait
 from proxy import HOST, Failed, exit_status, not_read, port_number
 from workload import APPLICATION_PORT, ISTIOD, PAGE_PORT, REGISTRY, Running, Workload
@@ -158,7 +158,7 @@ def what_to_try(mesh: Mesh) -> str:
     frontend = f"http://{HOST}:{mesh.ports.of('the frontend')}"
     return f"""\
   export KUBECONFIG={mesh.cluster.kubeconfig}
-  kubectl apply --namespace shop --kustomize envoy/istio/sidecar-observe
+  kubectl kustomize envoy/istio/sidecar-observe | sed 's/SET-THIS-.*/{image_digest()}/' | kubectl apply --namespace shop -f -
   curl {frontend}/                    # frontend calls checkout, and checkout stock
   curl '{frontend}/?forget=checkout'  # checkout forgets the trace context
 

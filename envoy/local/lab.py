@@ -87,7 +87,6 @@ class Lab:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self._state = directory / "lab.json"
-        self._namespaces: dict[str, threading.local] = {}
 
     def start(self, forwards: Sequence[Forward], places: Sequence[tuple[Path, str]]) -> None:
         check_host()

@@ -19,13 +19,13 @@ sys.path[:0] = [str(REPOSITORY / place) for place in ("envoy/local", "envoy", "t
 
 from cluster import RUN
 from counters import REQUESTS, parse_series
-from environment import IMAGE, REGISTRY, TAG
+from environment import IMAGE, REGISTRY, TAG, image_digest
 from gateway import DEFAULT_PORT, EnvoyGateway
 from lab import GATEWAY, Answer, wait
 from modules import other_revision
 from proxy import Failed
 import traffic
-from traffic import context, image_digest
+from traffic import context
 
 Object = dict[str, Any]
 NAMESPACE = "shop"

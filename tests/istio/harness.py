@@ -22,13 +22,13 @@ sys.path[:0] = [str(REPOSITORY / place) for place in ("envoy/local", "envoy", "t
 
 from counters import REQUESTS, Series, parse_series
 from cluster import RUN
-from environment import IMAGE, REGISTRY, TAG
+from environment import IMAGE, REGISTRY, TAG, image_digest
 from istio import Mesh
 from lab import GATEWAY, Answer, wait
 from modules import SECOND_REVISION, other_revision
 from proxy import HOST, Failed
 import traffic
-from traffic import CORRUPT, context, image_digest, received
+from traffic import CORRUPT, context, received
 from workload import Running, Workload
 
 Object = dict[str, Any]

@@ -8,18 +8,11 @@ import random
 import threading
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Callable
 
-from environment import REPOSITORY
 from lab import Answer
 
 CORRUPT = {"traceparent": "00-0AF7651916CD43DD8448EB211C80319C-B7AD6B7169203331-01"}
-
-
-def image_digest(variant: str = "compat", layouts: Path = REPOSITORY / "target/image") -> str:
-    index = json.loads((layouts / variant / "index.json").read_text("utf-8"))
-    return index["manifests"][0]["digest"].removeprefix("sha256:")
 
 
 def context(sampled: bool = True) -> dict[str, str]:
