@@ -47,6 +47,11 @@ def parse_series(page: str) -> list[Series]:
     return found
 
 
+def builds(page: str) -> set[str]:
+    """The revisions of Tracewarden that run, by Envoy's Prometheus page."""
+    return set(re.findall(r'^tracewarden_build_info\{.*?revision="([^"]*)".*\} 1$', page, re.MULTILINE))
+
+
 def table(every: list[Series]) -> str:
     """A block for each metric, that of requests first."""
     names = sorted({series.name for series in every}, key=lambda name: (name != REQUESTS, name))

@@ -22,6 +22,7 @@ IMAGE, TAG = "tracewarden", "0.1.0"
 
 
 def image_digest(variant: str = "compat", layouts: Path = REPOSITORY / "target/image") -> str:
+    """The digest of an image, as 64 hexadecimal digits."""
     index = json.loads((layouts / variant / "index.json").read_text("utf-8"))
     return index["manifests"][0]["digest"].removeprefix("sha256:")
 
@@ -102,8 +103,15 @@ class Environment:
             printf '[[registry]]\nlocation = "{REGISTRY}"\ninsecure = true\n' >{containers}/registries.conf.d/lab.conf""")
 
     def serve_registry(self, registry: str) -> None:
+        """Starts the registry, unless it runs."""
+        if self.lab.accepts(GATEWAY, 443):
+            return
         program = self.lab.spawn("registry", [os.path.abspath(registry), "serve", f"{RUN}/registry.json"])
         wait("the registry", lambda: self.lab.accepts(GATEWAY, 443), 20, program.log, program.child)
+
+    def end_registry(self) -> None:
+        self.lab.end("registry.json")
+        wait("the registry is gone", lambda: not self.lab.accepts(GATEWAY, 443), 20)
 
     def push(self, skopeo: str, layout: Path, tag: str) -> None:
         target = f"docker://{HOST}:{self.ports.of('the registry')}/{IMAGE}:{tag}"

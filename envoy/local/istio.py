@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import re
 import sys
 from pathlib import Path
 from typing import Optional
@@ -19,7 +18,7 @@ from typing import Optional
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from cluster import BIN, RUN, endpoints, namespace, service
-from counters import REQUESTS, parse_series, table
+from counters import REQUESTS, builds, parse_series, table
 from environment import REPOSITORY, Environment, image_digest
 from lab import GATEWAY, Answer, Opened, Ports, wait
 from proxy import HOST, Failed, exit_status, not_read, port_number
@@ -36,13 +35,20 @@ WORKLOADS = (
     Workload("checkout", 12, calls="stock"),
     Workload("stock", 13),
 )
+
+
+def page_of(work: Workload) -> str:
+    return f"{work.name}'s page"
+
+
+# What a person opens.
 OPEN = (
     Opened("the frontend", WORKLOADS[0].address, APPLICATION_PORT),
     Opened("Jaeger", HOST, 16686),
     Opened("Prometheus", HOST, 9090),
     Opened("the API server", GATEWAY, 6443),
     Opened("the registry", GATEWAY, 443),
-    *(Opened(f"{work.name}'s page", HOST, PAGE_PORT, work.name) for work in WORKLOADS),
+    *(Opened(page_of(work), HOST, PAGE_PORT, work.name) for work in WORKLOADS),
 )
 
 
@@ -167,7 +173,7 @@ def what_to_try(mesh: Mesh) -> str:
 
   Jaeger      http://{HOST}:{mesh.ports.of("Jaeger")}/
   Prometheus  http://{HOST}:{mesh.ports.of("Prometheus")}/alerts
-  pages       {" ".join(f"http://{HOST}:{mesh.ports.of(one.name + chr(39) + 's page')}/" for one in WORKLOADS)}
+  pages       {" ".join(f"http://{HOST}:{mesh.ports.of(page_of(work))}/" for work in WORKLOADS)}
   logs        {mesh.directory}"""
 
 
@@ -187,9 +193,9 @@ def status(_: argparse.Namespace, mesh: Mesh) -> int:
         except OSError as error:
             print(f"{name}: its proxy does not answer ({error})")
             continue
-        builds = re.findall(r'^tracewarden_build_info{.*?revision="([^"]+)"', page, re.MULTILINE)
+        runs = " and ".join(f"Tracewarden {revision}" for revision in sorted(builds(page)))
         ready = "ready" if running.is_ready() else "not ready"
-        print(f"{name} is {ready} and runs {f'Tracewarden {builds[0]}' if builds else 'no Tracewarden'}")
+        print(f"{name} is {ready} and runs {runs or 'no Tracewarden'}")
         every = parse_series(page)
         if any(series.name == REQUESTS for series in every):
             print(table(every))

@@ -9,6 +9,7 @@ import contextlib
 import http.client
 import json
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -74,9 +75,7 @@ def listen(forward: Forward) -> socket.socket:
 def check_host() -> None:
     if os.geteuid() != 0:
         raise Failed("needs root, for network namespaces of its own: `sudo make` with the same target")
-    from shutil import which
-
-    missing = {package for program, package in NEEDED.items() if which(program) is None}
+    missing = {package for program, package in NEEDED.items() if shutil.which(program) is None}
     if missing:
         raise Failed(f"needs programs that are not here (Debian: apt-get install {' '.join(sorted(missing))})")
 
@@ -130,7 +129,7 @@ class Lab:
             self._state.unlink(missing_ok=True)
             return False
         # The kernel ends all others and their namespaces before the first process is gone.
-        children = self._children(process.pid)
+        children = children_of(process.pid)
         with contextlib.suppress(ProcessLookupError):
             os.kill(process.pid, signal.SIGKILL)
         deadline = time.monotonic() + STOP_SECONDS
@@ -146,14 +145,10 @@ class Lab:
         process = self.process()
         if process is None:
             raise Failed("the lab does not run")
-        children = self._children(process.pid)
+        children = children_of(process.pid)
         if not children:
             raise Failed("the lab has no first process")
         return children[0]
-
-    @staticmethod
-    def _children(pid: int) -> list[int]:
-        return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text("utf-8").split()]
 
     def command(self, command: Sequence[str]) -> list[str]:
         """The command that runs a command in the lab."""
@@ -267,26 +262,31 @@ class Program:
 
     def stop(self) -> None:
         """Ends the program, whose signals `nsenter` does not pass on."""
-        for pid in Path(f"/proc/{self.child.pid}/task/{self.child.pid}/children").read_text("utf-8").split():
+        for pid in children_of(self.child.pid):
             with contextlib.suppress(ProcessLookupError):
-                os.kill(int(pid), signal.SIGTERM)
+                os.kill(pid, signal.SIGTERM)
         try:
             self.child.wait(STOP_SECONDS)
         except subprocess.TimeoutExpired:
             raise Failed(f"{self.name} does not end") from None
 
 
+def children_of(pid: int) -> list[int]:
+    return [int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text("utf-8").split()]
+
+
 def wait(what: str, check, seconds: float, log: Optional[Path] = None, child: Optional[subprocess.Popen[bytes]] = None) -> None:
     """Waits till a check holds; the error that says it did not shows the end of a log."""
     deadline = time.monotonic() + seconds
-    said = f"\n{log.name} says:\n{excerpt(log)}" if log else ""
-    while True:
+    failure = ""
+    while not failure:
         with contextlib.suppress(OSError, http.client.HTTPException):
             if check():
                 return
-        said = f"; {log} says:\n{excerpt(log)}" if log else ""
         if child is not None and child.poll() is not None:
-            raise Failed(f"{what} ended with status {child.returncode}{said}")
-        if time.monotonic() > deadline:
-            raise Failed(f"{what}: not so after {seconds:.0f} s{said}")
-        time.sleep(POLL_SECONDS)
+            failure = f"{what} ended with status {child.returncode}"
+        elif time.monotonic() > deadline:
+            failure = f"{what}: not so after {seconds:.0f} s"
+        else:
+            time.sleep(POLL_SECONDS)
+    raise Failed(f"{failure}; {log} says:\n{excerpt(log)}" if log else failure)

@@ -18,7 +18,7 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(REPOSITORY / place) for place in ("envoy/local", "envoy", "tests/labs")]
 
 from cluster import RUN
-from counters import REQUESTS, parse_series
+from counters import REQUESTS, builds, parse_series
 from environment import IMAGE, REGISTRY, TAG, image_digest
 from gateway import DEFAULT_PORT, EnvoyGateway
 from lab import GATEWAY, Answer, wait
@@ -144,7 +144,7 @@ def counted_of(headers: Optional[dict[str, str]] = None, host: str = "shop.examp
 
 def revisions() -> set[str]:
     """Which builds of Tracewarden the proxy runs."""
-    return set(re.findall(r'^tracewarden_build_info\{.*?revision="([^"]*)".*\} 1$', proxy.stats(), re.MULTILINE))
+    return builds(proxy.stats())
 
 
 def bypassed() -> float:

@@ -141,13 +141,8 @@ class Modules(Case):
 
 class Registry(Case):
     def stop_registry(self) -> None:
-        gateway.lab.end("registry.json")
-        self.addCleanup(self.start_registry)
-        eventually("the registry is gone", lambda: not gateway.lab.accepts(GATEWAY, 443))
-
-    def start_registry(self) -> None:
-        if not gateway.lab.accepts(GATEWAY, 443):
-            gateway.serve_registry(DOCKER_REGISTRY)
+        self.addCleanup(gateway.serve_registry, DOCKER_REGISTRY)
+        gateway.end_registry()
 
     def restart_controller(self) -> None:
         gateway.stop_controller()
@@ -171,7 +166,7 @@ class Registry(Case):
                 self.stop_registry()
                 self.restart_controller()
                 self.assert_lost(status)
-                self.start_registry()
+                gateway.serve_registry(DOCKER_REGISTRY)
                 kubectl("annotate", "--overwrite", "envoyextensionpolicy", EDGE, f"touched={case}")
                 self.assertEqual((statuses(100), counts(1)), ({status}, False))
                 self.heal(case)
@@ -203,7 +198,7 @@ class Registry(Case):
                 self.assert_accepted(EDGE, False, "connection refused")
                 await_status(status)
                 self.assertEqual((statuses(), counted_of()[1]), ({status}, {}))
-                self.start_registry()
+                gateway.serve_registry(DOCKER_REGISTRY)
                 self.deploy(render(case, lambda one: one["config"].update(mode="enforce")))
 
     def test_the_controller_gives_up_after_ten_attempts(self) -> None:
@@ -217,7 +212,7 @@ class Registry(Case):
                 for attempt in range(12):
                     apply(render(case, lambda one, rate=0.01 * attempt: one["config"]["sampling"].update(probability=rate)))
                     self.assert_accepted(EDGE, False)
-                self.start_registry()
+                gateway.serve_registry(DOCKER_REGISTRY)
                 apply(render(case))
                 self.assert_accepted(EDGE, False, "after 10 attempts")
                 await_status(status)

@@ -6,7 +6,6 @@ import contextlib
 import copy
 import json
 import os
-import re
 import subprocess
 import sys
 import time
@@ -20,7 +19,7 @@ from typing import Any, Callable, Iterator, Optional
 REPOSITORY = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(REPOSITORY / place) for place in ("envoy/local", "envoy", "tests/labs")]
 
-from counters import REQUESTS, Series, parse_series
+from counters import REQUESTS, Series, builds, parse_series
 from cluster import RUN
 from environment import IMAGE, REGISTRY, TAG, image_digest
 from istio import Mesh
@@ -201,8 +200,7 @@ def metric(workload: str, name: str, **labels: str) -> float:
 
 def revisions(workload: str) -> set[str]:
     """Which builds of Tracewarden a workload's proxy runs."""
-    page = mesh.workloads[workload].stats()
-    return set(re.findall(r'^tracewarden_build_info\{.*?revision="([^"]*)".*\} 1$', page, re.MULTILINE))
+    return builds(mesh.workloads[workload].stats())
 
 
 def eventually(what: str, check: Callable[[], object], seconds: float = 30) -> None:
@@ -221,7 +219,6 @@ def agents() -> str:
         lines = [line for line in log.read_text("utf-8", "replace").splitlines() if "\terror\t" in line or "\twarn" in line]
         said += [f"{log.name}: {line}" for line in lines[-5:]]
     return "\n".join(said)
-
 
 
 FILES = mesh.directory / "files"

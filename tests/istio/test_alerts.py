@@ -6,12 +6,12 @@ import json
 from urllib.parse import quote
 
 from harness import (
-    Case, Load, Object, Workload, changed, context, eventually, file_url, image, mesh, only_for, render,
+    HOST, Case, Load, Object, Workload, changed, context, eventually, file_url, image, mesh, only_for, render,
 )  # fmt: skip
 
 
 def query(path: str) -> Object:
-    answer = mesh.lab.ask("127.0.0.1", 9090, f"/api/v1/{path}")
+    answer = mesh.lab.ask(HOST, 9090, f"/api/v1/{path}")
     assert answer.status == 200, answer
     return json.loads(answer.text)["data"]
 
@@ -46,18 +46,15 @@ class Alerts(Case):
         self.assertEqual(critical, {blamed[:2]})
 
     def test_an_agent_that_could_not_pull_is_named_till_it_could(self) -> None:
-        named = ("TracewardenNotPulled", "cart", "critical")
-        with self.workload(Workload("cart", 21)) as cart:
-            self.apply(only_for("cart", changed(render("sidecar-observe"), lambda one: one.update(url=image("never"), sha256=""))))
-            eventually("cart is named", lambda: named in alerts(), 90)
-            self.apply(only_for("cart", render("sidecar-observe")))
-            eventually("cart counts", lambda: cart.call("/") and cart.requests())
-            eventually("cart is no longer named", lambda: named not in alerts(), 90)
+        self.is_named_till_mended("TracewardenNotPulled", url=image("never"), sha256="")
 
     def test_a_proxy_that_can_not_create_the_plugin_is_named(self) -> None:
-        named = ("TracewardenRejected", "cart", "critical")
+        self.is_named_till_mended("TracewardenRejected", url=file_url("damaged"), sha256="")
+
+    def is_named_till_mended(self, alert: str, **broken: str) -> None:
+        named = (alert, "cart", "critical")
         with self.workload(Workload("cart", 21)) as cart:
-            self.apply(only_for("cart", changed(render("sidecar-observe"), lambda one: one.update(url=file_url("damaged"), sha256=""))))
+            self.apply(only_for("cart", changed(render("sidecar-observe"), lambda one: one.update(broken))))
             eventually("cart is named", lambda: named in alerts(), 90)
             self.apply(only_for("cart", render("sidecar-observe")))
             eventually("cart counts", lambda: cart.call("/").status == 200 and cart.requests())

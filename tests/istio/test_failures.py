@@ -139,13 +139,8 @@ class Modules(Case):
 
 class Registry(Case):
     def stop_registry(self) -> None:
-        mesh.lab.end("registry.json")
-        self.addCleanup(self.start_registry)
-        eventually("the registry is gone", lambda: not mesh.lab.accepts(GATEWAY, 443))
-
-    def start_registry(self) -> None:
-        if not mesh.lab.accepts(GATEWAY, 443):
-            mesh.serve_registry(DOCKER_REGISTRY)
+        self.addCleanup(mesh.serve_registry, DOCKER_REGISTRY)
+        mesh.end_registry()
 
     def test_it_is_down_and_the_digest_is_known(self) -> None:
         """I11."""
@@ -164,7 +159,7 @@ class Registry(Case):
             eventually("nothing is counted", lambda: not modes_of_a_request())
             self.assertGreater(fetches("manifest_failure"), 0)
             self.assertGreater(metric("frontend", CONVERSIONS, result="fetch_failure"), 0)
-            self.start_registry()
+            mesh.serve_registry(DOCKER_REGISTRY)
             mesh.push(SKOPEO, FILES.parent.parent / "image/compat", "unseen")
             self.stays_uncounted()
             mesh.cluster.kubectl(*heal)
@@ -212,7 +207,7 @@ class Registry(Case):
         self.stop_registry()
         with self.workload(Workload("late", 22)) as late:
             self.assertEqual([late.call("/", context()).status, late.requests()], [200, 0])
-            self.start_registry()
+            mesh.serve_registry(DOCKER_REGISTRY)
             self.apply(touched(only_for("late", observe()), "healed"))
             eventually("requests are counted", lambda: counts_one(late))
 
