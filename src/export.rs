@@ -1,7 +1,9 @@
-//! Spans on their way to a collector: a bounded queue, one batch at a time, and what becomes of a batch.
+//! Spans on their way to a collector: a bounded queue of batches, a few uploads at a time, and what becomes of a batch.
 
 mod answer;
 mod exporter;
+mod exporters;
+mod form;
 mod grpc;
 mod queue;
 mod upload;
@@ -11,19 +13,27 @@ use core::num::NonZeroU32;
 
 pub use answer::Answer;
 pub use exporter::Exporter;
+pub use exporters::{Exporters, Outlet};
 pub use upload::{Upload, UploadError, Uploads};
 
-use crate::settings::{Object, Reader, Rule, Rules, Setting, UrlPath, Visible, settings, whole};
+use crate::settings::{
+    Object, QueueBytes, Reader, Rule, Rules, Setting, UrlPath, Visible, settings, whole,
+};
 use crate::words::{Protocol, labels};
 
 settings! {
     /// A collector, and how spans are batched for it. A recorded span costs more than twice what the request pass costs. Such
     /// as `{"otlp": {"cluster": "otel_collector"}}`.
     pub struct Export "Export" {
-        /// How many spans a worker keeps until they can be sent. They are also limited to 4 MiB.
-        pub queue: NonZeroU32 | null = whole(2_048),
-        /// How many spans make a full batch. A batch is also limited to 1 MiB.
+        /// How many bytes of spans a worker keeps until they have arrived, those on their way among them.
+        pub queue_bytes: QueueBytes | null = QueueBytes::DEFAULT,
+        /// How many spans a worker keeps until they have arrived, such as `10000`. `null` is as many as `queue_bytes` hold.
+        pub queue: Option<NonZeroU32> = None,
+        /// How many spans make a full batch, which is sent at once. A batch is also limited to 1 MiB, and to half of
+        /// `queue_bytes`.
         pub batch: NonZeroU32 | null = whole(512),
+        /// How many uploads of a worker may be on their way at a time.
+        pub in_flight: NonZeroU32 | null = whole(4),
         /// How many milliseconds a span waits for its batch to fill.
         pub delay_ms: NonZeroU32 | null = whole(5_000),
     } includes {

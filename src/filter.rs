@@ -6,12 +6,11 @@ use crate::config::Config;
 use crate::headers::{HeaderWriter, Headers};
 use crate::host::{Clock, EndedStream, HeaderMap, HeaderReader, Host, Log, Metrics, Properties};
 use crate::metrics::{Counter, Measure};
-use crate::otlp::Span;
 use crate::redirect::{FirstPass, Redirects, is_marked};
 use crate::request::{Outcome, Plugin, Request, SAMPLED, salvage};
 use crate::response::Served;
 use crate::sampling::Rates;
-use crate::span::{self, Hop, Origin};
+use crate::span::{self, Hop, Origin, Span};
 use crate::w3c::{TraceFlags, TraceParent};
 use crate::words::{DecidedBy, Direction, Mode, SamplingDecision};
 
@@ -121,28 +120,30 @@ impl Filter {
         if stream.is_left_out() {
             self.record_failed_response(stream, host);
         }
-        response.pass(policy, stream.served(), host);
+        let named = response.pass(policy, stream.served(), host);
+        if let (Some(named), StreamContext::Spanned(_, _, hop)) = (named, stream) {
+            hop.note_mismatch(named, host);
+        }
     }
 
-    /// Makes the spans of a stream that has ended.
-    pub fn finish(
+    /// Tells the spans of a stream that has ended.
+    pub fn finish<H: Clock + Properties + Metrics + EndedStream>(
         &self,
         mut stream: StreamContext,
-        host: &mut (impl Clock + Properties + Metrics + EndedStream),
-    ) -> Vec<Span> {
-        if stream.is_left_out() {
-            let headers = host.headers(HeaderMap::Response).unwrap_or_default();
-            // What the headers showed was decided when they came, and the caller was informed.
-            if !span::Outcome::of_headers(&headers).is_failure() {
-                let outcome = span::Outcome::of_stream(&headers, host);
-                self.record_failure(&mut stream, &outcome, host);
-            }
+        host: &mut H,
+        tell: impl FnMut(&Span<'_>, &mut H),
+    ) {
+        let response = stream.is_left_out().then(|| span::Outcome::read(host));
+        // What the headers showed was decided when they came, and the caller was informed.
+        if let Some((headers, outcome)) = &response
+            && !span::Outcome::of_headers(headers).is_failure()
+        {
+            self.record_failure(&mut stream, outcome, host);
         }
-        match stream {
-            StreamContext::Spanned(sent, _, hop) if sent.flags.is_sampled() => {
-                hop.finish(&self.config.spans, sent, host)
-            }
-            _ => Vec::new(),
+        if let StreamContext::Spanned(sent, _, hop) = stream
+            && sent.flags.is_sampled()
+        {
+            hop.finish(&self.config.spans, sent, response, host, tell);
         }
     }
 
@@ -172,7 +173,7 @@ impl Filter {
             return None;
         }
         let came = outcome.came.or_else(|| salvage(&policy.header, headers));
-        let origin = Origin { parent: outcome.parent, came };
+        let origin = Origin { parent: outcome.parent, came, finding: outcome.finding };
         Hop::begin(spans.kind, policy.role, outcome.direction, sent, origin, host)
     }
 

@@ -51,18 +51,6 @@ pub enum Property<'a> {
     PeerAddress,
     /// The address that the connection came in on, with its port: the listener's, unless it takes connections of others.
     LocalAddress,
-    /// The address of the upstream's host, with its port.
-    UpstreamAddress,
-    /// How often the request was sent to the upstream: a number.
-    UpstreamAttempts,
-    /// The bytes of the request's body: a number.
-    RequestSize,
-    /// The bytes of the response's body: a number.
-    ResponseSize,
-    /// The name of the route.
-    RouteName,
-    /// The protocol of the request, such as `HTTP/1.1`.
-    Protocol,
     /// The name of the workload that the proxy serves.
     Workload,
     /// The workload's namespace.
@@ -162,9 +150,55 @@ pub trait EndedStream {
         Ok(Headers::default())
     }
 
+    /// What is known of it, other than its headers.
+    fn info(&mut self, sides: Sides) -> StreamInfo {
+        StreamInfo::default()
+    }
+}
+
+/// Which spans there are of a stream: each asks for more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Sides {
+    /// The server's.
+    Server,
+    /// The client's.
+    Client,
+    /// Both.
+    Both,
+}
+
+/// What a host knows of a stream that has ended; nothing in it is empty.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct StreamInfo {
+    /// The name of the route.
+    pub route_name: Option<Vec<u8>>,
+    /// The protocol of the request, such as `HTTP/1.1`.
+    pub protocol: Option<Vec<u8>>,
+    /// The bytes of the request's body.
+    pub request_size: Option<i64>,
+    /// The bytes of the response's body.
+    pub response_size: Option<i64>,
     /// Whether the response began and did not come to its end.
-    fn is_cut_off(&mut self) -> bool {
-        false
+    pub is_cut_off: bool,
+    /// For a server's span: the address of the connection's peer, with its port.
+    pub peer_address: Option<Vec<u8>>,
+    /// For a client's span: the address of the upstream's host, with its port.
+    pub upstream_address: Option<Vec<u8>>,
+    /// For a client's span: how often the request was sent to the upstream.
+    pub upstream_attempts: Option<i64>,
+}
+
+impl Sides {
+    /// Whether there is a server's span.
+    #[must_use]
+    pub const fn serves(self) -> bool {
+        matches!(self, Self::Server | Self::Both)
+    }
+
+    /// Whether there is a client's span.
+    #[must_use]
+    pub const fn calls(self) -> bool {
+        matches!(self, Self::Client | Self::Both)
     }
 }
 

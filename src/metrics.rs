@@ -224,6 +224,12 @@ impl Corruption {
             Self::Format(format, reason) => (format.blamed(*reason), reason.label(), reason),
         }
     }
+
+    /// What is wrong, as the label `reason` says it.
+    pub(crate) fn reason(&self) -> &'static str {
+        let (_, reason, _) = self.parts();
+        reason
+    }
 }
 
 impl LabelSet for Corruption {

@@ -10,7 +10,7 @@ mod report;
 mod sample;
 
 pub(crate) use self::extract::salvage;
-pub(crate) use self::report::SAMPLED;
+pub(crate) use self::report::{Finding, SAMPLED};
 
 use self::apply::Applied;
 use self::assess::{Assessment, Next};
@@ -25,14 +25,14 @@ use crate::formats::{Propagation, Reading, strip};
 use crate::headers::{HeaderWriter, Headers, TRACEPARENT};
 use crate::host::Host;
 use crate::matching::Target;
-use crate::metrics::Counter;
+use crate::metrics::{Corruption, Counter};
 use crate::notice::LogSettings;
 use crate::redirect::FirstPass;
 use crate::sampling::{Rates, Sampler};
 use crate::settings::{HeaderName, settings};
 use crate::trust::Trust;
 use crate::w3c::TraceParent;
-use crate::words::{Direction, DirectionWord, Mode, ParentId, Role, Start, TraceIdSource, Verdict};
+use crate::words::{Direction, DirectionWord, Format, Mode, ParentId, Role, Start, TraceIdSource, Verdict};
 
 settings! {
     /// What happens to requests.
@@ -91,6 +91,9 @@ pub(crate) struct Request<'a, H> {
     border: Border,
     /// What each format says of its trace; empty if W3C's is the only one.
     readings: Vec<Reading>,
+    /// The last format that was corrupt and another one was taken for, and the first that named another trace.
+    passed_over: Option<Corruption>,
+    conflict: Option<Format>,
     host: &'a mut H,
 }
 
@@ -115,6 +118,8 @@ pub(crate) struct Outcome {
     pub(crate) parent: Option<TraceParent>,
     /// The context that the upstream receives.
     pub(crate) sent: Option<TraceParent>,
+    /// What the request's span is to say of it.
+    pub(crate) finding: Finding,
 }
 
 impl Policy {
@@ -146,7 +151,7 @@ impl<'a, H: Host + HeaderWriter> Request<'a, H> {
         let direction = policy.direction.stated().unwrap_or_else(|| host.direction());
         let target = Target::new(headers, direction);
         let border = Border::close(policy, &target, trusted, host);
-        Self { policy, rates, plugin, first, target, border, readings: Vec::new(), host }
+        Self { policy, rates, plugin, first, target, border, readings: Vec::new(), passed_over: None, conflict: None, host }
     }
 
     /// Takes the request through the stages.
@@ -154,7 +159,9 @@ impl<'a, H: Host + HeaderWriter> Request<'a, H> {
         let direction = self.target.direction;
         if self.policy.exclude.matches(&self.target) {
             self.leave_alone();
-            return Outcome { direction, trusted: self.border.trusted, came: None, parent: None, sent: None };
+            let finding = Finding { context: Verdict::Excluded, reason: None, repair: None, conflict: None };
+            let trusted = self.border.trusted;
+            return Outcome { direction, trusted, came: None, parent: None, sent: None, finding };
         }
         let Extraction { context, repaired } = extract::extract(&mut self);
         let (came, corruption) = (context.parent(), context.corruption());
@@ -174,13 +181,13 @@ impl<'a, H: Host + HeaderWriter> Request<'a, H> {
             }
             Mode::Enforce => self.enforce(next),
         };
-        report::report(&mut self, verdict, corruption, came, &applied);
+        let finding = report::report(&mut self, verdict, corruption, came, &applied);
         if let (Some(memory), Some(sent), true) = (self.policy.correlation, applied.sent, self.remembers()) {
             let received = Received { context: sent, state: applied.state };
             memory.remember(received, self.target.headers, self.host);
         }
         let trusted = self.border.trusted;
-        Outcome { direction, trusted, came, parent: applied.parent, sent: applied.sent }
+        Outcome { direction, trusted, came, parent: applied.parent, sent: applied.sent, finding }
     }
 
     /// Writes what the assessment leads to, if the border lets a context out.

@@ -1,8 +1,14 @@
 //! The resource of the spans: the proxy of a workload.
 
 use crate::host::{Properties, Property, PropertyValue};
-use crate::otlp::{KeyValue, Resource};
 use crate::settings::{Object, Reader, Rules, Setting, Shape, Step, settings};
+
+/// What records the spans: attributes by their names, of which each stands once.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Resource {
+    /// The attributes.
+    pub attributes: Vec<(String, String)>,
+}
 
 settings! {
     /// The resource of the spans. It should not have the application's own name: the requests would count twice wherever
@@ -62,24 +68,32 @@ impl Service {
             workload
                 .map_or_else(|| "unknown_service:envoy".to_owned(), |workload| format!("{workload}-proxy"))
         });
-        let mut attributes = vec![
-            KeyValue::text(NAME, name),
-            KeyValue::text("telemetry.sdk.name", env!("CARGO_PKG_NAME")),
-            KeyValue::text("telemetry.sdk.language", "rust"),
-            KeyValue::text("telemetry.sdk.version", env!("CARGO_PKG_VERSION")),
+        let own = [
+            (NAME, &*name),
+            ("telemetry.sdk.name", env!("CARGO_PKG_NAME")),
+            ("telemetry.sdk.language", "rust"),
+            ("telemetry.sdk.version", env!("CARGO_PKG_VERSION")),
         ];
+        let mut attributes = own.map(|(key, value)| (key.to_owned(), value.to_owned())).to_vec();
         // Each name once, and what is stated counts.
         for (key, value) in &self.attributes {
-            attributes.retain(|attribute| attribute.key != *key);
-            attributes.push(KeyValue::text(key, value));
+            attributes.retain(|(known, _)| known != key);
+            attributes.push((key.clone(), value.clone()));
         }
         for (key, property) in OF_NODE {
-            if !attributes.iter().any(|attribute| attribute.key == *key)
+            if !attributes.iter().any(|(known, _)| known == key)
                 && let Some(value) = text(*property)
             {
-                attributes.push(KeyValue::text(key, value));
+                attributes.push(((*key).to_owned(), value));
             }
         }
         Resource { attributes }
+    }
+}
+
+impl Resource {
+    /// The name of the service; empty if there is none.
+    pub(crate) fn service_name(&self) -> &str {
+        self.attributes.iter().find(|(key, _)| key == NAME).map_or("", |(_, value)| value)
     }
 }

@@ -56,17 +56,17 @@ struct Passing<'a> {
 
 impl Response {
     /// Compares what the response says with the context that the upstream was sent, removes what the caller must not
-    /// receive, and puts the context on the response.
+    /// receive, and puts the context on the response. Returns what it says, if that is another trace.
     pub(crate) fn pass(
         &self,
         policy: &Policy,
         served: Option<Served>,
         host: &mut (impl HeaderReader + HeaderWriter + Metrics),
-    ) {
+    ) -> Option<TraceParent> {
         if self.removes(policy) || served.is_some() && self.inject.iter().any(Injection::needs_headers) {
-            self.pass_all(policy, served, host);
-        } else if let Some(served) = served {
-            self.pass_traceparent(policy, served, host);
+            self.pass_all(policy, served, host)
+        } else {
+            self.pass_traceparent(policy, served?, host)
         }
     }
 
@@ -77,16 +77,16 @@ impl Response {
         policy: &Policy,
         served: Served,
         host: &mut (impl HeaderReader + HeaderWriter + Metrics),
-    ) {
+    ) -> Option<TraceParent> {
         let (header, Served { sent, .. }) = (&*policy.header, served);
-        let mut there = None;
+        let (mut there, mut named) = (None, None);
         if self.validate {
-            let Ok((answer, line)) = Answer::of_traceparent(header, host) else { return };
+            let (answer, line) = Answer::of_traceparent(header, host).ok()?;
             host.count(Counter::Response { context: answer.compare(sent) }, 1);
-            there = line;
+            (there, named) = (line, answer.other_than(sent));
         }
         if policy.mode == Mode::Observe || !self.tells(served) {
-            return;
+            return named;
         }
         for injection in &self.inject {
             if let Injection::TraceId(name) = injection {
@@ -98,6 +98,7 @@ impl Response {
                 }
             }
         }
+        named
     }
 
     /// The pass for a configuration that concerns more of the response's headers.
@@ -107,16 +108,19 @@ impl Response {
         policy: &Policy,
         served: Option<Served>,
         host: &mut (impl HeaderReader + HeaderWriter + Metrics),
-    ) {
+    ) -> Option<TraceParent> {
         let (header, removes) = (&*policy.header, self.removes(policy));
         let Ok(headers) = host.headers() else {
             if removes {
                 self.remove_unseen(header, host);
             }
-            return;
+            return None;
         };
+        let mut named = None;
         if let Some(Served { sent, .. }) = served.filter(|_| self.validate) {
-            host.count(Counter::Response { context: Answer::of(&headers, header).compare(sent) }, 1);
+            let answer = Answer::of(&headers, header);
+            host.count(Counter::Response { context: answer.compare(sent) }, 1);
+            named = answer.other_than(sent);
         }
         if policy.mode == Mode::Enforce {
             let told = served.filter(|served| self.tells(*served)).map(|served| served.sent.to_bytes());
@@ -124,6 +128,7 @@ impl Response {
             passing.write_headers(host);
             passing.write_server_timing(host);
         }
+        named
     }
 
     /// Whether what the upstream says goes.

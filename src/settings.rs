@@ -14,6 +14,7 @@ mod text;
 mod value;
 
 pub use fault::{Expected, Fault, FaultKind, Faults, Step};
+pub use kinds::QueueBytes;
 pub(crate) use kinds::whole;
 pub(crate) use macros::settings;
 pub(crate) use reader::{Draft, Fields, Need, Reader};

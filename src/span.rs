@@ -1,16 +1,21 @@
 //! The span of a hop: begun when its request has got a parent-id of this hop, finished when its stream ends.
 
 mod attributes;
+mod data;
+mod finding;
 mod outcome;
 mod redact;
 
 pub use attributes::{Attribute, Source, Spans};
+pub use data::{Event, KeyValue, Span, SpanKind, Value};
 pub(crate) use outcome::Outcome;
 
+use std::borrow::Cow;
+
 use self::attributes::{Exchange, clip};
-use crate::headers::TRACESTATE;
-use crate::host::{Clock, EndedStream, HeaderMap, Properties, Random};
-use crate::otlp::{Link, Span, SpanKind, Status, StatusCode};
+use crate::headers::{Headers, TRACESTATE};
+use crate::host::{Clock, EndedStream, HeaderMap, Properties, Random, Sides};
+use crate::request::Finding;
 use crate::w3c::{SpanId, TraceParent};
 use crate::words::{Direction, Role, labels};
 
@@ -31,18 +36,21 @@ labels! {
 /// What is remembered of a hop, of which there will be a span if its trace is recorded when its stream ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Hop {
-    sides: Sides,
+    own: Own,
     parent: Option<SpanId>,
     /// The context that another took the place of.
     link: Option<TraceParent>,
+    finding: Finding,
     began: u64,
+    /// When the response named another trace, and which.
+    mismatch: Option<(u64, TraceParent)>,
     /// Whether it is recorded only because it failed.
     late: bool,
 }
 
 /// The spans of a hop; the parent-id that goes upstream is the last one's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Sides {
+enum Own {
     Server,
     Client,
     /// The server's id is not the one that goes upstream.
@@ -56,6 +64,8 @@ pub(crate) struct Origin {
     pub(crate) parent: Option<TraceParent>,
     /// The context that came, as far as it can be read.
     pub(crate) came: Option<TraceParent>,
+    /// What its request's pass found.
+    pub(crate) finding: Finding,
 }
 
 /// The byte of the trace flags is below these bits of a span's flags.
@@ -76,18 +86,26 @@ impl Hop {
             return None;
         }
         let began = host.now()?;
-        let sides = match (kind, role, direction) {
-            (Kind::Server, ..) | (Kind::Auto, Role::Internal, Direction::Inbound) => Sides::Server,
-            (Kind::Client, ..) | (Kind::Auto, Role::Internal, Direction::Outbound) => Sides::Client,
-            (Kind::ServerAndClient, ..) | (Kind::Auto, ..) => Sides::Both(SpanId::random(host.rng()?)),
+        let own = match (kind, role, direction) {
+            (Kind::Server, ..) | (Kind::Auto, Role::Internal, Direction::Inbound) => Own::Server,
+            (Kind::Client, ..) | (Kind::Auto, Role::Internal, Direction::Outbound) => Own::Client,
+            (Kind::ServerAndClient, ..) | (Kind::Auto, ..) => Own::Both(SpanId::random(host.rng()?)),
         };
         Some(Self {
-            sides,
+            own,
             parent: origin.parent.map(|parent| parent.parent_id),
             link: origin.came.filter(|came| came.trace_id != sent.trace_id),
+            finding: origin.finding,
             began,
+            mismatch: None,
             late: false,
         })
+    }
+
+    /// Notes that the response named another trace.
+    #[cold]
+    pub(crate) fn note_mismatch(&mut self, named: TraceParent, host: &mut impl Clock) {
+        self.mismatch = host.now().map(|now| (now, named));
     }
 
     /// Has it recorded because it failed, though its trace is not.
@@ -95,59 +113,98 @@ impl Hop {
         self.late = true;
     }
 
-    /// Makes its spans, when its stream has ended. Everything in them is read here, from what the host still knows.
-    pub(crate) fn finish(
+    /// Tells its spans, and when they ended, after its stream has ended. Everything in them is read here, from what the host
+    /// still knows; the response's headers and outcome are read if nobody has.
+    pub(crate) fn finish<H: Clock + Properties + EndedStream>(
         &self,
         spans: &Spans,
         sent: TraceParent,
-        host: &mut (impl Clock + Properties + EndedStream),
-    ) -> Vec<Span> {
-        let Some(ended) = host.now() else { return Vec::new() };
-        let Ok(request) = host.headers(HeaderMap::Request) else { return Vec::new() };
-        let (serves, calls) = (self.sides != Sides::Client, self.sides != Sides::Server);
-        let exchange = Exchange::read(spans, &request, serves, calls, host);
+        response: Option<(Headers, Outcome)>,
+        host: &mut H,
+        mut tell: impl FnMut(&Span<'_>, &mut H),
+    ) {
+        let Some(ended) = host.now() else { return };
+        let Ok(request) = host.headers(HeaderMap::Request) else { return };
+        let (response, mut outcome) = response.unwrap_or_else(|| Outcome::read(host));
+        let info = host.info(self.own.sides());
+        outcome.is_cut_off = info.is_cut_off;
+        let exchange = Exchange::new(spans, &request, &response, outcome, &info, host);
         let state = request.first(TRACESTATE).filter(|_| !self.late).map(whole_members).unwrap_or_default();
         let name = exchange.name();
-        let span = |kind: SpanKind, id: SpanId, parent: Option<SpanId>, remote: bool| Span {
-            trace_id: sent.trace_id.to_bytes().to_vec(),
-            span_id: id.to_bytes().to_vec(),
-            trace_state: state.clone(),
-            parent_span_id: parent.map(|id| id.to_bytes().to_vec()).unwrap_or_default(),
-            flags: u32::from(sent.flags.byte()) | PARENT_IS_KNOWN | if remote { PARENT_IS_REMOTE } else { 0 },
-            name: name.clone(),
-            kind: kind.into(),
-            start_time_unix_nano: self.began,
-            end_time_unix_nano: ended.max(self.began),
-            attributes: exchange.attributes(kind),
-            links: self.links(remote || parent.is_none()),
-            status: exchange.outcome.is_error(kind).then_some(Status { code: StatusCode::Error.into() }),
-        };
-        let remote = self.parent.is_some();
-        match self.sides {
-            Sides::Server => vec![span(SpanKind::Server, sent.parent_id, self.parent, remote)],
-            Sides::Client => vec![span(SpanKind::Client, sent.parent_id, self.parent, remote)],
-            Sides::Both(server) => vec![
-                span(SpanKind::Server, server, self.parent, remote),
-                span(SpanKind::Client, sent.parent_id, Some(server), false),
-            ],
+        let events = self.mismatch.map(|(time, named)| (time, ids_of(named)));
+        let mut is_first = true;
+        for (kind, span_id, parent) in self.own.spans(sent.parent_id, self.parent).into_iter().flatten() {
+            let is_remote = is_first && parent.is_some();
+            let mut attributes = exchange.attributes(kind);
+            if is_first {
+                finding::tell(&self.finding, &mut attributes);
+            }
+            let event = events.as_ref().map(|(time, attributes)| Event { time: *time, name: MISMATCH, attributes });
+            let span = Span {
+                trace_id: sent.trace_id,
+                span_id,
+                trace_state: &state,
+                parent,
+                flags: u32::from(sent.flags.byte())
+                    | PARENT_IS_KNOWN
+                    | if is_remote { PARENT_IS_REMOTE } else { 0 },
+                name: &name,
+                kind,
+                began: self.began,
+                ended: ended.max(self.began),
+                attributes: &attributes,
+                events: event.as_slice(),
+                link: self.link.filter(|_| is_first),
+                is_error: outcome.is_error(kind),
+            };
+            tell(&span, host);
+            is_first = false;
         }
-    }
-
-    /// The link of the hop's first span.
-    fn links(&self, is_first: bool) -> Vec<Link> {
-        let link = self.link.filter(|_| is_first).map(|context| Link {
-            trace_id: context.trace_id.to_bytes().to_vec(),
-            span_id: context.parent_id.to_bytes().to_vec(),
-        });
-        link.into_iter().collect()
     }
 }
 
+impl Own {
+    const fn sides(self) -> Sides {
+        match self {
+            Self::Server => Sides::Server,
+            Self::Client => Sides::Client,
+            Self::Both(_) => Sides::Both,
+        }
+    }
+
+    /// The kind, id and parent of each span, from the id that went upstream and the parent of the hop.
+    const fn spans(
+        self,
+        sent: SpanId,
+        parent: Option<SpanId>,
+    ) -> [Option<(SpanKind, SpanId, Option<SpanId>)>; 2] {
+        match self {
+            Self::Server => [Some((SpanKind::Server, sent, parent)), None],
+            Self::Client => [Some((SpanKind::Client, sent, parent)), None],
+            Self::Both(server) => [
+                Some((SpanKind::Server, server, parent)),
+                Some((SpanKind::Client, sent, Some(server))),
+            ],
+        }
+    }
+}
+
+/// The event of a response that named another trace.
+const MISMATCH: &str = "tracewarden.response.mismatch";
+
+fn ids_of(named: TraceParent) -> [KeyValue<'static>; 2] {
+    let text = |digits: &[u8]| Value::Text(String::from_utf8_lossy(digits).into_owned().into());
+    [
+        KeyValue { key: "tracewarden.response.trace_id", value: text(&named.trace_id.to_hex()) },
+        KeyValue { key: "tracewarden.response.span_id", value: text(&named.parent_id.to_hex()) },
+    ]
+}
+
 /// As many members of a `tracestate`, from the left, as an attribute has room for.
-fn whole_members(state: &[u8]) -> String {
+fn whole_members(state: &[u8]) -> Cow<'_, str> {
     let text = clip(state);
     if text.len() == state.len() {
         return text;
     }
-    text.rsplit_once(',').map_or_else(String::new, |(whole, _)| whole.to_owned())
+    text.rsplit_once(',').map_or(Cow::Borrowed(""), |(whole, _)| Cow::Owned(whole.to_owned()))
 }

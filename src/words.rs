@@ -134,6 +134,8 @@ labels! {
         HttpCall = "http_call",
         /// Goes on in the context that an answer is for.
         SetEffectiveContext = "set_effective_context",
+        /// Compiles or evaluates an expression.
+        CallForeignFunction = "call_foreign_function",
     }
 
     /// Whether the filter repairs headers, or only counts.

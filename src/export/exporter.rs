@@ -1,108 +1,129 @@
 use rand::Rng;
 
 use super::answer::Judgement;
-use super::queue::Queue;
+use super::queue::{Outcome, Queue};
 use super::upload::{Upload, UploadError, Uploads};
 use super::{Answer, Export};
 use crate::host::{Clock, Metrics, Random};
 use crate::metrics::{Counter, Measure};
-use crate::otlp::{Resource, Span};
-use crate::words::DropCause;
+use crate::resource::Resource;
+use crate::span::Span;
+use crate::words::{BatchResult, DropCause};
 
-/// The way of one worker's spans to their collector.
-#[derive(Debug, Default)]
+/// The way of one worker's spans of one resource to their collector, for all plugins that have both.
+#[derive(Debug)]
 pub struct Exporter {
+    export: Export,
+    resource: Resource,
     queue: Queue,
-    /// The number under which the answer to the upload on its way will come.
-    token: Option<u32>,
     /// The number of spans that the gauge shows.
     shown: u64,
     is_closed: bool,
 }
 
 impl Exporter {
-    /// How often it looks whether a batch is to be sent, in milliseconds.
+    /// How often it looks whether a batch has waited long enough, in milliseconds.
     pub const TICK_MS: u32 = 200;
 
-    /// Takes the spans of a stream. Without a clock there are none.
-    pub fn take(&mut self, spans: Vec<Span>, export: &Export, host: &mut (impl Clock + Metrics)) {
-        let Some(now) = host.now() else { return };
-        for span in spans {
-            host.count(Counter::SpanRecorded, 1);
-            let taken =
-                if self.is_closed { Err(DropCause::Shutdown) } else { self.queue.take(span, export, now) };
-            if let Err(cause) = taken {
-                host.count(Counter::SpanDropped { cause }, 1);
-            }
+    pub(super) fn new(export: &Export, resource: Resource) -> Self {
+        let queue = Queue::new(export, &resource);
+        Self { export: export.clone(), resource, queue, shown: 0, is_closed: false }
+    }
+
+    /// Whether it is the one for that collector and that resource.
+    pub(super) fn is_for(&self, export: &Export, resource: &Resource) -> bool {
+        let same = self.export.collector == export.collector && self.export.headers == export.headers;
+        same && self.resource == *resource && !self.is_closed
+    }
+
+    /// Goes by the bounds of the configuration that came last.
+    pub(super) fn adopt(&mut self, export: &Export) {
+        self.export.clone_from(export);
+    }
+
+    pub(super) const fn is_empty(&self) -> bool {
+        self.queue.len() == 0
+    }
+
+    /// Takes a span that has just ended. Whether a batch can be sent then, [`Self::is_due`] says.
+    pub fn take(&mut self, span: &Span<'_>, host: &mut impl Metrics) {
+        host.count(Counter::SpanRecorded, 1);
+        let taken = match self.is_closed {
+            true => Err(DropCause::Shutdown),
+            false => self.queue.take(span, &self.export, span.ended),
+        };
+        if let Err(cause) = taken {
+            host.count(Counter::SpanDropped { cause }, 1);
         }
     }
 
-    /// Sends the next batch, if it is time.
-    pub fn tick(
+    /// Whether a batch is full and can be sent at this time.
+    #[must_use]
+    pub fn is_due(&self, now: u64) -> bool {
+        self.queue.is_due(&self.export, now)
+    }
+
+    /// Sends what is to be sent now. The answers go to this sender.
+    pub(super) fn send(
         &mut self,
-        export: &Export,
-        resource: &Resource,
+        sender: u32,
         host: &mut (impl Clock + Random + Metrics + Uploads),
     ) {
-        let Some(now) = host.now() else { return };
-        if let Some(body) = self.queue.next(export, resource, now) {
-            let upload = Upload::new(export, body, host);
-            match host.send(&upload) {
-                Ok(token) => self.token = Some(token),
-                Err(UploadError::NoHost) => self.conclude(Judgement::UNANSWERED, host),
-                Err(UploadError::NotSent) => self.conclude(Judgement::NotSent, host),
-            }
+        while let Some(now) = host.now()
+            && let Some(batch) = self.queue.next(&self.export, now)
+        {
+            let upload = Upload::new(&self.export, &batch.body, host);
+            let judgement = match host.send(&upload) {
+                Ok(token) => {
+                    self.queue.note_sent(batch, token, sender, now);
+                    continue;
+                }
+                Err(UploadError::NoHost) => Judgement::UNANSWERED,
+                Err(UploadError::NotSent) => Judgement::NotSent,
+            };
+            let outcome = self.queue.conclude(batch, judgement, now, jitter(host));
+            count(outcome, host);
         }
         self.show_length(host);
     }
 
-    /// Takes the answer to an upload, or that there is none, and sends the next batch. The answer to an upload that was
-    /// given up is passed over.
-    pub fn answered(
+    /// Takes the answer to an upload, or that there is none, and sends what is to be sent then. Says whether the upload
+    /// was one of this exporter; the answer to one that was given up is passed over.
+    pub(super) fn answered(
         &mut self,
         token: u32,
+        sender: u32,
         answer: Option<Answer<'_>>,
-        export: &Export,
-        resource: &Resource,
         host: &mut (impl Clock + Random + Metrics + Uploads),
-    ) {
-        if self.token == Some(token) {
-            let judgement = answer.map_or(Judgement::UNANSWERED, |answer| answer.judge(export.protocol()));
-            self.conclude(judgement, host);
-            self.tick(export, resource, host);
+    ) -> bool {
+        let judgement =
+            answer.map_or(Judgement::UNANSWERED, |answer| answer.judge(self.export.protocol()));
+        // Without a clock the batch counts as sent and answered at once.
+        let now = host.now().unwrap_or_default();
+        let Some(outcome) = self.queue.answered(token, sender, judgement, now, jitter(host)) else {
+            return false;
+        };
+        count(outcome, host);
+        self.send(sender, host);
+        true
+    }
+
+    /// Has what this sender has on its way sent again by another.
+    pub(super) fn forsake(&mut self, sender: u32, host: &mut impl Metrics) {
+        let forsaken = self.queue.forsake(sender);
+        if forsaken > 0 {
+            host.count(Counter::Batch { result: BatchResult::Retried }, forsaken);
         }
     }
 
-    /// Gives up on all that waits, and forgets what was sent.
-    pub fn abandon(&mut self, host: &mut impl Metrics) {
-        self.token = None;
+    /// Gives up for good: what streams that are still open bring is dropped.
+    pub(super) fn close(&mut self, host: &mut impl Metrics) {
+        self.is_closed = true;
         let dropped = self.queue.abandon();
         if dropped > 0 {
             host.count(Counter::SpanDropped { cause: DropCause::Shutdown }, dropped);
         }
         self.show_length(host);
-    }
-
-    /// Gives up for good: what streams that are still open bring is dropped.
-    pub fn close(&mut self, host: &mut impl Metrics) {
-        self.is_closed = true;
-        self.abandon(host);
-    }
-
-    fn conclude(&mut self, judgement: Judgement, host: &mut (impl Clock + Random + Metrics)) {
-        self.token = None;
-        // Without a clock the batch counts as sent and answered at once.
-        let now = host.now().unwrap_or_default();
-        let jitter = host.rng().map(Rng::next_u64).unwrap_or_default();
-        let Some(outcome) = self.queue.answered(judgement, now, jitter) else { return };
-        host.count(Counter::Batch { result: outcome.result }, 1);
-        if outcome.exported > 0 {
-            host.count(Counter::SpanExported, outcome.exported);
-        }
-        if let Some((cause, number)) = outcome.dropped {
-            host.count(Counter::SpanDropped { cause }, number);
-        }
-        host.record(Measure::ExportDuration, outcome.took_ms);
     }
 
     /// Has the gauge show how many spans wait on all workers.
@@ -113,4 +134,19 @@ impl Exporter {
             host.adjust(Measure::QueuedSpans, length.cast_signed() - before.cast_signed());
         }
     }
+}
+
+fn jitter(host: &mut impl Random) -> u64 {
+    host.rng().map(Rng::next_u64).unwrap_or_default()
+}
+
+fn count(outcome: Outcome, host: &mut impl Metrics) {
+    host.count(Counter::Batch { result: outcome.result }, 1);
+    if outcome.exported > 0 {
+        host.count(Counter::SpanExported, outcome.exported);
+    }
+    if let Some((cause, number)) = outcome.dropped {
+        host.count(Counter::SpanDropped { cause }, number);
+    }
+    host.record(Measure::ExportDuration, outcome.took_ms);
 }

@@ -16,7 +16,7 @@ const UNAVAILABLE: u32 = 14;
 const UNAUTHENTICATED: u32 = 16;
 
 /// How long the flag and the length before a message are, in bytes.
-const PREFIX: usize = 5;
+pub(super) const PREFIX: usize = 5;
 
 /// A message as the body of a request: it is not compressed.
 pub(super) fn frame(message: &[u8]) -> Vec<u8> {

@@ -31,7 +31,7 @@ pub struct Upload<'a> {
     /// The request's headers.
     pub headers: Vec<(&'a str, String)>,
     /// The request's body.
-    pub body: Vec<u8>,
+    pub body: &'a [u8],
     /// How long the answer may take, in milliseconds.
     pub timeout_ms: u32,
 }
@@ -39,7 +39,7 @@ pub struct Upload<'a> {
 const USER_AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));
 
 impl<'a> Upload<'a> {
-    pub(super) fn new(export: &'a Export, body: &[u8], host: &mut impl Random) -> Self {
+    pub(super) fn new(export: &'a Export, body: &'a [u8], host: &mut impl Random) -> Self {
         let (protocol, endpoint) = (export.protocol(), export.endpoint());
         let (path, content_type) = match protocol {
             Protocol::OtlpHttp => (export.path(), "application/x-protobuf"),
@@ -55,13 +55,10 @@ impl<'a> Upload<'a> {
         ];
         headers.extend(not_sampled(host).map(|context| ("traceparent", context)));
         headers.extend(export.headers.iter().map(|(name, value)| (name.as_str(), value.clone())));
-        let body = if protocol == Protocol::OtlpGrpc {
+        if protocol == Protocol::OtlpGrpc {
             headers.push(("te", "trailers".to_owned()));
             headers.push(("grpc-timeout", grpc::timeout(endpoint.timeout_ms.get())));
-            grpc::frame(body)
-        } else {
-            body.to_vec()
-        };
+        }
         Self { cluster: &endpoint.cluster, headers, body, timeout_ms: endpoint.timeout_ms.get() }
     }
 }

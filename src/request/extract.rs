@@ -76,13 +76,16 @@ impl<'a> Extraction<'a> {
                 if used.trace_id.is_same_trace(other.trace_id) {
                     used.complete_with(other);
                 } else {
+                    request.conflict = request.conflict.or(Some(other.format));
                     request.count(Counter::Conflict { used: used.format, other: other.format });
                 }
             }
             (Incoming::Valid(_) | Incoming::Corrupt(_), Incoming::Corrupt(corruption)) => {
+                request.passed_over = Some(corruption);
                 request.count(Counter::Corrupt { direction, corruption });
             }
             (Incoming::Corrupt(corruption), Incoming::Valid(context)) => {
+                request.passed_over = Some(*corruption);
                 request.count(Counter::Corrupt { direction, corruption: *corruption });
                 self.repaired = true;
                 self.context = Incoming::Valid(context);

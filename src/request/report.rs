@@ -7,7 +7,19 @@ use crate::notice::{Notice, Place};
 use crate::w3c::TraceParent;
 use crate::words::{Format, Repair, Verdict};
 
-/// Counts what was repaired, and informs the logs.
+/// What a pass found that a span of its request says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Finding {
+    pub(crate) context: Verdict,
+    /// What was invalid, and why.
+    pub(crate) reason: Option<Corruption>,
+    /// What was done about it.
+    pub(crate) repair: Option<Repair>,
+    /// The first format that named another trace than the one that is used.
+    pub(crate) conflict: Option<Format>,
+}
+
+/// Counts what was repaired, informs the logs, and returns what the request's span is to say.
 #[inline]
 pub(super) fn report<H: Host + HeaderWriter>(
     request: &mut Request<'_, H>,
@@ -15,14 +27,12 @@ pub(super) fn report<H: Host + HeaderWriter>(
     corruption: Option<Corruption>,
     came: Option<TraceParent>,
     applied: &Applied,
-) {
+) -> Finding {
     let direction = request.target.direction;
     let is_broken = matches!(verdict, Verdict::Lost | Verdict::Corrupt);
-    match applied.repair {
-        Some(by) if is_broken || by == Repair::Format => {
-            request.count(Counter::Repair { direction, by });
-        }
-        _ => {}
+    let repair = applied.repair.filter(|by| is_broken || *by == Repair::Format);
+    if let Some(by) = repair {
+        request.count(Counter::Repair { direction, by });
     }
     let unread = if matches!(verdict, Verdict::Lost | Verdict::Started) { unread(request) } else { None };
     if request.first.is_none() && (is_broken || corruption.is_some()) {
@@ -37,6 +47,8 @@ pub(super) fn report<H: Host + HeaderWriter>(
     if access_log.filter_state {
         publish_ids(verdict, came, applied.sent, request.host);
     }
+    let reason = corruption.or(request.passed_over);
+    Finding { context: verdict, reason, repair, conflict: request.conflict }
 }
 
 /// Counts the formats that came and are not read, and names the first.

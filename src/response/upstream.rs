@@ -41,6 +41,12 @@ impl Answer {
             Some(Ok(_)) => ResponseContext::Mismatch,
         }
     }
+
+    /// The context that it names, if that is of another trace than the one that the upstream was sent.
+    pub(super) fn other_than(&self, sent: TraceParent) -> Option<TraceParent> {
+        let named = self.0?.ok()?;
+        (named.trace_id != sent.trace_id).then_some(named)
+    }
 }
 
 /// The context in a header, which has one line (rule RS-10).

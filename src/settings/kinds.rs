@@ -55,6 +55,43 @@ pub(crate) const fn whole(number: u32) -> NonZeroU32 {
     }
 }
 
+/// The bytes of a queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QueueBytes(u32);
+
+impl QueueBytes {
+    pub(crate) const DEFAULT: Self = Self(4 << 20);
+    /// A batch of a few spans finds place, and Envoy keeps its memory.
+    const LEAST: u32 = 64 << 10;
+    const MOST: u32 = 64 << 20;
+    const EXPECTED: &'static str = "a whole number of bytes from 65536 to 67108864";
+
+    /// The number.
+    #[must_use]
+    pub const fn get(self) -> usize {
+        self.0 as usize
+    }
+}
+
+impl Setting for QueueBytes {
+    fn make(value: &Value, reader: &mut Reader<'_>) -> Option<Self> {
+        let Value::Whole(number) = value else { return reader.wrong_type(Self::EXPECTED, value) };
+        let fits = u32::try_from(*number).ok().filter(|number| (Self::LEAST..=Self::MOST).contains(number));
+        if fits.is_none() {
+            reader.fault(FaultKind::OutOfRange, Expected::Phrase(Self::EXPECTED), value);
+        }
+        fits.map(Self)
+    }
+
+    fn shape() -> Shape {
+        Shape::Whole(Self::LEAST, Self::MOST)
+    }
+
+    fn value(&self) -> Value {
+        Value::Whole(self.0.into())
+    }
+}
+
 impl<T: Labelled> Setting for T {
     fn make(value: &Value, reader: &mut Reader<'_>) -> Option<Self> {
         reader.word(value, T::LABELS).and_then(|place| T::ALL.get(place).copied())

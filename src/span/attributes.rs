@@ -1,12 +1,13 @@
 //! What a span says about its request, by OpenTelemetry's
 //! [conventions for HTTP](https://opentelemetry.io/docs/specs/semconv/http/http-spans/), and what the configuration adds.
 
+use std::borrow::Cow;
+
 use super::redact::Redaction;
-use super::{Kind, Outcome};
+use super::{Kind, KeyValue, Outcome, SpanKind, Value};
 use crate::headers::{Headers, host_and_port, is_grpc, without_credentials, without_query};
-use crate::host::{EndedStream, HeaderMap, Properties, Property, PropertyValue};
+use crate::host::{Properties, Property, PropertyValue, StreamInfo};
 use crate::matching::Pattern;
-use crate::otlp::{KeyValue, SpanKind};
 use crate::settings::{HeaderName, NonEmpty, Reader, Rules, Setting, Step, Variable, settings};
 
 settings! {
@@ -70,21 +71,15 @@ settings! {
 /// What the host still knows of a request and its response; each is asked for once, however many spans there are.
 pub(super) struct Exchange<'a> {
     request: &'a Headers,
+    info: &'a StreamInfo,
     /// The path that was sent and the one that came, if another was sent, without what is not shown.
-    path: String,
-    original_path: Option<String>,
-    user_agent: Option<String>,
+    path: Cow<'a, str>,
+    original_path: Option<Cow<'a, str>>,
+    user_agent: Option<Cow<'a, str>>,
     pub(super) outcome: Outcome,
-    route: Option<String>,
-    protocol: Option<String>,
-    /// The address of the one who sent the request, if there is a server's span.
-    peer: Option<Vec<u8>>,
-    /// The address of the one who received it, and in how many attempts, if there is a client's span.
-    upstream: Option<Vec<u8>>,
-    attempts: Option<i64>,
-    sizes: [Option<i64>; 2],
+    route: Option<Cow<'a, str>>,
     /// What the configuration adds.
-    added: Vec<KeyValue>,
+    added: Vec<KeyValue<'a>>,
 }
 
 /// The longest value of an attribute, in bytes.
@@ -96,37 +91,48 @@ const MAX_GRPC_METHOD: usize = 200;
 const METHODS: &[&str] = &["GET", "HEAD", "POST", "PUT", "DELETE", "CONNECT", "OPTIONS", "TRACE", "PATCH"];
 
 /// Text for an attribute: what is not UTF-8 is replaced, and what is too long cut off, before and after.
-pub(crate) fn clip(value: &[u8]) -> String {
-    let mut text = String::from_utf8_lossy(value.get(..MAX_VALUE).unwrap_or(value)).into_owned();
+#[inline]
+pub(crate) fn clip(value: &[u8]) -> Cow<'_, str> {
+    let text = String::from_utf8_lossy(value.get(..MAX_VALUE).unwrap_or(value));
+    if value.len() <= MAX_VALUE && text.len() <= MAX_VALUE { text } else { cut(value, text.into_owned()) }
+}
+
+#[cold]
+fn cut(value: &[u8], mut text: String) -> Cow<'_, str> {
     // A character that was cut in two.
     if value.len() > MAX_VALUE && text.ends_with(char::REPLACEMENT_CHARACTER) {
         text.pop();
     }
     text.truncate(text.floor_char_boundary(MAX_VALUE));
-    text
+    text.into()
 }
 
 impl Spans {
     /// What the configuration adds.
-    fn added(
-        &self,
-        request: &Headers,
-        response: &Headers,
+    fn added<'a>(
+        &'a self,
+        request: &'a Headers,
+        response: &'a Headers,
         redaction: &Redaction<'_>,
         host: &mut dyn Properties,
-    ) -> Vec<KeyValue> {
+    ) -> Vec<KeyValue<'a>> {
         let mut added = List(Vec::new());
-        let shown = |value: &[u8]| redaction.shown(value);
         for Attribute { name, source } in &self.attributes {
             match source {
                 Source::Literal(value) | Source::Environment(Variable(value)) => {
-                    added.text(name, Some(value.clone()));
+                    added.text(name, Some(value.into()));
                 }
-                Source::RequestHeader(header) => added.text(name, request.first(header).map(shown)),
-                Source::ResponseHeader(header) => added.text(name, response.first(header).map(shown)),
+                Source::RequestHeader(header) => {
+                    added.text(name, request.first(header).map(|value| redaction.shown(value)));
+                }
+                Source::ResponseHeader(header) => {
+                    added.text(name, response.first(header).map(|value| redaction.shown(value)));
+                }
                 Source::Property(path) => match host.property(Property::Custom(path)) {
                     Some(PropertyValue::Number(number)) => added.number(name, Some(number)),
-                    Some(PropertyValue::Text(text)) => added.text(name, Some(shown(&text))),
+                    Some(PropertyValue::Text(text)) => {
+                        added.text(name, Some(redaction.shown(&text).into_owned().into()));
+                    }
                     None => {}
                 },
             }
@@ -136,140 +142,142 @@ impl Spans {
 }
 
 impl<'a> Exchange<'a> {
-    pub(super) fn read(
-        spans: &Spans,
+    pub(super) fn new(
+        spans: &'a Spans,
         request: &'a Headers,
-        serves: bool,
-        calls: bool,
-        host: &mut (impl Properties + EndedStream),
+        response: &'a Headers,
+        outcome: Outcome,
+        info: &'a StreamInfo,
+        host: &mut impl Properties,
     ) -> Self {
-        let response = host.headers(HeaderMap::Response).unwrap_or_default();
         let redaction = Redaction::new(&spans.redact);
         let [path, original_path] = [":path", "x-envoy-original-path"]
             .map(|name| request.first(name).map(|path| redaction.path(path)));
-        let user_agent = request.first("user-agent").map(|agent| redaction.shown(agent));
-        let added = spans.added(request, &response, &redaction, host);
-        let mut outcome = Outcome::of_stream(&response, host);
-        outcome.is_cut_off = host.is_cut_off();
-        let number = |host: &mut dyn Properties, property| host.property(property)?.number();
-        let text = |host: &mut dyn Properties, property| host.property(property)?.text();
         Self {
             request,
+            info,
             path: path.unwrap_or_default(),
             original_path,
-            user_agent,
+            user_agent: request.first("user-agent").map(|agent| redaction.shown(agent)),
+            added: spans.added(request, response, &redaction, host),
             outcome,
-            route: text(host, Property::RouteName).and_then(|name| route(&name)),
-            protocol: text(host, Property::Protocol).and_then(|protocol| version(&protocol)),
-            peer: if serves { text(host, Property::PeerAddress) } else { None },
-            upstream: if calls { text(host, Property::UpstreamAddress) } else { None },
-            attempts: if calls { number(host, Property::UpstreamAttempts) } else { None },
-            sizes: [number(host, Property::RequestSize), number(host, Property::ResponseSize)],
-            added,
+            route: info.route_name.as_deref().and_then(route),
         }
     }
 
     /// The method, and the route if the host knows one; of gRPC the service and its method.
-    pub(super) fn name(&self) -> String {
+    pub(super) fn name(&self) -> Cow<'_, str> {
         let header = |name| self.request.first(name).unwrap_or_default();
         if is_grpc(header("content-type")) {
             return if is_grpc_method(without_query(header(":path"))) {
-                self.path.trim_start_matches('/').to_owned()
+                self.path.trim_start_matches('/').into()
             } else {
-                "_OTHER".to_owned()
+                "_OTHER".into()
             };
         }
         let method = method_of(header(":method")).unwrap_or("HTTP");
         match &self.route {
-            Some(route) => format!("{method} {route}"),
-            None => method.to_owned(),
+            Some(route) => [method, " ", route].concat().into(),
+            None => method.into(),
         }
     }
 
     /// The attributes of a span of this kind.
-    pub(super) fn attributes(&self, kind: SpanKind) -> Vec<KeyValue> {
-        let mut all = List(Vec::new());
+    pub(super) fn attributes(&self, kind: SpanKind) -> Vec<KeyValue<'_>> {
+        let mut all = List(Vec::with_capacity(USUAL));
         self.of_request(kind, &mut all);
         self.of_connection(kind, &mut all);
         self.of_response(kind, &mut all);
-        all.0.retain(|attribute| self.added.iter().all(|added| added.key != attribute.key));
-        all.0.extend(self.added.iter().cloned());
+        if !self.added.is_empty() {
+            all.0.retain(|attribute| self.added.iter().all(|added| added.key != attribute.key));
+            all.0.extend(self.added.iter().cloned());
+        }
         all.0
     }
 
-    fn of_request(&self, kind: SpanKind, all: &mut List) {
+    fn of_request<'s>(&'s self, kind: SpanKind, all: &mut List<'s>) {
         let header = |name| self.request.first(name);
         let (scheme, authority) = (header(":scheme"), header(":authority").map(without_credentials));
         let method = header(":method");
         match method_of(method.unwrap_or_default()) {
-            Some(known) => all.text("http.request.method", Some(known.to_owned())),
+            Some(known) => all.text("http.request.method", Some(known.into())),
             None => {
-                all.text("http.request.method", Some("_OTHER".to_owned()));
+                all.text("http.request.method", Some("_OTHER".into()));
                 all.text("http.request.method_original", method.map(clip));
             }
         }
         let (host, port) = authority.map_or((None, None), address);
         if kind == SpanKind::Server {
             all.text("url.scheme", scheme.map(clip));
-            all.text("url.path", Some(self.original_path.as_ref().unwrap_or(&self.path).clone()));
+            all.text("url.path", Some(shared(self.original_path.as_ref().unwrap_or(&self.path))));
         } else if let (Some(scheme), Some(authority)) = (scheme, authority) {
-            all.text("url.full", Some(format!("{}://{}{}", clip(scheme), clip(authority), self.path)));
+            let url = [&clip(scheme), "://", &clip(authority), &self.path].concat();
+            all.text("url.full", Some(url.into()));
         }
         // A client's span must name its port, and a URL need not.
         let usual = if scheme == Some(b"https") { 443 } else { 80 };
         let usual = host.as_ref().filter(|_| kind == SpanKind::Client).map(|_| usual);
         all.text("server.address", host);
         all.number("server.port", port.or(usual));
-        all.text("user_agent.original", self.user_agent.clone());
+        all.text("user_agent.original", self.user_agent.as_ref().map(shared));
         if header("content-type").is_some_and(is_grpc) {
-            all.text("rpc.system", Some("grpc".to_owned()));
+            all.text("rpc.system", Some("grpc".into()));
         }
     }
 
-    fn of_connection(&self, kind: SpanKind, all: &mut List) {
-        let address_of = |peer: &Option<Vec<u8>>| peer.as_deref().map_or((None, None), address);
+    fn of_connection<'s>(&'s self, kind: SpanKind, all: &mut List<'s>) {
+        let StreamInfo { protocol, peer_address, upstream_address, upstream_attempts, .. } = self.info;
+        let address_of = |peer: &'s Option<Vec<u8>>| peer.as_deref().map_or((None, None), address);
         if kind == SpanKind::Server {
-            all.text("network.protocol.version", self.protocol.clone());
-            all.text("client.address", address_of(&self.peer).0);
+            all.text("network.protocol.version", protocol.as_deref().and_then(version));
+            all.text("client.address", address_of(peer_address).0);
             return;
         }
-        let (host, port) = address_of(&self.upstream);
+        let (host, port) = address_of(upstream_address);
         all.text("network.peer.address", host);
         all.number("network.peer.port", port);
-        let again = self.attempts.map(|attempts| attempts.saturating_sub(1));
+        let again = upstream_attempts.map(|attempts| attempts.saturating_sub(1));
         all.number("http.request.resend_count", again.filter(|again| *again > 0));
     }
 
-    fn of_response(&self, kind: SpanKind, all: &mut List) {
+    fn of_response<'s>(&'s self, kind: SpanKind, all: &mut List<'s>) {
         all.number("http.response.status_code", self.outcome.status.map(i64::from));
         all.number("rpc.grpc.status_code", self.outcome.grpc_status.map(i64::from));
         all.text("error.type", self.outcome.error(kind));
         if kind == SpanKind::Server {
-            all.text("http.route", self.route.clone());
+            all.text("http.route", self.route.as_ref().map(shared));
         }
-        let [request, response] = self.sizes;
-        all.number("http.request.body.size", request);
-        all.number("http.response.body.size", response);
+        all.number("http.request.body.size", self.info.request_size);
+        all.number("http.response.body.size", self.info.response_size);
     }
 }
 
+/// More attributes than a span has by the conventions.
+const USUAL: usize = 24;
+
 /// Attributes, of which those without a value are left out.
-struct List(Vec<KeyValue>);
+pub(super) struct List<'a>(pub(super) Vec<KeyValue<'a>>);
 
-impl List {
+impl<'a> List<'a> {
     #[inline(never)]
-    fn text(&mut self, name: &str, value: Option<String>) {
-        self.0.extend(value.filter(|value| !value.is_empty()).map(|value| KeyValue::text(name, value)));
+    pub(super) fn text(&mut self, key: &'a str, value: Option<Cow<'a, str>>) {
+        let value = value.filter(|value| !value.is_empty());
+        self.0.extend(value.map(|value| KeyValue { key, value: Value::Text(value) }));
     }
 
     #[inline(never)]
-    fn number(&mut self, name: &str, value: Option<i64>) {
-        self.0.extend(value.map(|value| KeyValue::number(name, value)));
+    fn number(&mut self, key: &'a str, value: Option<i64>) {
+        self.0.extend(value.map(|value| KeyValue { key, value: Value::Number(value) }));
     }
+}
+
+/// A text that is somebody else's.
+fn shared<'a>(text: &'a Cow<'_, str>) -> Cow<'a, str> {
+    Cow::Borrowed(text)
 }
 
 /// The name of Envoy's route, where it is the template of a path; any other name is no `http.route`.
-fn route(name: &[u8]) -> Option<String> {
+fn route(name: &[u8]) -> Option<Cow<'_, str>> {
     name.starts_with(b"/").then(|| clip(name))
 }
 
@@ -294,12 +302,18 @@ fn is_grpc_method(path: &[u8]) -> bool {
 }
 
 /// `1.1` of `HTTP/1.1`.
-fn version(protocol: &[u8]) -> Option<String> {
+fn version(protocol: &[u8]) -> Option<Cow<'_, str>> {
     protocol.strip_prefix(b"HTTP/").map(clip)
 }
 
 /// The host, without the brackets of an IPv6 address, and the port.
-fn address(authority: &[u8]) -> (Option<String>, Option<i64>) {
+fn address(authority: &[u8]) -> (Option<Cow<'_, str>>, Option<i64>) {
     let (host, port) = host_and_port(authority);
-    (Some(clip(host).trim_matches(['[', ']']).to_owned()), port.map(i64::from))
+    let host = match clip(host) {
+        Cow::Borrowed(host) => Cow::Borrowed(host.trim_matches(BRACKETS)),
+        Cow::Owned(host) => Cow::Owned(host.trim_matches(BRACKETS).to_owned()),
+    };
+    (Some(host), port.map(i64::from))
 }
+
+const BRACKETS: [char; 2] = ['[', ']'];

@@ -1,8 +1,10 @@
 //! How a stream ended.
 
+use std::borrow::Cow;
+
+use super::SpanKind;
 use crate::headers::{Headers, is_grpc};
 use crate::host::{EndedStream, HeaderMap};
-use crate::otlp::SpanKind;
 
 /// How a stream ended; one that was broken off before its response has no status.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -48,8 +50,15 @@ impl Outcome {
         }
     }
 
+    /// Reads the headers of the response of a stream that has ended, and returns them with it.
+    pub(crate) fn read(host: &mut impl EndedStream) -> (Headers, Self) {
+        let headers = host.headers(HeaderMap::Response).unwrap_or_default();
+        let outcome = Self::of_stream(&headers, host);
+        (headers, outcome)
+    }
+
     /// Reads the headers of the response, and for what those of gRPC leave open, its trailers.
-    pub(crate) fn of_stream(headers: &Headers, host: &mut impl EndedStream) -> Self {
+    fn of_stream(headers: &Headers, host: &mut impl EndedStream) -> Self {
         let mut outcome = Self::of_headers(headers);
         if headers.first("content-type").is_some_and(is_grpc)
             && outcome.grpc_status.is_none()
@@ -76,14 +85,14 @@ impl Outcome {
     }
 
     /// What kind of error it was, in a word of few (`error.type`).
-    pub(crate) fn error(&self, kind: SpanKind) -> Option<String> {
+    pub(crate) fn error(&self, kind: SpanKind) -> Option<Cow<'static, str>> {
         if !self.is_error(kind) {
             return None;
         }
         Some(match (self.grpc_status.filter(|code| *code != 0), self.status) {
-            (Some(code), _) => GRPC_NAMES.get(usize::from(code)).copied().unwrap_or_default().to_owned(),
-            (None, Some(status)) if status >= 400 => status.to_string(),
-            (None, _) => "_OTHER".to_owned(),
+            (Some(code), _) => GRPC_NAMES.get(usize::from(code)).copied().unwrap_or_default().into(),
+            (None, Some(status)) if status >= 400 => status.to_string().into(),
+            (None, _) => "_OTHER".into(),
         })
     }
 }

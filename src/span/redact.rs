@@ -1,4 +1,5 @@
 use core::cell::Cell;
+use std::borrow::Cow;
 
 use percent_encoding::percent_decode;
 
@@ -28,7 +29,7 @@ impl<'a> Redaction<'a> {
     }
 
     /// The path without its query, and without the segments that are not shown.
-    pub(super) fn path(&self, path: &[u8]) -> String {
+    pub(super) fn path<'t>(&self, path: &'t [u8]) -> Cow<'t, str> {
         let path = without_query(path);
         if self.patterns.is_empty() {
             return clip(path);
@@ -42,19 +43,19 @@ impl<'a> Redaction<'a> {
                 break;
             }
         }
-        clip(shown.as_bytes())
+        Cow::Owned(clip(shown.as_bytes()).into_owned())
     }
 
     /// The value, unless it is not to be seen, or too long to judge whether it is.
-    pub(super) fn shown(&self, value: &[u8]) -> String {
+    pub(super) fn shown<'t>(&self, value: &'t [u8]) -> Cow<'t, str> {
         if self.patterns.is_empty() || value.is_empty() {
             return clip(value);
         }
         let whole = String::from_utf8_lossy(value);
         if whole.len() > MAX_VALUE || self.hides(whole.as_bytes()) {
-            REDACTED.to_owned()
+            Cow::Borrowed(REDACTED)
         } else {
-            whole.into_owned()
+            whole
         }
     }
 

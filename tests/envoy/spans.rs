@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use http::Request;
 use serde_json::{Value, json};
-use tracewarden::otlp::Span;
 
 use crate::support::bootstrap::{
     all_to, bootstrap, cluster, http2_cluster, listener, listener_with, merge, tracewarden,
@@ -18,6 +17,7 @@ use crate::support::collector::{Collector, attributes, exporting, hex};
 use crate::support::envoy::Envoy;
 use crate::support::http2::{self, GrpcUpstream, exchange};
 use crate::support::upstream::{Upstream, ok, response};
+use crate::uploads::Span;
 use crate::support::{P, SAMPLED, T, free_port};
 
 const SERVER: i32 = 2;
@@ -284,7 +284,7 @@ fn the_resource_is_named_after_the_node() {
     let envoy = Envoy::start("spans-node", &config);
     assert_eq!(get(envoy.port("mesh"), "/", &[("traceparent", SAMPLED)]).status(), 200);
     let upload = crate::support::wait_for("an upload", || collector.uploads().pop());
-    let decoded: tracewarden::otlp::ExportTraceServiceRequest =
+    let decoded: crate::uploads::ExportTraceServiceRequest =
         prost::Message::decode(upload.body.as_slice()).unwrap();
     let resource = decoded.resource_spans[0].resource.clone().unwrap();
     let told = attributes(&Span { attributes: resource.attributes, ..Span::default() });

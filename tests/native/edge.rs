@@ -7,10 +7,9 @@ use std::rc::Rc;
 
 use proxy_wasm_test_framework::{Action, HeaderMap, Host, HttpAnswer, LogLevel};
 use tracewarden::config::{Config, Loaded};
-use tracewarden::export::{Answer, Export, Exporter};
+use tracewarden::export::{Answer, Exporter, Exporters, Outlet};
 use tracewarden::filter::{Filter, StreamContext};
 use tracewarden::headers::Headers;
-use tracewarden::otlp::Resource;
 
 use crate::host::{Callback, Messages, Pass, Worker};
 
@@ -25,6 +24,7 @@ pub(crate) struct StreamId(u32);
 /// A worker with its plugins and streams. It cannot trap, but its callers are written for one that can.
 pub(crate) struct Vm {
     worker: Worker,
+    exporters: Exporters,
     plugins: BTreeMap<RootId, Plugin>,
     streams: BTreeMap<StreamId, Stream>,
     next: u32,
@@ -36,13 +36,14 @@ type Called<T> = Result<T, Infallible>;
 #[derive(Default)]
 struct Plugin {
     filter: Option<Rc<Filter>>,
-    resource: Resource,
-    exporter: Exporter,
+    spans: Option<Outlet>,
+    tick_period_ms: u32,
 }
 
 struct Stream {
     root: RootId,
     filter: Option<Rc<Filter>>,
+    spans: Option<Outlet>,
     context: StreamContext,
     is_answered: bool,
     messages: Messages,
@@ -52,7 +53,8 @@ static NO_HEADERS: HeaderMap = HeaderMap::new();
 
 /// A VM in that host.
 pub(crate) fn start(host: Host) -> Vm {
-    Vm { worker: Worker::new(host), plugins: BTreeMap::new(), streams: BTreeMap::new(), next: 1 }
+    let (plugins, streams) = (BTreeMap::new(), BTreeMap::new());
+    Vm { worker: Worker::new(host), exporters: Exporters::new(), plugins, streams, next: 1 }
 }
 
 impl Vm {
@@ -80,27 +82,37 @@ impl Vm {
         self.worker.host.logs.extend(lines);
         let plugin = self.plugins.get_mut(&root).expect("a plugin");
         let mut callback = Callback { worker: &mut self.worker, messages: &mut Messages::default() };
-        plugin.resource = config.service.resource(&mut callback);
+        let export = config.export.as_ref().filter(|_| config.enabled);
+        plugin.spans =
+            export.map(|export| self.exporters.outlet(export, config.service.resource(&mut callback)));
         plugin.filter = config.enabled.then(|| Rc::new(Filter::new(config)));
-        if plugin.export().is_none() {
-            plugin.exporter.abandon(&mut callback);
-        }
+        self.set_ticks(root);
         Ok(true)
+    }
+
+    fn set_ticks(&mut self, root: RootId) {
+        let plugin = self.plugins.get_mut(&root).expect("a plugin");
+        if plugin.spans.is_some() || self.exporters.is_needed() {
+            self.exporters.join(root.0);
+            plugin.tick_period_ms = Exporter::TICK_MS;
+        } else {
+            let mut callback = Callback { worker: &mut self.worker, messages: &mut Messages::default() };
+            self.exporters.leave(root.0, &mut callback);
+            plugin.tick_period_ms = 0;
+        }
     }
 
     /// Looks whether a batch is to be sent.
     pub(crate) fn tick(&mut self, root: RootId) -> Called<()> {
-        let plugin = self.plugins.get_mut(&root).expect("a plugin");
-        if let Some(export) = plugin.export() {
-            let mut callback = Callback { worker: &mut self.worker, messages: &mut Messages::default() };
-            plugin.exporter.tick(&export, &plugin.resource, &mut callback);
-        }
+        let mut callback = Callback { worker: &mut self.worker, messages: &mut Messages::default() };
+        self.exporters.tick(root.0, &mut callback);
+        self.set_ticks(root);
         Ok(())
     }
 
     /// The tick period that a plugin needs, in milliseconds; 0 is none.
     pub(crate) fn tick_period_ms(&self, root: RootId) -> u32 {
-        self.plugins.get(&root).and_then(Plugin::export).map_or(0, |_| Exporter::TICK_MS)
+        self.plugins.get(&root).map_or(0, |plugin| plugin.tick_period_ms)
     }
 
     /// Answers an HTTP call of the plugin.
@@ -109,18 +121,16 @@ impl Vm {
             [&answer.headers, &answer.trailers].map(|map| map.iter().collect::<Headers>());
         let came = !answer.headers.is_empty();
         let answer = came.then_some(Answer { headers: &headers, body: &answer.body, trailers: &trailers });
-        let plugin = self.plugins.get_mut(&root).expect("a plugin");
-        if let Some(export) = plugin.export() {
-            let mut callback = Callback { worker: &mut self.worker, messages: &mut Messages::default() };
-            plugin.exporter.answered(token, answer, &export, &plugin.resource, &mut callback);
-        }
+        let mut callback = Callback { worker: &mut self.worker, messages: &mut Messages::default() };
+        self.exporters.answered(token, root.0, answer, &mut callback);
         Ok(())
     }
 
     /// Ends a plugin; what its open streams bring is dropped.
     pub(crate) fn delete_root(&mut self, root: RootId) -> Called<()> {
         let mut callback = Callback { worker: &mut self.worker, messages: &mut Messages::default() };
-        self.plugins.get_mut(&root).expect("a plugin").exporter.close(&mut callback);
+        self.plugins.remove(&root).expect("a plugin");
+        self.exporters.leave(root.0, &mut callback);
         Ok(())
     }
 
@@ -128,10 +138,11 @@ impl Vm {
     pub(crate) fn stream(&mut self, root: RootId) -> Called<StreamId> {
         let id = StreamId(self.next);
         self.next += 1;
-        let filter = self.plugins.get(&root).and_then(|plugin| plugin.filter.clone());
+        let Plugin { filter, spans, .. } = self.plugins.get(&root).expect("a plugin");
         let stream = Stream {
             root,
-            filter,
+            filter: filter.clone(),
+            spans: spans.clone(),
             context: StreamContext::default(),
             is_answered: false,
             messages: Messages::default(),
@@ -174,10 +185,15 @@ impl Vm {
         if !stream.is_answered {
             filter.unanswered(&stream.context, &mut callback);
         }
-        let spans = filter.finish(std::mem::take(&mut stream.context), &mut callback);
-        if let Some(export) = &filter.config().export {
-            let plugin = self.plugins.get_mut(&stream.root).expect("a plugin");
-            plugin.exporter.take(spans, export, &mut callback);
+        let Some(outlet) = &stream.spans else { return Ok(()) };
+        let mut is_due = false;
+        filter.finish(std::mem::take(&mut stream.context), &mut callback, |span, host| {
+            let mut exporter = outlet.exporter();
+            exporter.take(span, host);
+            is_due |= exporter.is_due(span.ended);
+        });
+        if let (Some(plugin), true) = (self.plugins.get_mut(&stream.root), is_due) {
+            plugin.tick_period_ms = 1;
         }
         Ok(())
     }
@@ -242,12 +258,5 @@ impl Vm {
 
     fn messages(&self, id: StreamId) -> Option<&Messages> {
         self.streams.get(&id).map(|stream| &stream.messages)
-    }
-}
-
-impl Plugin {
-    /// Where its spans go, if they go anywhere.
-    fn export(&self) -> Option<Export> {
-        self.filter.as_ref()?.config().export.clone()
     }
 }

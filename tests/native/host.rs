@@ -9,7 +9,7 @@ use tracewarden::export::{Upload, UploadError, Uploads};
 use tracewarden::headers::{HeaderWriter, Headers, Refused};
 use tracewarden::host::{
     self, AccessLog, Clock, EndedStream, HeaderReader, Log, Metrics, Properties, Property, PropertyValue,
-    Random, SharedMemory,
+    Random, SharedMemory, Sides, StreamInfo,
 };
 use tracewarden::metrics::{Counter, Measure};
 use tracewarden::notice::Throttle;
@@ -116,17 +116,10 @@ impl Properties for Callback<'_> {
     }
 
     fn property(&mut self, property: Property<'_>) -> Option<PropertyValue> {
-        let number = |value: Vec<u8>| Some(i64::from_le_bytes(value.try_into().ok()?));
         let path: &[&str] = match property {
             Property::PeerUri => &["connection", "uri_san_peer_certificate"],
             Property::PeerAddress => &["source", "address"],
             Property::LocalAddress => &["destination", "address"],
-            Property::UpstreamAddress => &["upstream", "address"],
-            Property::UpstreamAttempts => &["upstream", "request_attempt_count"],
-            Property::RequestSize => &["request", "size"],
-            Property::ResponseSize => &["response", "size"],
-            Property::RouteName => &["xds", "route_name"],
-            Property::Protocol => &["request", "protocol"],
             Property::Workload => &["xds", "node", "metadata", "WORKLOAD_NAME"],
             Property::Namespace => &["xds", "node", "metadata", "NAMESPACE"],
             Property::Pod => &["xds", "node", "metadata", "NAME"],
@@ -137,11 +130,8 @@ impl Properties for Callback<'_> {
         };
         let value = self.bytes(path)?;
         match property {
-            Property::UpstreamAttempts | Property::RequestSize | Property::ResponseSize => {
-                number(value).map(PropertyValue::Number)
-            }
             // Text has no NUL, and a number of the host's nearly always has one.
-            Property::Custom(_) if value.contains(&0) => number(value).map(PropertyValue::Number),
+            Property::Custom(_) if value.contains(&0) => number(&value).map(PropertyValue::Number),
             _ => Some(PropertyValue::Text(value)),
         }
     }
@@ -218,10 +208,31 @@ impl EndedStream for Callback<'_> {
         Ok(lines.iter().flat_map(HeaderMap::iter).collect())
     }
 
-    fn is_cut_off(&mut self) -> bool {
+    fn info(&mut self, sides: Sides) -> StreamInfo {
         let details = self.bytes(&["response", "code_details"]).unwrap_or_default();
-        CUT_OFF.iter().any(|begin| details.starts_with(begin))
+        let mut info = StreamInfo {
+            route_name: self.bytes(&["xds", "route_name"]),
+            protocol: self.bytes(&["request", "protocol"]),
+            request_size: self.bytes(&["request", "size"]).as_deref().and_then(number),
+            response_size: self.bytes(&["response", "size"]).as_deref().and_then(number),
+            is_cut_off: CUT_OFF.iter().any(|begin| details.starts_with(begin)),
+            ..StreamInfo::default()
+        };
+        if sides.serves() {
+            info.peer_address = self.bytes(&["source", "address"]);
+        }
+        if sides.calls() {
+            info.upstream_address = self.bytes(&["upstream", "address"]);
+            let attempts = self.bytes(&["upstream", "request_attempt_count"]);
+            info.upstream_attempts = attempts.as_deref().and_then(number);
+        }
+        info
     }
+}
+
+/// A number of Envoy's.
+fn number(value: &[u8]) -> Option<i64> {
+    Some(i64::from_le_bytes(value.try_into().ok()?))
 }
 
 impl Uploads for Callback<'_> {
@@ -244,7 +255,7 @@ impl Uploads for Callback<'_> {
             token,
             upstream: upload.cluster.to_owned(),
             headers: upload.headers.iter().map(|(name, value)| (name, value)).collect(),
-            body: upload.body.clone(),
+            body: upload.body.to_vec(),
             trailers: HeaderMap::new(),
             timeout_ms: upload.timeout_ms,
         });

@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 
 use prost::Message;
-use tracewarden::otlp::ExportTraceServiceRequest;
 
 use crate::scenarios::hop::{CLIENT, GRPC_OK, Hop, OK, REMOTE_PARENT, SERVER, attributes};
-use crate::scenarios::otlp::hex;
+use crate::scenarios::otlp::{ExportTraceServiceRequest, hex};
 use crate::scenarios::support::{Line, PARENT_ID, SAMPLED, TRACE_ID};
 
 fn table<'a>(rows: &[(&'a str, &str)]) -> BTreeMap<&'a str, String> {

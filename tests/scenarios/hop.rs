@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 
 use proxy_wasm_test_framework::{Host, HttpAnswer};
-use tracewarden::otlp::{KeyValue, Span, Value};
 
 use crate::edge::{RootId, StreamId, Vm, start};
-use crate::scenarios::otlp::spans_of;
+use crate::scenarios::otlp::{KeyValue, Span, Value, spans_of};
 use crate::scenarios::support::Line;
 
 pub(crate) const SERVER: i32 = 2;

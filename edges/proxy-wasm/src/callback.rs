@@ -1,7 +1,6 @@
 //! The host as the core sees it during one callback: each capability is a host call.
 
 use core::cell::RefMut;
-use core::marker::PhantomData;
 use core::time::Duration;
 
 use proxy_wasm::hostcalls::dispatch_http_call;
@@ -11,7 +10,7 @@ use tracewarden::export::{Upload, UploadError, Uploads};
 use tracewarden::headers::{HeaderWriter, Headers, Refused};
 use tracewarden::host::{
     AccessLog, Clock, EndedStream, HeaderMap, HeaderReader, Log, Metrics, Properties, Property,
-    PropertyValue, Random, SharedMemory,
+    PropertyValue, Random, SharedMemory, Sides, StreamInfo,
 };
 use tracewarden::metrics::{Counter, Measure};
 use tracewarden::words::{Direction, HostCall};
@@ -20,23 +19,24 @@ use crate::counters::Counters;
 use crate::host::{self, HostError};
 use crate::properties;
 use crate::vm::Vm;
+use crate::work::Spans;
 
 /// The host during a callback of the kind `K`, which decides what the core may do there.
 pub(crate) struct Callback<K> {
     vm: &'static Vm,
     counters: &'static Counters,
     rng: Option<RefMut<'static, ChaCha12Rng>>,
-    kind: PhantomData<K>,
+    kind: K,
 }
 
 /// The request's headers are on their way.
-pub(crate) enum OnRequest {}
+pub(crate) struct OnRequest;
 /// The response's headers are on their way.
-pub(crate) enum OnResponse {}
+pub(crate) struct OnResponse;
 /// A stream has ended.
-pub(crate) enum OnEnd {}
+pub(crate) struct OnEnd<'a>(pub(crate) Option<&'a Spans>);
 /// The plugin is configured, ticks, or gets an answer.
-pub(crate) enum OnPlugin {}
+pub(crate) struct OnPlugin;
 
 /// A callback in which a message can be changed.
 pub(crate) trait HasMessage {
@@ -53,15 +53,20 @@ impl HasMessage for OnResponse {
 }
 
 impl<K> Callback<K> {
-    pub(crate) const fn new(vm: &'static Vm, counters: &'static Counters) -> Self {
-        Self { vm, counters, rng: None, kind: PhantomData }
+    pub(crate) const fn new(vm: &'static Vm, counters: &'static Counters, kind: K) -> Self {
+        Self { vm, counters, rng: None, kind }
+    }
+
+    /// The VM.
+    pub(crate) const fn vm(&self) -> &'static Vm {
+        self.vm
     }
 }
 
 impl Callback<OnPlugin> {
     /// The host during a callback of a plugin, whose counters are no listener's.
     pub(crate) fn of_plugin(vm: &'static Vm) -> Self {
-        Self::new(vm, vm.counters(None))
+        Self::new(vm, vm.counters(None), OnPlugin)
     }
 }
 
@@ -171,7 +176,7 @@ impl<K: HasMessage> HeaderReader for Callback<K> {
     }
 }
 
-impl EndedStream for Callback<OnEnd> {
+impl EndedStream for Callback<OnEnd<'_>> {
     fn headers(&mut self, map: HeaderMap) -> Result<Headers, Refused> {
         let map = match map {
             HeaderMap::Request => MapType::HttpRequestHeaders,
@@ -181,8 +186,8 @@ impl EndedStream for Callback<OnEnd> {
         self.vm.checked(host::headers_if_any(map)).ok_or(Refused)
     }
 
-    fn is_cut_off(&mut self) -> bool {
-        self.vm.property(properties::CODE_DETAILS).is_some_and(|details| properties::is_cut_off(&details))
+    fn info(&mut self, sides: Sides) -> StreamInfo {
+        self.kind.0.map(|spans| spans.expressions.info(sides, self.vm)).unwrap_or_default()
     }
 }
 
@@ -190,7 +195,7 @@ impl Uploads for Callback<OnPlugin> {
     fn send(&mut self, upload: &Upload<'_>) -> Result<u32, UploadError> {
         let headers = upload.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
         let timeout = Duration::from_millis(upload.timeout_ms.into());
-        match dispatch_http_call(upload.cluster, headers, Some(&upload.body), Vec::new(), timeout) {
+        match dispatch_http_call(upload.cluster, headers, Some(upload.body), Vec::new(), timeout) {
             Ok(token) => Ok(token),
             // Envoy answers this if the cluster has no healthy host, which is no host error.
             Err(Status::InternalFailure) => Err(UploadError::NoHost),

@@ -35,7 +35,7 @@ impl HttpContext for Exchange {
             Work::Bypass => self.vm.count(Counter::Bypassed, 1),
             Work::Filter(working) => self.vm.timed(Measure::PassDuration { pass: Pass::Request }, || {
                 if let Some(headers) = self.vm.checked(host::headers(MapType::HttpRequestHeaders)) {
-                    let host = &mut Callback::<OnRequest>::new(self.vm, working.counters);
+                    let host = &mut Callback::new(self.vm, working.counters, OnRequest);
                     self.stream = working.filter.request(&headers, host);
                 }
             }),
@@ -46,7 +46,7 @@ impl HttpContext for Exchange {
     fn on_http_response_headers(&mut self, _: usize, _: bool) -> Action {
         self.is_answered = true;
         if let Work::Filter(working) = &self.work {
-            let host = &mut Callback::<OnResponse>::new(self.vm, working.counters);
+            let host = &mut Callback::new(self.vm, working.counters, OnResponse);
             self.vm.timed(Measure::PassDuration { pass: Pass::Response }, || {
                 working.filter.response(&mut self.stream, host)
             });
@@ -56,16 +56,13 @@ impl HttpContext for Exchange {
 
     fn on_log(&mut self) {
         let Work::Filter(working) = &self.work else { return };
-        let host = &mut Callback::<OnEnd>::new(self.vm, working.counters);
+        let host = &mut Callback::new(self.vm, working.counters, OnEnd(working.spans.as_ref()));
         working.filter.ended(&self.stream, host);
         if !self.is_answered {
             working.filter.unanswered(&self.stream, host);
         }
-        if let (stream @ StreamContext::Spanned(..), Some(export)) =
-            (take(&mut self.stream), &working.filter.config().export)
-        {
-            let spans = working.filter.finish(stream, host);
-            working.spans.take(spans, export);
+        if let (stream @ StreamContext::Spanned(..), Some(spans)) = (take(&mut self.stream), &working.spans) {
+            working.filter.finish(stream, host, |span, host| spans.take(span, host));
         }
     }
 }

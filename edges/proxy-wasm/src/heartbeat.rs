@@ -13,8 +13,8 @@ use crate::vm::Vm;
 pub(crate) struct Heartbeat {
     beat: String,
     decision: String,
-    /// The ticks until the next beat.
-    wait: Cell<u32>,
+    /// When it beat, in nanoseconds since 1970.
+    beaten: Cell<u64>,
 }
 
 /// How long a beat counts: a worker may miss two.
@@ -32,17 +32,19 @@ impl Heartbeat {
         let root_id = vm.property("plugin_root_id").unwrap_or_default();
         let [name, root_id] = [name, root_id].map(|text| text.escape_ascii().to_string());
         let key = |kind: &str| format!("tracewarden.{kind}.{name}.{root_id}");
-        Some(Self { beat: key("runs"), decision: key("bypassed"), wait: Cell::new(0) })
+        Some(Self { beat: key("runs"), decision: key("bypassed"), beaten: Cell::new(0) })
     }
 
-    /// Says about once a second that a good configuration runs, however long a tick is.
-    pub(crate) fn tick(&self, tick_ms: u32, vm: &Vm) {
-        if let Some(wait) = self.wait.get().checked_sub(1) {
-            self.wait.set(wait);
-            return;
+    /// Says about once a second that a good configuration runs, however often that is called. Without a clock nothing is known
+    /// to run.
+    pub(crate) fn tick(&self, vm: &Vm) {
+        let period = u64::from(Self::PERIOD_MS) * 1_000_000;
+        let Some(now) = vm.now() else { return };
+        // A tick may come a little early, and a clock may be set back.
+        if now.abs_diff(self.beaten.get()) >= period - period / 10 {
+            self.beaten.set(now);
+            write(&self.beat, &[], vm);
         }
-        self.wait.set((Self::PERIOD_MS / tick_ms.max(1)).saturating_sub(1));
-        write(&self.beat, &[], vm);
     }
 
     /// Whether a bad configuration must be refused, so that Envoy keeps the good one that runs. Once it was decided

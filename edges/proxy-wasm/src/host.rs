@@ -51,6 +51,10 @@ unsafe extern "C" {
     fn proxy_record_metric(id: u32, value: u64) -> u32;
     // Panics on every status but Ok.
     fn proxy_set_tick_period_milliseconds(period: u32) -> u32;
+    // Panics on every status but Ok, NotFound, BadArgument, SerializationFailure and InternalFailure.
+    fn proxy_call_foreign_function(
+        name: In, name_len: usize, arguments: In, arguments_len: usize, data: Out, size: Size,
+    ) -> u32;
 }
 
 // The SDK has none of these, and the standard library ends the VM if the host gives no environment.
@@ -78,7 +82,9 @@ pub(crate) enum Cause {
 }
 
 const OK: u32 = Status::Ok as u32;
-const NOT_FOUND: u32 = Status::NotFound as u32;
+pub(crate) const NOT_FOUND: u32 = Status::NotFound as u32;
+/// The SDK has no name for it.
+pub(crate) const UNIMPLEMENTED: u32 = 12;
 /// The highest number of variables, and of their bytes, that is accepted. A host that gives more is at fault.
 const MAX_ENVIRONMENT: usize = 1 << 24;
 
@@ -266,6 +272,19 @@ pub(crate) fn metric(metric: NonZeroU32) -> Result<u64, HostError> {
 pub(crate) fn record(metric: NonZeroU32, value: u64) -> Result<(), HostError> {
     // SAFETY: the call takes numbers only.
     done(HostCall::RecordMetric, unsafe { proxy_record_metric(metric.get(), value) })
+}
+
+/// Calls a function that only some hosts have, which answers with bytes.
+pub(crate) fn call_foreign_function(name: &str, arguments: &[u8]) -> Result<Vec<u8>, HostError> {
+    let call = HostCall::CallForeignFunction;
+    let answer = returned(call, |data, size| {
+        let (arguments, arguments_size) = (arguments.as_ptr(), arguments.len());
+        // SAFETY: the name and the arguments are slices that outlive the call, the rest are live locals of `returned`.
+        unsafe {
+            proxy_call_foreign_function(name.as_ptr(), name.len(), arguments, arguments_size, data, size)
+        }
+    })?;
+    answer.ok_or(HostError::status(call, NOT_FOUND))
 }
 
 /// Asks for a tick of the plugin in every period. 0 ends the ticks.

@@ -33,6 +33,8 @@ mod host;
 mod logger;
 mod plugin;
 mod properties;
+mod stream_info;
+mod ticks;
 mod vm;
 mod work;
 
@@ -46,5 +48,5 @@ mod entry {
 /// Registers the plugin's constructor with the SDK, and sends log lines to the host. The host calls this first.
 pub fn start() {
     logger::start();
-    proxy_wasm::set_root_context(|_| Box::new(plugin::Plugin::new(vm::Vm::current())));
+    proxy_wasm::set_root_context(|id| Box::new(plugin::Plugin::new(vm::Vm::current(), id)));
 }

@@ -1,15 +1,15 @@
 //! A plugin of the VM, as Envoy's configuration names it: the SDK's root context.
 
+use core::cell::OnceCell;
 use std::rc::Rc;
 
 use proxy_wasm::traits::{Context, HttpContext, RootContext};
 use proxy_wasm::types::{BufferType, ContextType, MapType, MetricType};
 use tracewarden::config::{Config, Loaded, OnBadConfig};
-use tracewarden::export::{Answer, Export, Exporter};
+use tracewarden::export::{Answer, Exporter};
 use tracewarden::filter::Filter;
 use tracewarden::headers::Headers;
 use tracewarden::metrics::{Counter, Measure, Scope};
-use tracewarden::otlp::Resource;
 use tracewarden::settings::{Fault, Faults};
 
 use crate::callback::Callback;
@@ -17,14 +17,20 @@ use crate::environment::Environment;
 use crate::exchange::Exchange;
 use crate::heartbeat::Heartbeat;
 use crate::host;
+use crate::stream_info::Expressions;
+use crate::ticks::Ticks;
 use crate::vm::Vm;
 use crate::work::{Spans, Work, Working};
 
-/// A plugin, with its waiting spans, which outlive a change of its configuration.
+/// A plugin.
 pub(crate) struct Plugin {
     vm: &'static Vm,
+    /// The host's number of it.
+    id: u32,
     work: Work,
-    spans: Rc<Spans>,
+    ticks: Rc<Ticks>,
+    /// What its spans say beside their headers, once it exports some.
+    expressions: OnceCell<Rc<Expressions>>,
     /// What says that the plugin runs, if a later mistake is to be refused only then.
     heartbeat: Option<Heartbeat>,
 }
@@ -33,8 +39,9 @@ pub(crate) struct Plugin {
 const MAX_ANSWER: usize = 64 << 10;
 
 impl Plugin {
-    pub(crate) fn new(vm: &'static Vm) -> Self {
-        Self { vm, work: Work::Nothing, spans: Rc::new(Spans::new(vm)), heartbeat: None }
+    pub(crate) fn new(vm: &'static Vm, id: u32) -> Self {
+        let ticks = Rc::new(Ticks::default());
+        Self { vm, id, work: Work::Nothing, ticks, expressions: OnceCell::new(), heartbeat: None }
     }
 
     /// Reads the plugin's configuration, which has `size` bytes, and the VM's environment.
@@ -100,36 +107,33 @@ impl Plugin {
         if !config.enabled {
             return Work::Nothing;
         }
-        let resource = match config.export {
-            Some(_) => config.service.resource(&mut Callback::of_plugin(self.vm)),
-            None => Resource::default(),
-        };
-        let spans = self.spans.clone();
-        Work::Filter(Rc::new(Working { filter: Filter::new(config), counters, spans, resource }))
+        let spans = config.export.as_ref().map(|export| {
+            let resource = config.service.resource(&mut Callback::of_plugin(self.vm));
+            Spans {
+                outlet: self.vm.exporters().outlet(export, resource),
+                expressions: self.expressions.get_or_init(|| Rc::new(Expressions::new(self.vm))).clone(),
+                ticks: self.ticks.clone(),
+            }
+        });
+        Work::Filter(Rc::new(Working { filter: Filter::new(config), counters, spans }))
     }
 
-    /// Asks for ticks if there is something to export or a heartbeat, and drops the waiting spans if nothing is exported.
-    fn begin_ticks(&self) {
-        if let Some(tick_ms) = self.tick_ms() {
-            self.vm.checked(host::set_tick_period(tick_ms));
-        }
-        if self.export().is_none() {
-            self.spans.with_exporter(|exporter, host| exporter.abandon(host));
+    /// Asks for ticks as often as there is need of them. A plugin that exports nothing sends what another configuration has
+    /// left.
+    fn set_ticks(&self) {
+        let exporters = self.vm.exporters();
+        let of_heartbeat = self.heartbeat.as_ref().map_or(0, |_| Heartbeat::PERIOD_MS);
+        if self.exports() || exporters.is_needed() {
+            exporters.join(self.id);
+            self.ticks.set(Exporter::TICK_MS, self.vm);
+        } else {
+            exporters.leave(self.id, &mut Callback::of_plugin(self.vm));
+            self.ticks.set(of_heartbeat, self.vm);
         }
     }
 
-    /// How long a tick has to be, if there is need of ticks.
-    fn tick_ms(&self) -> Option<u32> {
-        let of_heartbeat = self.heartbeat.as_ref().map(|_| Heartbeat::PERIOD_MS);
-        self.export().map(|_| Exporter::TICK_MS).or(of_heartbeat)
-    }
-
-    /// The destination of spans, and the resource that they belong to.
-    fn export(&self) -> Option<(&Export, &Resource)> {
-        match &self.work {
-            Work::Filter(working) => Some((working.filter.config().export.as_ref()?, &working.resource)),
-            Work::Nothing | Work::Bypass => None,
-        }
+    fn exports(&self) -> bool {
+        matches!(&self.work, Work::Filter(working) if working.spans.is_some())
     }
 }
 
@@ -139,7 +143,6 @@ fn lines(Faults(faults): Faults) -> Vec<String> {
 
 impl Context for Plugin {
     fn on_http_call_response(&mut self, token: u32, headers: usize, body: usize, trailers: usize) {
-        let Some((export, resource)) = self.export() else { return };
         let map = |map, lines| match lines {
             0 => Headers::default(),
             _ => self.vm.checked(host::headers(map)).unwrap_or_default(),
@@ -153,9 +156,8 @@ impl Context for Plugin {
         let trailers = map(MapType::HttpCallResponseTrailers, trailers);
         let answer =
             Answer { headers: &headers, body: body.as_deref().unwrap_or_default(), trailers: &trailers };
-        self.spans.with_exporter(|exporter, host| {
-            exporter.answered(token, has_come.then_some(answer), export, resource, host);
-        });
+        let host = &mut Callback::of_plugin(self.vm);
+        self.vm.exporters().answered(token, self.id, has_come.then_some(answer), host);
     }
 }
 
@@ -166,7 +168,7 @@ impl RootContext for Plugin {
         match self.load(size, is_new) {
             Ok(work) => {
                 self.work = work;
-                self.begin_ticks();
+                self.set_ticks();
                 true
             }
             Err(problems) => {
@@ -180,11 +182,10 @@ impl RootContext for Plugin {
 
     fn on_tick(&mut self) {
         if let Some(heartbeat) = &self.heartbeat {
-            heartbeat.tick(self.tick_ms().unwrap_or(Heartbeat::PERIOD_MS), self.vm);
+            heartbeat.tick(self.vm);
         }
-        if let Some((export, resource)) = self.export() {
-            self.spans.with_exporter(|exporter, host| exporter.tick(export, resource, host));
-        }
+        self.vm.exporters().tick(self.id, &mut Callback::of_plugin(self.vm));
+        self.set_ticks();
     }
 
     fn get_type(&self) -> Option<ContextType> {
@@ -198,6 +199,6 @@ impl RootContext for Plugin {
 
 impl Drop for Plugin {
     fn drop(&mut self) {
-        self.spans.with_exporter(|exporter, host| exporter.close(host));
+        self.vm.exporters().leave(self.id, &mut Callback::of_plugin(self.vm));
     }
 }

@@ -6,8 +6,6 @@ use tracewarden::words::Direction;
 
 /// The direction of the listener.
 pub(crate) const LISTENER_DIRECTION: &str = "xds\0listener_direction";
-/// How the response came about.
-pub(crate) const CODE_DETAILS: &str = "response\0code_details";
 
 /// The path of a property, its parts joined by NUL.
 pub(crate) const fn path(property: Property<'_>) -> &'static str {
@@ -15,12 +13,6 @@ pub(crate) const fn path(property: Property<'_>) -> &'static str {
         Property::PeerUri => "connection\0uri_san_peer_certificate",
         Property::PeerAddress => "source\0address",
         Property::LocalAddress => "destination\0address",
-        Property::UpstreamAddress => "upstream\0address",
-        Property::UpstreamAttempts => "upstream\0request_attempt_count",
-        Property::RequestSize => "request\0size",
-        Property::ResponseSize => "response\0size",
-        Property::RouteName => "xds\0route_name",
-        Property::Protocol => "request\0protocol",
         Property::Workload => "xds\0node\0metadata\0WORKLOAD_NAME",
         Property::Namespace => "xds\0node\0metadata\0NAMESPACE",
         Property::Pod => "xds\0node\0metadata\0NAME",
@@ -33,17 +25,13 @@ pub(crate) const fn path(property: Property<'_>) -> &'static str {
 
 /// Reads the value of a property, unless it is a malformed number.
 pub(crate) fn value(property: Property<'_>, value: Vec<u8>) -> Option<PropertyValue> {
-    let is_number = match property {
-        Property::UpstreamAttempts | Property::RequestSize | Property::ResponseSize => true,
-        // Text has no NUL, and a number of eight bytes nearly always has one.
-        Property::Custom(_) => value.contains(&0),
-        _ => false,
-    };
+    // Text has no NUL, and a number of eight bytes nearly always has one.
+    let is_number = matches!(property, Property::Custom(_)) && value.contains(&0);
     if is_number { number(&value).map(PropertyValue::Number) } else { Some(PropertyValue::Text(value)) }
 }
 
 /// A number has 8 bytes, little-endian.
-fn number(value: &[u8]) -> Option<i64> {
+pub(crate) fn number(value: &[u8]) -> Option<i64> {
     value.try_into().ok().map(i64::from_le_bytes)
 }
 
@@ -55,22 +43,6 @@ pub(crate) fn direction(value: Option<&[u8]>) -> Option<Direction> {
         Some(Some(2)) => Some(Direction::Outbound),
         Some(_) => None,
     }
-}
-
-/// The beginnings of Envoy's details of an incomplete response.
-const CUT_OFF: &[&[u8]] = &[
-    b"upstream_reset_after_response_started",
-    b"downstream_remote_disconnect",
-    b"downstream_local_disconnect",
-    b"stream_idle_timeout",
-    b"max_duration_timeout",
-    b"upstream_per_try_idle_timeout",
-    b"response_timeout",
-];
-
-/// Whether the details are those of an incomplete response.
-pub(crate) fn is_cut_off(details: &[u8]) -> bool {
-    CUT_OFF.iter().any(|begin| details.starts_with(begin))
 }
 
 #[cfg(test)]
@@ -93,12 +65,9 @@ mod tests {
     fn a_value_is_text_or_a_number() {
         let five = 5_u64.to_le_bytes().to_vec();
         let custom = Property::Custom(&[]);
-        let number = Some(PropertyValue::Number(5));
-        assert_eq!(value(Property::RequestSize, five.clone()), number);
-        assert_eq!(value(Property::RequestSize, b"5".to_vec()), None);
-        assert_eq!(value(custom, five.clone()), number);
+        assert_eq!(value(custom, five.clone()), Some(PropertyValue::Number(5)));
         assert_eq!(value(custom, b"a\0b".to_vec()), None);
         assert_eq!(value(custom, b"text".to_vec()), Some(PropertyValue::Text(b"text".to_vec())));
-        assert_eq!(value(Property::RouteName, five.clone()), Some(PropertyValue::Text(five)));
+        assert_eq!(value(Property::PeerAddress, five.clone()), Some(PropertyValue::Text(five)));
     }
 }

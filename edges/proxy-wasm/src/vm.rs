@@ -1,4 +1,5 @@
-//! What all plugins of a VM share: the ids of its metrics, the generator of ids, and which log lines were written.
+//! What all plugins of a VM share: the ids of its metrics, the generator of ids, the spans on their way, and which log lines
+//! were written.
 
 use core::cell::{Cell, RefCell, RefMut};
 use core::num::NonZeroU32;
@@ -6,6 +7,7 @@ use core::num::NonZeroU32;
 use proxy_wasm::types::MetricType;
 use rand::SeedableRng;
 use rand::rngs::ChaCha12Rng;
+use tracewarden::export::Exporters;
 use tracewarden::metrics::{Counter, Measure, TIMED_PASSES};
 use tracewarden::notice::Throttle;
 use tracewarden::words::HostCall;
@@ -20,6 +22,7 @@ pub(crate) struct Vm {
     counters: Counters,
     listeners: Cell<Vec<&'static Counters>>,
     rng: RefCell<Option<ChaCha12Rng>>,
+    exporters: Exporters,
     passes: Cell<u32>,
     said: [Cell<bool>; HostCall::ALL.len()],
     is_introduced: Cell<bool>,
@@ -36,6 +39,7 @@ impl Vm {
             counters: Counters::new(None),
             listeners: Cell::new(Vec::new()),
             rng: RefCell::new(None),
+            exporters: Exporters::new(),
             passes: Cell::new(0),
             said: [const { Cell::new(false) }; HostCall::ALL.len()],
             is_introduced: Cell::new(false),
@@ -46,6 +50,11 @@ impl Vm {
     /// This VM, for the SDK's constructors and the guards. Both pass it on to whatever they make.
     pub(crate) fn current() -> &'static Self {
         VM.with(|vm| *vm)
+    }
+
+    /// The exporters of all plugins.
+    pub(crate) const fn exporters(&self) -> &Exporters {
+        &self.exporters
     }
 
     /// Whether no plugin of this VM was configured yet. It may be the one that Envoy tries a configuration in.

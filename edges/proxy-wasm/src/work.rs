@@ -1,15 +1,15 @@
 //! What a plugin does with its streams.
 
-use core::cell::Cell;
 use std::rc::Rc;
 
-use tracewarden::export::{Export, Exporter};
+use tracewarden::export::Outlet;
 use tracewarden::filter::Filter;
-use tracewarden::otlp::{Resource, Span};
+use tracewarden::span::Span;
 
-use crate::callback::{Callback, OnPlugin};
+use crate::callback::{Callback, OnEnd};
 use crate::counters::Counters;
-use crate::vm::Vm;
+use crate::stream_info::Expressions;
+use crate::ticks::Ticks;
 
 /// What a plugin does with its streams.
 #[derive(Clone, Default)]
@@ -27,31 +27,24 @@ pub(crate) enum Work {
 pub(crate) struct Working {
     pub(crate) filter: Filter,
     pub(crate) counters: &'static Counters,
-    pub(crate) spans: Rc<Spans>,
-    pub(crate) resource: Resource,
+    /// The way of the spans, if they are exported.
+    pub(crate) spans: Option<Spans>,
 }
 
-/// The spans of a plugin on their way, which streams add to and the plugin sends.
+/// Where the streams of a plugin leave their spans, and what is needed for that.
 pub(crate) struct Spans {
-    vm: &'static Vm,
-    exporter: Cell<Exporter>,
+    pub(crate) outlet: Outlet,
+    pub(crate) expressions: Rc<Expressions>,
+    pub(crate) ticks: Rc<Ticks>,
 }
 
 impl Spans {
-    /// No spans yet.
-    pub(crate) fn new(vm: &'static Vm) -> Self {
-        Self { vm, exporter: Cell::default() }
-    }
-
-    /// Takes the spans of a stream.
-    pub(crate) fn take(&self, spans: Vec<Span>, export: &Export) {
-        self.with_exporter(|exporter, host| exporter.take(spans, export, host));
-    }
-
-    /// Runs a function on the exporter, which is taken out meanwhile.
-    pub(crate) fn with_exporter(&self, work: impl FnOnce(&mut Exporter, &mut Callback<OnPlugin>)) {
-        let mut exporter = self.exporter.take();
-        work(&mut exporter, &mut Callback::of_plugin(self.vm));
-        self.exporter.set(exporter);
+    /// Takes a span of a stream that has ended, and has a batch sent that is full.
+    pub(crate) fn take(&self, span: &Span<'_>, host: &mut Callback<OnEnd<'_>>) {
+        let mut exporter = self.outlet.exporter();
+        exporter.take(span, host);
+        if exporter.is_due(span.ended) {
+            self.ticks.wake(host.vm());
+        }
     }
 }

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Instant;
 
 use serde_json::Value;
-use tracewarden::otlp::{self, Span};
 
 pub(crate) use crate::uploads::{hex, spans_of};
+use crate::uploads::{self as otlp, Span};
 
 use super::bootstrap::cluster;
 use super::envoy::Envoy;
