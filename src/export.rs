@@ -16,9 +16,7 @@ pub use exporter::Exporter;
 pub use exporters::{Exporters, Outlet};
 pub use upload::{Upload, UploadError, Uploads};
 
-use crate::settings::{
-    Object, QueueBytes, Reader, Rule, Rules, Setting, UrlPath, Visible, settings, whole,
-};
+use crate::settings::{Object, QueueBytes, Reader, Rule, Rules, Setting, UrlPath, Visible, settings, whole};
 use crate::words::{Protocol, labels};
 
 settings! {

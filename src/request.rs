@@ -151,7 +151,18 @@ impl<'a, H: Host + HeaderWriter> Request<'a, H> {
         let direction = policy.direction.stated().unwrap_or_else(|| host.direction());
         let target = Target::new(headers, direction);
         let border = Border::close(policy, &target, trusted, host);
-        Self { policy, rates, plugin, first, target, border, readings: Vec::new(), passed_over: None, conflict: None, host }
+        Self {
+            policy,
+            rates,
+            plugin,
+            first,
+            target,
+            border,
+            readings: Vec::new(),
+            passed_over: None,
+            conflict: None,
+            host,
+        }
     }
 
     /// Takes the request through the stages.

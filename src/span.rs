@@ -139,7 +139,8 @@ impl Hop {
             if is_first {
                 finding::tell(&self.finding, &mut attributes);
             }
-            let event = events.as_ref().map(|(time, attributes)| Event { time: *time, name: MISMATCH, attributes });
+            let event =
+                events.as_ref().map(|(time, attributes)| Event { time: *time, name: MISMATCH, attributes });
             let span = Span {
                 trace_id: sent.trace_id,
                 span_id,
@@ -181,10 +182,9 @@ impl Own {
         match self {
             Self::Server => [Some((SpanKind::Server, sent, parent)), None],
             Self::Client => [Some((SpanKind::Client, sent, parent)), None],
-            Self::Both(server) => [
-                Some((SpanKind::Server, server, parent)),
-                Some((SpanKind::Client, sent, Some(server))),
-            ],
+            Self::Both(server) => {
+                [Some((SpanKind::Server, server, parent)), Some((SpanKind::Client, sent, Some(server)))]
+            }
         }
     }
 }

@@ -64,11 +64,7 @@ impl Exporter {
     }
 
     /// Sends what is to be sent now. The answers go to this sender.
-    pub(super) fn send(
-        &mut self,
-        sender: u32,
-        host: &mut (impl Clock + Random + Metrics + Uploads),
-    ) {
+    pub(super) fn send(&mut self, sender: u32, host: &mut (impl Clock + Random + Metrics + Uploads)) {
         while let Some(now) = host.now()
             && let Some(batch) = self.queue.next(&self.export, now)
         {
@@ -96,8 +92,7 @@ impl Exporter {
         answer: Option<Answer<'_>>,
         host: &mut (impl Clock + Random + Metrics + Uploads),
     ) -> bool {
-        let judgement =
-            answer.map_or(Judgement::UNANSWERED, |answer| answer.judge(self.export.protocol()));
+        let judgement = answer.map_or(Judgement::UNANSWERED, |answer| answer.judge(self.export.protocol()));
         // Without a clock the batch counts as sent and answered at once.
         let now = host.now().unwrap_or_default();
         let Some(outcome) = self.queue.answered(token, sender, judgement, now, jitter(host)) else {

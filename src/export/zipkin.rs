@@ -25,7 +25,8 @@ pub(super) fn around(spans: &[u8]) -> Vec<u8> {
 
 fn object(span: &Span<'_>, service: &str) -> String {
     let (trace_id, id) = (span.trace_id.to_hex(), span.span_id.to_hex());
-    let (trace_id, id, name) = (String::from_utf8_lossy(&trace_id), String::from_utf8_lossy(&id), text(span.name));
+    let (trace_id, id, name) =
+        (String::from_utf8_lossy(&trace_id), String::from_utf8_lossy(&id), text(span.name));
     let parent = span.parent.map(|id| format!(r#""parentId":"{}","#, String::from_utf8_lossy(&id.to_hex())));
     let parent = parent.unwrap_or_default();
     let kind = if span.kind == SpanKind::Client { "CLIENT" } else { "SERVER" };

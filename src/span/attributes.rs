@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use super::redact::Redaction;
-use super::{Kind, KeyValue, Outcome, SpanKind, Value};
+use super::{KeyValue, Kind, Outcome, SpanKind, Value};
 use crate::headers::{Headers, host_and_port, is_grpc, without_credentials, without_query};
 use crate::host::{Properties, Property, PropertyValue, StreamInfo};
 use crate::matching::Pattern;

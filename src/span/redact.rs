@@ -52,11 +52,7 @@ impl<'a> Redaction<'a> {
             return clip(value);
         }
         let whole = String::from_utf8_lossy(value);
-        if whole.len() > MAX_VALUE || self.hides(whole.as_bytes()) {
-            Cow::Borrowed(REDACTED)
-        } else {
-            whole
-        }
+        if whole.len() > MAX_VALUE || self.hides(whole.as_bytes()) { Cow::Borrowed(REDACTED) } else { whole }
     }
 
     /// Whether a pattern matches the value as it came or decoded, or a part of it that a server would take for the whole.

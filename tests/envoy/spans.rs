@@ -17,8 +17,8 @@ use crate::support::collector::{Collector, attributes, exporting, hex};
 use crate::support::envoy::Envoy;
 use crate::support::http2::{self, GrpcUpstream, exchange};
 use crate::support::upstream::{Upstream, ok, response};
-use crate::uploads::Span;
 use crate::support::{P, SAMPLED, T, free_port};
+use crate::uploads::Span;
 
 const SERVER: i32 = 2;
 const CLIENT: i32 = 3;

@@ -240,8 +240,7 @@ fn heavy(kilobytes: usize, export: &str) -> Bench {
 fn a_batch_is_no_larger_than_a_collector_takes() {
     const LARGEST: usize = 1 << 20;
     for protocol in ["http/protobuf", "grpc"] {
-        let mut bench =
-            heavy(32, &format!(r#"{{"otlp": {{"cluster": "c", "protocol": "{protocol}"}}}}"#));
+        let mut bench = heavy(32, &format!(r#"{{"otlp": {{"cluster": "c", "protocol": "{protocol}"}}}}"#));
         bench.spans(70);
         bench.tick_after(0);
         let prefix = if protocol == "grpc" { 5 } else { 0 };
@@ -350,17 +349,17 @@ fn a_new_plugin_goes_on_with_what_the_old_one_has() {
     bench.vm.finish(open).unwrap();
     bench.vm.delete_root(old).unwrap();
     bench.tick_after(0);
-    assert_eq!(bench.sizes(), [2, 2, 2], "the second batch, and the first again: its answer ended with the old plugin");
+    assert_eq!(
+        bench.sizes(),
+        [2, 2, 2],
+        "the second batch, and the first again: its answer ended with the old plugin"
+    );
     let calls = &bench.vm.host().http_calls;
     assert!(calls[1..].iter().any(|call| call.body == calls[0].body));
     bench.answer_nth(1, &[(":status", b"200")]);
     bench.answer_nth(2, &[(":status", b"200")]);
-    let expected = [
-        "export_batches exported 2",
-        "export_batches retried",
-        "spans_exported 4",
-        "spans_recorded 4",
-    ];
+    let expected =
+        ["export_batches exported 2", "export_batches retried", "spans_exported 4", "spans_recorded 4"];
     assert_eq!(bench.counted(), expected);
 }
 
@@ -413,8 +412,7 @@ fn spans_go_to_the_collector_and_under_the_resource_that_they_were_made_for() {
     }
     bench.vm.finish(open).unwrap();
     bench.tick_after(5_000);
-    let mut clusters: Vec<_> =
-        bench.vm.host().http_calls.iter().map(|call| call.upstream.as_str()).collect();
+    let mut clusters: Vec<_> = bench.vm.host().http_calls.iter().map(|call| call.upstream.as_str()).collect();
     clusters.sort_unstable();
     assert_eq!(clusters, ["collector", "collector", "other", "other", "other"]);
     for place in 0..5 {
@@ -432,7 +430,8 @@ fn spans_go_to_the_collector_and_under_the_resource_that_they_were_made_for() {
 fn a_new_configuration_goes_on_with_the_queue_under_its_own_bounds() {
     let mut bench = Bench::new(r#"{"otlp": {"cluster": "c"}, "batch": 9, "delay_ms": 5000}"#);
     bench.spans(2);
-    let other = r#"{"direction": "inbound", "export": {"otlp": {"cluster": "c"}, "batch": 3, "delay_ms": 5000}}"#;
+    let other =
+        r#"{"direction": "inbound", "export": {"otlp": {"cluster": "c"}, "batch": 3, "delay_ms": 5000}}"#;
     assert!(bench.vm.reconfigure(bench.root, other.as_bytes()).unwrap());
     bench.spans(1);
     bench.tick_after(0);

@@ -39,6 +39,11 @@ pub(crate) struct Done {
 
 impl Hop {
     pub(crate) fn new(config: &str) -> Self {
+        Self::in_host(config, Self::host())
+    }
+
+    /// A host that knows of a stream what Envoy knows.
+    pub(crate) fn host() -> Host {
         let mut host = Host::new();
         host.now_ns = 5_000_000_000;
         host.environment.insert("POD".to_owned(), "cart-1".to_owned());
@@ -58,6 +63,10 @@ impl Hop {
         ] {
             host.set_property(path, value);
         }
+        host
+    }
+
+    pub(crate) fn in_host(config: &str, host: Host) -> Self {
         let mut vm = start(host);
         let config = format!(r#"{{"export": {{"otlp": {{"cluster": "c"}}, "delay_ms": 1}}, {config}}}"#);
         let root = vm.root(config.as_bytes()).expect("no trap").expect(&config);

@@ -3,6 +3,8 @@
 use proxy_wasm_test_framework::{Call, Fault, HttpAnswer, LogLevel, Status};
 
 use crate::scenarios::export::{Bench, TWO};
+use crate::scenarios::hop::{Hop, OK, attributes};
+use crate::scenarios::support::{SAMPLED, counters};
 
 /// The SDK's dispatcher panics there, as the edge's documentation says; no host does it.
 #[test]
@@ -73,6 +75,7 @@ fn a_host_that_fails_loses_no_span_uncounted_and_hurts_nothing() {
         Call::GetCurrentTime,
         Call::GetHeaders,
         Call::GetProperty,
+        Call::CallForeignFunction,
         Call::HttpCall,
         Call::SetEffectiveContext,
         Call::GetBuffer,
@@ -83,7 +86,8 @@ fn a_host_that_fails_loses_no_span_uncounted_and_hurts_nothing() {
     let faults = |call| {
         let mut faults: Vec<Fault> = Status::ALL.into_iter().map(Fault::from).collect();
         faults.push(Fault::Status(13));
-        if matches!(call, Call::GetHeaders | Call::GetProperty | Call::GetBuffer) {
+        if matches!(call, Call::GetHeaders | Call::GetProperty | Call::GetBuffer | Call::CallForeignFunction)
+        {
             faults.extend([Fault::Null, Fault::NullWithSize(9), Fault::Buffer(vec![0xff; 9])]);
         }
         faults
@@ -122,9 +126,55 @@ fn a_host_that_fails_loses_no_span_uncounted_and_hurts_nothing() {
     }
 }
 
+/// A host without expressions, or whose expressions fail, is asked for each property.
+#[test]
+fn spans_say_the_same_whatever_an_expression_answers() {
+    for config in [r#""direction": "inbound""#, r#""direction": "outbound""#, r#""role": "edge""#] {
+        let told = |prepare: &dyn Fn(&mut Hop)| {
+            let mut hop = Hop::new(config);
+            prepare(&mut hop);
+            let done = hop.exchange(&[("traceparent", SAMPLED)], OK, &[]);
+            let texts =
+                done.spans.iter().map(|span| format!("{} {:?}", span.name, attributes(&span.attributes)));
+            let errors = counters(&hop.vm).into_iter().filter(|name| name.starts_with("host_errors"));
+            (texts.collect::<Vec<_>>(), errors.collect::<Vec<_>>())
+        };
+        let healthy = told(&|_| {});
+        assert!(!healthy.0.is_empty() && healthy.1.is_empty(), "{healthy:?}");
+        let mut host = Hop::host();
+        host.has_expressions = false;
+        let mut hop = Hop::in_host(config, host);
+        hop.exchange(&[("traceparent", SAMPLED)], OK, &[]);
+        let made = hop.vm.host().calls_by_name();
+        assert_eq!(made.get("proxy_call_foreign_function"), Some(&3), "it is asked for them once");
+        assert!(made["proxy_get_property"] > 5, "{made:?}");
+        assert!(!counters(&hop.vm).iter().any(|name| name.starts_with("host_errors")), "that is no error");
+
+        let mut faults: Vec<Fault> = (1..=13).map(Fault::Status).collect();
+        faults.extend([
+            Fault::Null,
+            Fault::NullWithSize(9),
+            Fault::Buffer(vec![0xff; 9]),
+            Fault::Buffer(vec![1]),
+        ]);
+        for fault in faults {
+            let struck = told(&|hop| hop.vm.host_mut().fault(Call::CallForeignFunction, fault.clone()));
+            let counted: &[&str] = match fault {
+                // What Envoy answers if a stream lacks what others have; no bytes are no values.
+                Fault::Status(10) | Fault::Null => &[],
+                _ => &["host_errors call_foreign_function"],
+            };
+            assert_eq!(struck.1, counted, "{fault:?}");
+            if !matches!(fault, Fault::Null) {
+                assert_eq!(struck.0, healthy.0, "{config} {fault:?}");
+            }
+        }
+    }
+}
+
 #[test]
 fn many_spans_take_no_more_memory_than_the_queue() {
-    let mut bench = Bench::new(r#"{"otlp": {"cluster": "c"}, "queue": 500}"#);
+    let mut bench = Bench::new(r#"{"otlp": {"cluster": "c"}, "queue_bytes": 262144, "batch": 100}"#);
     bench.spans(2_000);
     let before = bench.vm.memory_bytes();
     for _ in 0..10 {

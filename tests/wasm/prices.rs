@@ -198,7 +198,12 @@ impl Scenario {
         let mut host = Host::new();
         host.seed(seed);
         host.set_property(&["xds", "listener_direction"], 1_u64.to_le_bytes());
+        // What Envoy knows of every stream.
         host.set_property(&["source", "address"], "10.0.0.7:1234");
+        host.set_property(&["request", "protocol"], "HTTP/1.1");
+        host.set_property(&["response", "code_details"], "via_upstream");
+        host.set_property(&["request", "size"], 0_u64.to_le_bytes());
+        host.set_property(&["response", "size"], 5_u64.to_le_bytes());
         let mut vm = Vm::with(&MODULE, host).expect("the module starts");
         let root = vm.root(self.config.as_bytes()).expect("no trap").expect(self.config);
         let [request, response] = [(REQUEST, self.request), (RESPONSE, self.response)].map(lines);

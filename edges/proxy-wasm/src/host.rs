@@ -53,7 +53,12 @@ unsafe extern "C" {
     fn proxy_set_tick_period_milliseconds(period: u32) -> u32;
     // Panics on every status but Ok, NotFound, BadArgument, SerializationFailure and InternalFailure.
     fn proxy_call_foreign_function(
-        name: In, name_len: usize, arguments: In, arguments_len: usize, data: Out, size: Size,
+        name: In,
+        name_len: usize,
+        arguments: In,
+        arguments_len: usize,
+        data: Out,
+        size: Size,
     ) -> u32;
 }
 
@@ -83,6 +88,7 @@ pub(crate) enum Cause {
 
 const OK: u32 = Status::Ok as u32;
 pub(crate) const NOT_FOUND: u32 = Status::NotFound as u32;
+pub(crate) const INTERNAL_FAILURE: u32 = Status::InternalFailure as u32;
 /// The SDK has no name for it.
 pub(crate) const UNIMPLEMENTED: u32 = 12;
 /// The highest number of variables, and of their bytes, that is accepted. A host that gives more is at fault.

@@ -5,8 +5,8 @@ use std::time::Instant;
 
 use serde_json::Value;
 
-pub(crate) use crate::uploads::{hex, spans_of};
 use crate::uploads::{self as otlp, Span};
+pub(crate) use crate::uploads::{hex, spans_of};
 
 use super::bootstrap::cluster;
 use super::envoy::Envoy;

@@ -116,6 +116,13 @@ impl Envoy {
         String::from_utf8(answer.body).expect("text")
     }
 
+    /// Has Envoy log from this level on what one of its components does.
+    pub(crate) fn set_log_level(&self, component: &str, level: &str) {
+        let post =
+            format!("POST /logging?{component}={level} HTTP/1.1\r\nhost: test\r\ncontent-length: 0\r\n\r\n");
+        assert_eq!(Client::connect(self.admin).send(post.as_bytes()).status(), 200, "{component}");
+    }
+
     pub(crate) fn log(&self) -> String {
         log_of(&self.scratch)
     }

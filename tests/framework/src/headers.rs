@@ -73,22 +73,27 @@ impl HeaderMap {
     /// count, count * (name length, value length), count * (name, NUL, value, NUL)   numbers: u32, little endian
     /// ```
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = number(self.len()).to_vec();
-        for (name, value) in self.iter() {
-            bytes.extend(number(name.len()));
-            bytes.extend(number(value.len()));
-        }
-        for part in self.iter().flat_map(|(name, value)| [name, value]) {
-            bytes.extend(part);
-            bytes.push(0);
-        }
-        bytes
+        serialized(&self.iter().collect::<Vec<_>>())
     }
 
     /// Reads the serialised form; malformed or oversized bytes are an empty map, as Envoy's host reads them.
     pub fn from_bytes(bytes: &[u8]) -> Self {
         parse(bytes).unwrap_or_default()
     }
+}
+
+/// The serialised form of pairs, whose names may be any bytes.
+pub(crate) fn serialized(pairs: &[(&[u8], &[u8])]) -> Vec<u8> {
+    let mut bytes = number(pairs.len()).to_vec();
+    for (name, value) in pairs {
+        bytes.extend(number(name.len()));
+        bytes.extend(number(value.len()));
+    }
+    for part in pairs.iter().flat_map(|(name, value)| [name, value]) {
+        bytes.extend(*part);
+        bytes.push(0);
+    }
+    bytes
 }
 
 fn number(n: usize) -> [u8; 4] {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::context::Context;
+use crate::expressions::Expression;
 use crate::faults::Faults;
 use crate::random::Random;
 use crate::{Call, Fault, HeaderMap, LogLevel, Metrics, Status};
@@ -20,6 +21,8 @@ pub struct Host {
     pub environment: BTreeMap<String, String>,
     /// Properties by path, with the parts joined by NUL; see [`Host::set_property`].
     pub properties: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// Whether it has Envoy's foreign functions for expressions.
+    pub has_expressions: bool,
     /// Shared data, with the CAS number of each value.
     pub shared_data: BTreeMap<Vec<u8>, (Vec<u8>, u32)>,
     /// The fuel of one callback: about one unit an instruction, and a trap when it is used up.
@@ -39,6 +42,8 @@ pub struct Host {
     pub(crate) contexts: BTreeMap<u32, Context>,
     pub(crate) bytes_from_guest: u64,
     pub(crate) bytes_to_guest: u64,
+    /// The expressions of each root, whose numbers are their places.
+    expressions: BTreeMap<u32, Vec<Expression>>,
     faults: Faults,
     calls: BTreeMap<Call, u64>,
     current: u32,
@@ -114,6 +119,8 @@ impl Default for Host {
             vm_configuration: Vec::new(),
             environment: BTreeMap::new(),
             properties: BTreeMap::new(),
+            has_expressions: true,
+            expressions: BTreeMap::new(),
             shared_data: BTreeMap::new(),
             fuel: 1_000_000_000,
             logs: Vec::new(),
@@ -273,6 +280,30 @@ impl Host {
         let context = self.context();
         let own = context.filter_state.get(&filter_state_key(path)).cloned();
         own.or_else(|| context.header_property(path)).ok_or(Status::NotFound)
+    }
+
+    /// Calls a foreign function: Envoy's for expressions, which belong to a root.
+    pub(crate) fn call_foreign(&mut self, name: &str, arguments: &[u8]) -> Result<Vec<u8>, Status> {
+        if !self.has_expressions {
+            return Err(Status::NotFound);
+        }
+        let current = self.effective.unwrap_or(self.current);
+        let root = self.context().root.unwrap_or(current);
+        match name {
+            "expr_create" => {
+                let text = std::str::from_utf8(arguments).map_err(|_| Status::BadArgument)?;
+                let expression = Expression::compile(text).ok_or(Status::BadArgument)?;
+                let all = self.expressions.entry(root).or_default();
+                all.push(expression);
+                Ok(u32::try_from(all.len() - 1).unwrap_or(u32::MAX).to_le_bytes().to_vec())
+            }
+            "expr_evaluate" => {
+                let number = u32::from_le_bytes(arguments.try_into().map_err(|_| Status::BadArgument)?);
+                let all = self.expressions.get(&root).ok_or(Status::NotFound)?;
+                all.get(number as usize).cloned().ok_or(Status::NotFound)?.evaluate(self)
+            }
+            _ => Err(Status::NotFound),
+        }
     }
 
     /// Writes filter state, which only streams have.

@@ -50,6 +50,7 @@
 mod abi;
 mod calls;
 mod context;
+mod expressions;
 mod faults;
 #[cfg(feature = "module")]
 mod guest;

@@ -32,6 +32,7 @@ pub(super) const USED: &[(Call, Option<&str>)] = &[
 /// The calls that only a plugin with export makes, which `tests/wasm/export.rs` strikes, and what the standard library
 /// imports for panics.
 pub(super) const ELSEWHERE: &[&str] = &[
+    "env.proxy_call_foreign_function",
     "env.proxy_http_call",
     "env.proxy_record_metric",
     "env.proxy_set_effective_context",

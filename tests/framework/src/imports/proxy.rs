@@ -104,9 +104,8 @@ pub(super) fn link_calls(linker: &mut Linker<Host>) -> wasmtime::Result<()> {
         }
     );
     import!(linker, CallForeignFunction(name, name_size, arguments, arguments_size) -> (data, size), |guest| {
-        guest.read(name, name_size)?;
-        guest.read(arguments, arguments_size)?;
-        Err(Status::NotFound.into())
+        let (name, arguments) = (guest.read_text(name, name_size)?, guest.read(arguments, arguments_size)?);
+        Ok(guest.host().call_foreign(&name, &arguments)?)
     });
     Ok(())
 }
