@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::support::bootstrap::{all_to, bootstrap, cluster, http2_cluster, listener, tracewarden};
 use crate::support::client::Client;
 use crate::support::collector::{Collector, spans_of, wait_until_accounted};
-use crate::support::envoy::Envoy;
+use crate::support::envoy::{Envoy, table};
 use crate::support::http2::{GrpcUpstream, all};
 use crate::support::upstream::{Upstream, ok, response};
 use crate::support::{SAMPLED, free_port};
@@ -192,6 +192,37 @@ fn a_grpc_status_without_a_message_is_understood() {
     let ends = wait_until_accounted(&envoy, 1);
     assert_eq!(count(&ends, "spans_dropped refused"), 1, "{ends:?}");
     assert_eq!(all(collector.take_one().head.headers(), "te"), [b"trailers"]);
+}
+
+/// Two workers, several clients without a pause, and the bounds that hold by default.
+#[test]
+fn no_span_is_lost_where_the_collector_answers() {
+    const CLIENTS: usize = 4;
+    const REQUESTS: usize = 2_000;
+    let (collector, upstream) = (Collector::start(), Upstream::start());
+    let filter = tracewarden(
+        r#"{"direction": "inbound", "export": {"otlp": {"cluster": "collector"}, "delay_ms": 1000}}"#,
+    );
+    let clusters = [cluster("upstream", upstream.port), collector.cluster()];
+    let config = bootstrap(&[listener("mesh", &[filter], all_to("upstream"))], &clusters);
+    let envoy = Envoy::start("export-all", &config);
+    std::thread::scope(|scope| {
+        for _ in 0..CLIENTS {
+            scope.spawn(|| {
+                let mut client = Client::connect(envoy.port("mesh"));
+                for _ in 0..REQUESTS {
+                    assert_eq!(client.get("/", &[("traceparent", SAMPLED)]).status(), 200);
+                }
+            });
+        }
+    });
+    let all = (CLIENTS * REQUESTS) as u64;
+    assert_eq!(wait_until_accounted(&envoy, all), table(&[("spans_exported", all)]));
+    let uploads = collector.uploads();
+    let mut ids: Vec<_> = uploads.iter().flat_map(|u| spans_of(&u.body)).map(|span| span.span_id).collect();
+    ids.sort_unstable();
+    ids.dedup();
+    assert_eq!(ids.len() as u64, all, "each arrives, and once");
 }
 
 #[test]

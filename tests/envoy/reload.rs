@@ -1,11 +1,14 @@
 //! A new configuration while requests run.
 
+use std::collections::BTreeSet;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use serde_json::{Value, json};
 
 use crate::support::bootstrap::{address, all_to, cluster, listener, merge, tracewarden, tracewarden_in};
 use crate::support::client::{Client, request};
+use crate::support::collector::{Collector, attributes, spans_of};
 use crate::support::envoy::Envoy;
 use crate::support::upstream::Upstream;
 use crate::support::{Scratch, wait_for};
@@ -50,10 +53,78 @@ fn a_new_configuration_or_vm_fails_no_request_and_a_refused_configuration_change
     assert_eq!(count(&envoy, "repairs inbound new"), count(&envoy, LOST));
 }
 
-/// A plugin that Envoy replaces has no way to send what waits: to hold it until it has would take a callback that every
-/// stream pays for.
+/// A new configuration of the plugin, in the same VM, goes on with the spans of the old one. Their listener is replaced, or, as
+/// Istio does it, the filter's configuration alone.
 #[test]
-fn spans_that_wait_when_their_plugin_is_replaced_are_counted() {
+fn no_span_is_lost_over_twenty_configurations() {
+    for is_listener_replaced in [true, false] {
+        let (upstream, collector) = (Upstream::start(), Collector::start());
+        let plugin = |number: u32| {
+            let attribute = format!(r#"{{"name": "configuration", "value": "{number}"}}"#);
+            tracewarden(&format!(
+                r#"{{"direction": "inbound", "role": "edge", "span": {{"kind": "server", "attributes": [{attribute}]}},
+                "export": {{"otlp": {{"cluster": "collector"}}, "batch": 100, "delay_ms": 1000}}}}"#
+            ))
+        };
+        let configured = |scratch: &Scratch, number| match is_listener_replaced {
+            true => configure(scratch, plugin(number)),
+            false => discover(scratch, &plugin(number)),
+        };
+        let scratch = Scratch::new(&format!("reload-exporting-{is_listener_replaced}"));
+        configured(&scratch, 0);
+        if !is_listener_replaced {
+            configure(&scratch, discovered(&scratch));
+        }
+        let clusters = [cluster("upstream", upstream.port), collector.cluster()];
+        let envoy = start_watching(scratch, &clusters, "1");
+        let (over, sent, seen) = (AtomicBool::new(false), AtomicU64::new(0), Mutex::new(Seen::default()));
+        std::thread::scope(|scope| {
+            let _over = SetWhenDropped(&over);
+            for keeps_connections in [true, true, false] {
+                let (port, over, sent) = (envoy.port("mesh"), &over, &sent);
+                scope.spawn(move || run(port, keeps_connections, over, sent));
+            }
+            for number in 1..=20 {
+                configured(envoy.scratch(), number);
+                wait_for("spans of the new configuration", || {
+                    seen.lock().expect("no panic").note(&collector);
+                    seen.lock().expect("no panic").configurations.contains(&number.to_string()).then_some(())
+                });
+            }
+        });
+        let sent = sent.load(Ordering::Relaxed);
+        let mut seen = seen.into_inner().expect("no panic");
+        wait_for("every span", || {
+            seen.note(&collector);
+            (seen.spans.len() as u64 >= sent).then_some(())
+        });
+        assert_eq!(seen.spans.len() as u64, sent, "one for each request");
+        let dropped: Vec<_> =
+            envoy.counters().into_iter().filter(|(name, _)| name.starts_with("spans_dropped")).collect();
+        assert_eq!((count(&envoy, "spans_recorded"), dropped), (sent, Vec::new()));
+    }
+}
+
+/// What a collector has received.
+#[derive(Default)]
+struct Seen {
+    spans: BTreeSet<Vec<u8>>,
+    configurations: BTreeSet<String>,
+}
+
+impl Seen {
+    fn note(&mut self, collector: &Collector) {
+        for span in collector.uploads().iter().flat_map(|upload| spans_of(&upload.body)) {
+            self.configurations.extend(attributes(&span).remove("configuration"));
+            self.spans.insert(span.span_id);
+        }
+    }
+}
+
+/// The last plugin of a VM has no way to send what waits: to hold it until it has would take a callback that every stream pays
+/// for.
+#[test]
+fn spans_that_wait_when_their_vm_ends_are_counted() {
     const EXPORT: &str = r#"{"direction": "inbound", "role": "edge", "span": {"kind": "server"},
         "export": {"otlp": {"cluster": "nobody"}, "delay_ms": 600000}}"#;
     let upstream = Upstream::start();
@@ -72,6 +143,10 @@ fn spans_that_wait_when_their_plugin_is_replaced_are_counted() {
 pub(crate) fn watching(name: &str, upstream: &Upstream, plugin: Value, drain: &str) -> Envoy {
     let scratch = Scratch::new(name);
     configure(&scratch, plugin);
+    start_watching(scratch, &[cluster("upstream", upstream.port)], drain)
+}
+
+fn start_watching(scratch: Scratch, clusters: &[Value], drain: &str) -> Envoy {
     let config = json!({
         "admin": {"address": address(0)},
         "node": {"id": "test", "cluster": "test"},
@@ -79,7 +154,7 @@ pub(crate) fn watching(name: &str, upstream: &Upstream, plugin: Value, drain: &s
             "path": scratch.path("listeners/listeners.json"),
             "watched_directory": {"path": scratch.path("listeners")},
         }}},
-        "static_resources": {"clusters": [cluster("upstream", upstream.port)]},
+        "static_resources": {"clusters": clusters},
     });
     Envoy::start_in(scratch, &config, &["--drain-time-s", drain, "--drain-strategy", "immediate"])
 }
@@ -92,11 +167,33 @@ pub(crate) fn configure(scratch: &Scratch, plugin: impl Into<Option<Value>>) {
         listener
     };
     let resources: Vec<Value> = plugin.into().map(of_plugin).into_iter().collect();
-    let listeners: Value = json!({"resources": resources});
-    let directory = scratch.path("listeners");
+    replace(scratch, "listeners", &resources);
+}
+
+/// Replaces the file that [`discovered`] reads in one step.
+fn discover(scratch: &Scratch, plugin: &Value) {
+    let mut extension = plugin.clone();
+    merge(&mut extension, json!({"@type": "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig"}));
+    replace(scratch, "extensions", &[extension]);
+}
+
+/// A filter whose configuration is in a file of its own, which Envoy watches.
+fn discovered(scratch: &Scratch) -> Value {
+    json!({"name": "tracewarden", "config_discovery": {
+        "config_source": {"resource_api_version": "V3", "path_config_source": {
+            "path": scratch.path("extensions/extensions.json"),
+            "watched_directory": {"path": scratch.path("extensions")},
+        }},
+        "type_urls": ["type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm"],
+    }})
+}
+
+fn replace(scratch: &Scratch, kind: &str, resources: &[Value]) {
+    let file: Value = json!({"resources": resources});
+    let directory = scratch.path(kind);
     std::fs::create_dir_all(&directory).expect("a directory");
-    std::fs::write(scratch.path("draft"), listeners.to_string()).expect("a draft");
-    std::fs::rename(scratch.path("draft"), directory.join("listeners.json")).expect("a new file");
+    std::fs::write(scratch.path("draft"), file.to_string()).expect("a draft");
+    std::fs::rename(scratch.path("draft"), directory.join(format!("{kind}.json"))).expect("a new file");
 }
 
 /// Sends requests without a context until it is over; every one of them must be answered 200.

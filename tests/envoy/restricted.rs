@@ -78,7 +78,7 @@ fn spans_say_the_same_without_expressions() {
         let clusters = [cluster("upstream", upstream.port), cluster("nobody", 1), collector.cluster()];
         let envoy =
             Envoy::start(&format!("expressions-{has_expressions}"), &bootstrap(&listeners, &clusters));
-        envoy.set_log_level("wasm", "debug");
+        envoy.set_log_level("wasm", "trace");
         let mut told = Vec::new();
         for kind in KINDS {
             for path in ["/direct", "/nobody", "/nowhere", "/found"] {
