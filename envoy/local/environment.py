@@ -38,7 +38,8 @@ def jaeger_config(receiver: str, grpc: int = 4317, http: int = 4318, query: int 
             "telemetry": {"metrics": {"level": "none"}},
         },
         "extensions": {
-            "jaeger_query": {"storage": {"traces": "memory"}, **answers},
+            # Otherwise it sends spans of its own to whatever listens on loopback's port 4317.
+            "jaeger_query": {"storage": {"traces": "memory"}, "enable_tracing": False, **answers},
             "jaeger_storage": {"backends": {"memory": {"memory": {"max_traces": 100000}}}},
         },
         "receivers": {"otlp": {"protocols": protocols}},
