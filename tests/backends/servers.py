@@ -37,7 +37,8 @@ def require() -> None:
         if not program.is_file():
             raise Failed(f"{program} is not there; `make test-backends` gets it")
     if shutil.which(os.environ["JAVA"]) is None:
-        raise Failed(f"Zipkin needs Java 17 or later, and there is no {os.environ['JAVA']}; name one: make test-backends JAVA=/path/to/java")
+        lacking = f"Zipkin needs Java 17 or later, and there is no {os.environ['JAVA']}"
+        raise Failed(f"{lacking}; name one: make test-backends JAVA=/path/to/java")
     DIRECTORY.mkdir(parents=True, exist_ok=True)
 
 
