@@ -9,7 +9,6 @@ import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Iterator
 
-from counters import COUNTERS_PATH, parse_series
 from proxy import HOST, Envoy, Failed, ask, excerpt
 
 # The numbers of the fields that lead from an upload (OTLP's ExportTraceServiceRequest) to its spans: `resource_spans`,
@@ -119,19 +118,21 @@ def _complete(tally: dict[str, int]) -> bool:
 
 def _tracewarden(envoy: Envoy) -> dict[str, int]:
     ends = dict.fromkeys(("recorded", "exported", "dropped"), 0)
-    for series in parse_series(ask(envoy.admin, COUNTERS_PATH)):
-        for end in ends:
-            # Without the demo mesh's rules for labels, a label is part of the name.
-            if series.name.startswith(f"tracewarden_spans_{end}"):
-                ends[end] += int(series.value)
+    # Each cause of drops has a counter of its own.
+    for end, count in _counters(envoy, "tracewarden_spans_", r"tracewarden_spans_(\w+)_total"):
+        ends[end] += count
     return ends
 
 
 def _tracer(envoy: Envoy) -> dict[str, int]:
     """The tracer counts what it sends, and neither what it records nor what it loses."""
-    page = ask(envoy.admin, "/stats?filter=^tracing\\.opentelemetry\\.spans_sent$")
-    sent = re.search(r"spans_sent: (\d+)", page)
-    return {"exported": int(sent[1]) if sent else 0}
+    return {"exported": sum(count for _, count in _counters(envoy, "tracing.opentelemetry", r"(spans_sent)"))}
+
+
+def _counters(envoy: Envoy, filter: str, name: str) -> Iterator[tuple[str, int]]:
+    """Envoy's counters whose names end like this expression, with what its group found."""
+    for found in re.finditer(rf"{name}: (\d+)$", ask(envoy.admin, f"/stats?filter={filter}"), re.MULTILINE):
+        yield found[1], int(found[2])
 
 
 def _occurrences(message: bytes, path: tuple[int, ...]) -> int:

@@ -79,12 +79,15 @@ def spans_table(rows: list[Row], counts: Counts) -> str:
     lines = [["", "headers", "a batch", *COLUMNS, *ratios]]
     for row in exporting:
         for size in row.sizes:
-            spans = counts[row.label, size].spans or {}
+            spans = counts[row.label, size].spans or {"requests": 0, "received": 0}
             # Envoy's tracer does not count what it records, nor what it drops.
             cells = [f"{spans[name]:,d}" if name in spans else "-" for name in COLUMNS]
             divided = [_ratio(added[row.label, size], added[tracer.label, size]) for tracer in tracers]
             if row in tracers:
                 divided = [""] * len(tracers)
+            elif spans["received"] < spans["requests"]:
+                # What was never sent costs nothing.
+                divided = ["spans lost"] * len(tracers)
             lines.append([row.label, size, str(row.setup.batch), *cells, *divided])
     return "\n".join(line.rstrip() for line in align(lines))
 
