@@ -15,6 +15,7 @@ XTASK := $(CARGO) run --locked --quiet -p xtask --
 include make/borrowed.mk
 include make/istio.mk
 include make/gateway.mk
+include make/backends.mk
 include make/measure.mk
 include tests/mutants.mk
 include tests/second-host.mk

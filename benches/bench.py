@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
 """Counts what a request costs in the real Envoy, in instructions of its worker under callgrind.
 
-`make bench` calls this; `make bench BENCH=all` adds every mode and option. Each count is kept with the hash of all
-that it depends on, so that a second run measures only what has changed, and one that was stopped goes on.
+`make bench` calls this; `make bench BENCH=all` adds every mode and option, and `make bench BENCH=spans` counts exported
+spans alone. Each count is kept with the hash of all that it depends on, so that a second run measures only what has
+changed, and one that was stopped goes on.
 """
 
 from __future__ import annotations
@@ -23,8 +24,9 @@ from typing import Any, Iterator, Optional
 from bootstrap import bootstrap
 from callgrind import Count, count_loop, counter, require_valgrind
 from cases import ROWS, Row, Setup
+from collector import Account, collecting
 from proxy import HOST, Failed, exit_status
-from report import MICRO, MICRO_WHO, budget, micro_table, table
+from report import MICRO, MICRO_WHO, budget, micro_table, spans_table, table
 from traffic import upstream
 
 HERE = Path(__file__).resolve().parent
@@ -43,7 +45,7 @@ class Results:
 
     def get(self, key: str) -> Optional[Count]:
         found = self._counts.get(key)
-        return Count(found["instructions"], found["spread"]) if found else None
+        return Count(found["instructions"], found["spread"], found["spans"]) if found else None
 
     def put(self, key: str, what: str, count: Count) -> None:
         self._counts[key] = {"what": what, **asdict(count)}
@@ -93,13 +95,14 @@ class Bench:
         self, setup: Setup, items: list[tuple[Row, str]]
     ) -> Iterator[tuple[tuple[Row, str], Count, float]]:
         """The items' counts, and the seconds that each took."""
-        with upstream() as server, closed_port() as collector:
-            config = bootstrap(setup, self.modules, server.port, collector)
+        with upstream() as server, closed_port() as dead, collecting() as live:
+            config = bootstrap(setup, self.modules, server.port, dead, live.server_port)
             with counter(self.envoy, config, server) as envoy:
                 for row, size in items:
                     began = time.monotonic()
+                    account = Account(envoy.envoy, live, row.exporter) if row.exporter else None
                     try:
-                        count = envoy.count(row.traffic, size, row.sent)
+                        count = envoy.count(row.traffic, size, row.sent, account)
                     except Failed as failed:
                         raise Failed(f"{row.label} ({size}): {failed}") from None
                     yield (row, size), count, time.monotonic() - began
@@ -163,7 +166,7 @@ def run() -> int:
     options = arguments()
     valgrind = require_valgrind()
     envoy = Path(shutil.which(options.envoy) or options.envoy).resolve()
-    method = [file_digest(HERE / name) for name in ("callgrind.py", "traffic.py")]
+    method = [file_digest(HERE / name) for name in ("callgrind.py", "collector.py", "traffic.py")]
     modules = {
         "tracewarden": options.module.resolve(),
         "floor": options.floor.resolve(),
@@ -173,11 +176,16 @@ def run() -> int:
     bench = Bench(envoy, modules, options.micro.resolve(), Results(options.results), common)
     rows = ROWS[options.which]
     counts = bench.measure(rows)
-    micro = bench.measure_micro()
     worst = max(counts.items(), key=lambda item: item[1].spread)
     print("Thousands of instructions of Envoy's worker a request: small has 5 headers, browser 20\n")
     print(table(rows, counts))
     print(f"\nTwo windows of a count differ by at most {worst[1].spread:.2%} ({', '.join(worst[0])}).")
+    print("\nWith every span exported to a live collector over HTTP, and the same with Envoy's tracer\n")
+    print(spans_table(rows, counts))
+    # The rest is about the request pass.
+    if options.which == "spans":
+        return 0
+    micro = bench.measure_micro()
     print("\nInstructions a header, natively\n")
     print(micro_table(micro))
     print("\nBudget\n")

@@ -19,9 +19,14 @@ DEMO = HERE.parent / "envoy" / "envoy.yaml"
 TO_UPSTREAM = "route: { cluster: upstream }"
 BY_ITSELF = "direct_response: { status: 200, body: { inline_string: ok } }"
 
+# Where Envoy's own tracer sends spans: to nobody, or to the collector of the benchmark as Tracewarden does by default.
+TRACERS = {
+    "dead": "grpc_service: { envoy_grpc: { cluster_name: collector }, timeout: 0.25s }",
+    "live": "http_service: { http_uri: { uri: 'http://live/v1/traces', cluster: live, timeout: 10s } }",
+}
 TRACING = """{ provider: { name: envoy.tracers.opentelemetry, typed_config: {
   '@type': type.googleapis.com/envoy.config.trace.v3.OpenTelemetryConfig, service_name: bench,
-  grpc_service: { envoy_grpc: { cluster_name: collector }, timeout: 0.25s } } } }"""
+  %s } } }"""
 
 # The demo mesh's logger of broken calls, with its indentation.
 LOGGER = re.compile(
@@ -31,16 +36,23 @@ LOGGED_TO = "path: target/mesh/broken.log"
 
 
 def bootstrap(
-    setup: Setup, modules: Mapping[str, Path], upstream: int = 1, collector: int = 1, action: str = TO_UPSTREAM
+    setup: Setup,
+    modules: Mapping[str, Path],
+    upstream: int = 1,
+    collector: int = 1,
+    live: int = 1,
+    action: str = TO_UPSTREAM,
 ) -> str:
     """The template with these ports and what the setup asks for. JSON is YAML, too."""
     return Template(TEMPLATE.read_text("utf-8")).substitute(
-        tracing=TRACING if setup.tracer else "null",
+        tracing=TRACING % TRACERS[setup.tracer] if setup.tracer else "null",
+        runtime=json.dumps({"tracing.opentelemetry.min_flush_spans": setup.batch} if setup.tracer == "live" else {}),
         access_log=f"\n{_logger()}" if setup.logs_broken else "[]",
         action=action,
         filters=json.dumps([*_filters(setup, modules), _filter("router", "Router")]),
         upstream=upstream,
         collector=collector,
+        live=live,
     )
 
 

@@ -10,9 +10,10 @@ import subprocess
 import tempfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Iterator
+from typing import Iterator, Optional
 
 from cases import Traffic
+from collector import Account
 from proxy import Envoy, Failed, excerpt, running
 from traffic import Client, Upstream
 
@@ -24,6 +25,8 @@ WINDOWS = 3
 # More windows are taken, up to this factor, until three in a row differ by less than this.
 STEADY = 0.01
 PATIENCE = 4
+# Where spans are exported: so many full batches that each window has the same, of Tracewarden and of Envoy's tracer.
+WINDOW_OF_SPANS = 4 * 512
 
 READY_SECONDS = 120.0
 
@@ -36,6 +39,8 @@ class Count:
 
     instructions: float
     spread: float
+    # What became of the spans of all the requests, where they were exported.
+    spans: Optional[dict[str, int]] = None
 
 
 def require_valgrind() -> str:
@@ -78,27 +83,38 @@ class Counter:
         self._dumps = dumps
         self._counting = False
 
-    def count(self, traffic: Traffic, size: str, sent: str) -> Count:
-        """What a request costs the worker; refuses if the upstream does not receive what it should."""
-        self._client.send(traffic, size, WARM_UP)
+    @property
+    def envoy(self) -> Envoy:
+        return self._envoy
+
+    def count(self, traffic: Traffic, size: str, sent: str, account: Optional[Account] = None) -> Count:
+        """What a request costs the worker; refuses if the upstream does not receive what it should.
+
+        With an account each window ends when its spans have arrived, so that their uploads are counted."""
+        self._send(traffic, size, WARM_UP, account)
         self._client.check(traffic, sent)
         if not self._counting:
             self._control("-i", "on")
             self._counting = True
-        self._client.send(traffic, size, WARM_UP)
+        self._send(traffic, size, WARM_UP, account)
         counts: list[float] = []
         while True:
-            counts.append(self._window(traffic, size))
+            counts.append(self._window(traffic, size, account))
             last = counts[-WINDOWS:]
             middle = statistics.median(last)
-            count = Count(middle, (max(last) - min(last)) / middle)
-            enough = len(last) == WINDOWS and count.spread <= STEADY
-            if enough or len(counts) == WINDOWS * PATIENCE:
-                return count
+            spread = (max(last) - min(last)) / middle
+            if (len(last) == WINDOWS and spread <= STEADY) or len(counts) == WINDOWS * PATIENCE:
+                return Count(middle, spread, account.tally() if account else None)
 
-    def _window(self, traffic: Traffic, size: str) -> float:
+    def _send(self, traffic: Traffic, size: str, requests: int, account: Optional[Account]) -> None:
+        self._client.send(traffic, size, requests)
+        if account:
+            account.settle(requests)
+
+    def _window(self, traffic: Traffic, size: str, account: Optional[Account]) -> float:
+        requests = WINDOW_OF_SPANS if account else WINDOW
         self._control("-z")
-        self._client.send(traffic, size, WINDOW)
+        self._send(traffic, size, requests, account)
         self._control("-d")
         # One file a thread. Nearly all the work is the worker's; the rest is timers of the main thread, and V8's.
         dumps = list(self._dumps.glob("dump.*-*"))
@@ -107,7 +123,7 @@ class Counter:
         instructions = max(_summary(dump) for dump in dumps)
         for dump in dumps:
             dump.unlink()
-        return instructions / WINDOW
+        return instructions / requests
 
     def _control(self, *arguments: str) -> None:
         command = ["callgrind_control", *arguments, str(self._envoy.process.pid)]

@@ -67,7 +67,10 @@ class Setup:
     configuration: str = ""
     # None, or what comes before the Lua filter's source.
     lua: Optional[str] = None
-    tracer: bool = False
+    # None, or which collector Envoy's own tracer sends its spans to: see `bootstrap.TRACERS`.
+    tracer: Optional[str] = None
+    # How many spans a batch has that goes to the live collector.
+    batch: Optional[int] = None
     # Whether the demo mesh's log of broken calls is written, to nowhere.
     logs_broken: bool = False
 
@@ -75,17 +78,18 @@ class Setup:
 BARE = Setup()
 
 # A queue that is never full and a batch that never is: what is counted is the span, not its upload.
-EXPORTS = {
-    "never sent": {"otlp": {"cluster": "nobody"}, "queue": 1_000_000, "batch": 1_000_000, "delay_ms": 1_000_000}
+EXPORTS: dict[str, dict[str, Any]] = {
+    "never sent": {"otlp": {"cluster": "nobody"}, "queue": 1_000_000, "batch": 1_000_000, "delay_ms": 1_000_000},
+    "live": {"otlp": {"cluster": "live"}},
 }
 
 
-def tracewarden(**options: Any) -> Setup:
+def tracewarden(batch: Optional[int] = None, **options: Any) -> Setup:
     """The filter on the inbound side, and quiet on the response pass, unless the options say otherwise."""
     options = {"direction": "inbound", "response": {"validate": False, "inject": []}, **options}
     if "export" in options:
-        options["export"] = EXPORTS[options["export"]]
-    return Setup("tracewarden", json.dumps(options))
+        options["export"] = {**EXPORTS[options["export"]], **({"batch": batch} if batch else {})}
+    return Setup("tracewarden", json.dumps(options), batch=batch)
 
 
 @dataclass(frozen=True)
@@ -101,6 +105,8 @@ class Row:
     floor: Optional[str] = None
     # The row that this one is an option of; the difference is the option's price.
     over: Optional[str] = None
+    # Who exports a span of each request to the live collector: `tracewarden` or `tracer`.
+    exporter: Optional[str] = None
     sizes: tuple[str, ...] = SIZES
 
 
@@ -115,11 +121,13 @@ def _rows(entries: list[dict[str, Any]]) -> Iterator[Row]:
 
 
 def _row(label: str, traffic: str = "valid", sizes: Any = SIZES, options: Any = None, **fields: Any) -> Row:
-    names = ("module", "configuration", "lua", "tracer", "logs_broken")
+    names = ("module", "configuration", "lua", "tracer", "batch", "logs_broken")
     of_setup = {name: fields.pop(name) for name in names if name in fields}
-    setup = replace(BARE if options is None else tracewarden(**options), **of_setup)
+    batch = of_setup.get("batch")
+    setup = replace(BARE if options is None else tracewarden(batch, **options), **of_setup)
     return Row(label, setup, TRAFFIC[traffic], sizes=tuple(sizes), **fields)
 
 
-DEFAULT = list(_rows(_CASES["default"]))
-ROWS = {"default": DEFAULT, "all": [*DEFAULT, *_rows(_CASES["options"])]}
+SPANS = list(_rows(_CASES["spans"]))
+DEFAULT = [*_rows(_CASES["default"]), *SPANS]
+ROWS = {"default": DEFAULT, "spans": SPANS, "all": [*DEFAULT, *_rows(_CASES["options"])]}

@@ -7,6 +7,7 @@ from typing import Optional
 
 from callgrind import Count
 from cases import BARE, SIZES, TRAFFIC, Row
+from collector import COLUMNS
 from proxy import align
 
 NEW = "Tracewarden, request pass"
@@ -67,6 +68,28 @@ def table(rows: list[Row], counts: Counts) -> str:
         lines.append(cells)
     prices = ["price of the option" if any(row.over for row in rows) else "", *(_price(row, added) for row in rows)]
     return "\n".join(f"{line}  {price}".rstrip() for line, price in zip(align(lines), prices))
+
+
+def spans_table(rows: list[Row], counts: Counts) -> str:
+    """What became of every span, and Tracewarden's price divided by that of Envoy's tracer in batches of either size."""
+    added = additions(rows, counts)
+    exporting = [row for row in rows if row.exporter]
+    tracers = [row for row in exporting if row.exporter == "tracer"]
+    ratios = [f"/ tracer, batches of {tracer.setup.batch}" for tracer in tracers]
+    lines = [["", "headers", "a batch", *COLUMNS, *ratios]]
+    for row in exporting:
+        for size in row.sizes:
+            spans = counts[row.label, size].spans or {"requests": 0, "received": 0}
+            # Envoy's tracer does not count what it records, nor what it drops.
+            cells = [f"{spans[name]:,d}" if name in spans else "-" for name in COLUMNS]
+            divided = [_ratio(added[row.label, size], added[tracer.label, size]) for tracer in tracers]
+            if row in tracers:
+                divided = [""] * len(tracers)
+            elif spans["received"] < spans["requests"]:
+                # What was never sent costs nothing.
+                divided = ["spans lost"] * len(tracers)
+            lines.append([row.label, size, str(row.setup.batch), *cells, *divided])
+    return "\n".join(line.rstrip() for line in align(lines))
 
 
 def _price(row: Row, added: Added) -> str:

@@ -13,6 +13,8 @@ class Span:
 
     service: str
     fields: dict[str, str]
+    # The fields of each.
+    links: list[dict[str, str]]
 
     def number(self, field: str) -> int:
         return int(self.fields.get(field, "0"))
@@ -40,7 +42,11 @@ def parse_spans(log: str) -> list[Span]:
             service = value
         elif line.startswith("Span #"):
             fields = {}
-            spans.append(Span(service, fields))
+            spans.append(Span(service, fields, []))
+        elif line.startswith("SpanLink #"):
+            # A link's ids have the names of the span's own.
+            fields = {}
+            spans[-1].links.append(fields)
         elif spans and name:
             fields[name] = value
     return spans

@@ -27,6 +27,27 @@ def image_digest(variant: str = "compat", layouts: Path = REPOSITORY / "target/i
     return index["manifests"][0]["digest"].removeprefix("sha256:")
 
 
+def jaeger_config(receiver: str, grpc: int = 4317, http: int = 4318, query: int = 16686, query_grpc: int = 16685) -> dict[str, object]:
+    """A Jaeger that keeps traces in memory. It receives OTLP at an address, and answers queries on loopback alone."""
+    protocols = {"grpc": {"endpoint": f"{receiver}:{grpc}"}, "http": {"endpoint": f"{receiver}:{http}"}}
+    answers = {"http": {"endpoint": f"{HOST}:{query}"}, "grpc": {"endpoint": f"{HOST}:{query_grpc}"}}
+    return {
+        "service": {
+            "extensions": ["jaeger_storage", "jaeger_query"],
+            "pipelines": {"traces": {"receivers": ["otlp"], "processors": ["batch"], "exporters": ["jaeger_storage_exporter"]}},
+            "telemetry": {"metrics": {"level": "none"}},
+        },
+        "extensions": {
+            # Otherwise it sends spans of its own to whatever listens on loopback's port 4317.
+            "jaeger_query": {"storage": {"traces": "memory"}, "enable_tracing": False, **answers},
+            "jaeger_storage": {"backends": {"memory": {"memory": {"max_traces": 100000}}}},
+        },
+        "receivers": {"otlp": {"protocols": protocols}},
+        "processors": {"batch": {"timeout": "200ms"}},
+        "exporters": {"jaeger_storage_exporter": {"trace_storage": "memory"}},
+    }
+
+
 class Environment:
     """The lab of a run directory, without its control plane."""
 
@@ -121,23 +142,7 @@ class Environment:
             raise Failed(f"the image {layout} could not be pushed:\n{answer.stderr}")
 
     def start_jaeger(self) -> None:
-        config = {
-            "service": {
-                "extensions": ["jaeger_storage", "jaeger_query"],
-                "pipelines": {"traces": {"receivers": ["otlp"], "processors": ["batch"], "exporters": ["jaeger_storage_exporter"]}},
-                "telemetry": {"metrics": {"level": "none"}},
-            },
-            "extensions": {
-                "jaeger_query": {
-                    "storage": {"traces": "memory"}, "http": {"endpoint": f"{HOST}:16686"}, "grpc": {"endpoint": f"{HOST}:16685"},
-                },
-                "jaeger_storage": {"backends": {"memory": {"memory": {"max_traces": 100000}}}},
-            },
-            "receivers": {"otlp": {"protocols": {"grpc": {"endpoint": f"{GATEWAY}:4317"}, "http": {"endpoint": f"{GATEWAY}:4318"}}}},
-            "processors": {"batch": {"timeout": "200ms"}},
-            "exporters": {"jaeger_storage_exporter": {"trace_storage": "memory"}},
-        }  # fmt: skip
-        (self.directory / "jaeger.json").write_text(json.dumps(config), "utf-8")
+        (self.directory / "jaeger.json").write_text(json.dumps(jaeger_config(GATEWAY)), "utf-8")
         jaeger = self.lab.spawn("jaeger", [f"{BIN}/jaeger", "--config", f"{RUN}/jaeger.json"])
         wait("Jaeger", lambda: self.lab.ask(HOST, 16686, "/api/services").status == 200, 30, jaeger.log, jaeger.child)
 

@@ -80,6 +80,18 @@ fn the_demo_mesh_counts_who_loses_and_who_corrupts_restarts_and_stops() {
     assert_eq!(mesh.run("status", &["--json"]).0, 3, "not running any more");
 }
 
+#[test]
+fn the_tree_of_a_trace_has_the_ids_of_its_spans_and_not_those_of_a_link() {
+    let mesh = Mesh::new("linked");
+    mesh.up();
+    assert_eq!(get(mesh.port, "/checkout", &[("traceparent", crate::support::SAMPLED)]).status(), 200);
+    let said = wait_for("all spans", || {
+        let (_, said) = mesh.run::<&str>("traces", &[]);
+        (said.matches(" ms\n").count() == 5).then_some(said)
+    });
+    assert!(said.contains(", 5 spans\n  edge server: GET /checkout 200, "), "{said}");
+}
+
 /// A mesh on free ports; it is stopped when the test is over.
 pub(crate) struct Mesh {
     pub(crate) port: u16,
