@@ -20,8 +20,9 @@ use crate::settings::{Object, QueueBytes, Reader, Rule, Rules, Setting, UrlPath,
 use crate::words::{Protocol, labels};
 
 settings! {
-    /// A collector, and how spans are batched for it. A recorded span costs more than twice what the request pass costs. Such
-    /// as `{"otlp": {"cluster": "otel_collector"}}`.
+    /// A collector, and how spans are batched for it, such as `{"otlp": {"cluster": "otel_collector"}}`. A recorded span costs
+    /// about twice what the request pass costs. Plugins of a VM with the same collector and the same resource share a queue. The
+    /// bounds of the one that was configured last count.
     pub struct Export "Export" {
         /// How many bytes of spans a worker keeps until they have arrived, those on their way among them.
         pub queue_bytes: QueueBytes | null = QueueBytes::DEFAULT,

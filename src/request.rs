@@ -91,7 +91,7 @@ pub(crate) struct Request<'a, H> {
     border: Border,
     /// What each format says of its trace; empty if W3C's is the only one.
     readings: Vec<Reading>,
-    /// The last format that was corrupt and another one was taken for, and the first that named another trace.
+    /// What was invalid beside the context, and the first format that named another trace.
     passed_over: Option<Corruption>,
     conflict: Option<Format>,
     host: &'a mut H,

@@ -282,7 +282,7 @@ labels! {
         GaveUp = "gave_up",
         /// Envoy would not send the batch, for example because it has no such cluster.
         NotSent = "not_sent",
-        /// The plugin was reconfigured without export, or shut down.
+        /// The VM ended, with the last plugin that could send it: Envoy shut down, or has another module or environment.
         Shutdown = "shutdown",
     }
 
@@ -292,7 +292,7 @@ labels! {
         Exported = "exported",
         /// The collector took some of its spans.
         Partial = "partial",
-        /// It will be sent again.
+        /// It will be sent again. That is also so if the plugin ended that waited for the answer.
         Retried = "retried",
         /// The collector refused it, and would refuse it again.
         Refused = "refused",

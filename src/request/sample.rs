@@ -118,6 +118,7 @@ fn trace_id_of_request<H: Host + HeaderWriter>(request: &mut Request<'_, H>) -> 
     let found = request_id::trace_id(request.target.headers);
     if found.is_none() {
         let corruption = Corruption::RequestId;
+        request.passed_over = Some(corruption);
         request.count(Counter::Corrupt { direction: request.target.direction, corruption });
     }
     found

@@ -209,7 +209,7 @@ impl<'a> Exchange<'a> {
         let (host, port) = authority.map_or((None, None), address);
         if kind == SpanKind::Server {
             all.text("url.scheme", scheme.map(clip));
-            all.text("url.path", Some(shared(self.original_path.as_ref().unwrap_or(&self.path))));
+            all.text("url.path", Some(self.original_path.as_deref().unwrap_or(&self.path).into()));
         } else if let (Some(scheme), Some(authority)) = (scheme, authority) {
             let url = [&clip(scheme), "://", &clip(authority), &self.path].concat();
             all.text("url.full", Some(url.into()));
@@ -219,7 +219,7 @@ impl<'a> Exchange<'a> {
         let usual = host.as_ref().filter(|_| kind == SpanKind::Client).map(|_| usual);
         all.text("server.address", host);
         all.number("server.port", port.or(usual));
-        all.text("user_agent.original", self.user_agent.as_ref().map(shared));
+        all.text("user_agent.original", self.user_agent.as_deref().map(Into::into));
         if header("content-type").is_some_and(is_grpc) {
             all.text("rpc.system", Some("grpc".into()));
         }
@@ -245,7 +245,7 @@ impl<'a> Exchange<'a> {
         all.number("rpc.grpc.status_code", self.outcome.grpc_status.map(i64::from));
         all.text("error.type", self.outcome.error(kind));
         if kind == SpanKind::Server {
-            all.text("http.route", self.route.as_ref().map(shared));
+            all.text("http.route", self.route.as_deref().map(Into::into));
         }
         all.number("http.request.body.size", self.info.request_size);
         all.number("http.response.body.size", self.info.response_size);
@@ -269,11 +269,6 @@ impl<'a> List<'a> {
     fn number(&mut self, key: &'a str, value: Option<i64>) {
         self.0.extend(value.map(|value| KeyValue { key, value: Value::Number(value) }));
     }
-}
-
-/// A text that is somebody else's.
-fn shared<'a>(text: &'a Cow<'_, str>) -> Cow<'a, str> {
-    Cow::Borrowed(text)
 }
 
 /// The name of Envoy's route, where it is the template of a path; any other name is no `http.route`.

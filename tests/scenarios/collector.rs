@@ -208,6 +208,26 @@ fn zipkin_gets_its_json() {
     assert_eq!(spans[0]["localEndpoint"]["serviceName"], "a \"b\"\n");
     assert_eq!(spans[0]["tags"]["url.path"], "/cart");
     assert_eq!(spans[0]["tags"]["http.response.status_code"], "200");
+    assert!(spans[0].get("annotations").is_none());
     bench.answer(&[(":status", b"202")], b"");
     assert_eq!(bench.counted(), ["export_batches exported", "spans_exported 2", "spans_recorded 2"]);
+}
+
+/// Zipkin has no events: an annotation is a time and a text.
+#[test]
+fn zipkin_gets_an_event_as_an_annotation() {
+    let config = r#"{"direction": "inbound", "export": {"zipkin": {"cluster": "z"}, "batch": 1}}"#;
+    let mut bench = Bench::with(config, Host::new());
+    let stream = bench.open();
+    let other = "00-11111111111111111111111111111111-2222222222222222-01";
+    bench.vm.response(stream, [(":status", "200"), ("traceparent", other)]).unwrap();
+    bench.vm.finish(stream).unwrap();
+    bench.tick_after(0);
+    let spans: Vec<Value> = serde_json::from_slice(&bench.vm.host().http_calls[0].body).unwrap();
+    let annotation = &spans[0]["annotations"][0];
+    assert_eq!(annotation["timestamp"], 1_000_000_000);
+    let (name, attributes) = annotation["value"].as_str().unwrap().split_once(':').unwrap();
+    assert_eq!(name, r#""tracewarden.response.mismatch""#);
+    let attributes: Value = serde_json::from_str(attributes).unwrap();
+    assert_eq!(attributes["tracewarden.response.trace_id"], "1".repeat(32));
 }

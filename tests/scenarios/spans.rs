@@ -2,7 +2,7 @@
 
 use proxy_wasm_test_framework::{Call, Status};
 
-use crate::scenarios::hop::{CLIENT, GRPC_OK, Hop, OK, REMOTE_PARENT, SERVER};
+use crate::scenarios::hop::{CLIENT, GRPC_OK, Hop, OK, REMOTE_PARENT, SERVER, attributes};
 use crate::scenarios::otlp::hex;
 use crate::scenarios::support::{Line, PARENT_ID, SAMPLED, TRACE_ID, UNSAMPLED, UPPER, counters};
 
@@ -54,6 +54,87 @@ fn a_context_that_was_replaced_is_linked() {
         let expected = if *readable { vec![(TRACE_ID.to_owned(), PARENT_ID.to_owned())] } else { Vec::new() };
         assert_eq!(links, expected, "{}", came.escape_ascii());
     }
+}
+
+#[test]
+fn a_span_says_what_became_of_its_requests_context() {
+    let untrusted = r#""direction": "inbound", "trust": {"default": "untrusted"}"#;
+    let formats = r#""direction": "inbound", "propagation": {"extract": ["tracecontext", "b3"]}"#;
+    let b3 = "0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-1";
+    let other = "11111111111111111111111111111111-2222222222222222-1";
+    // What came; what the span says in the order of context, reason, repair, conflict.
+    type Row<'a> = (&'a str, &'a [Line<'a>], [&'a str; 4]);
+    let rows: &[Row<'_>] = &[
+        (r#""direction": "inbound""#, &[("traceparent", SAMPLED)], [""; 4]),
+        (r#""role": "edge", "span": {"kind": "server"}"#, &[], [""; 4]),
+        (r#""direction": "inbound""#, &[], ["lost", "", "new", ""]),
+        (
+            r#""direction": "inbound", "trace_id_source": "x-request-id""#,
+            &[("x-request-id", b"x")],
+            ["lost", "uuid", "new", ""],
+        ),
+        (r#""direction": "inbound""#, &[("traceparent", UPPER)], ["corrupt", "upper_case", "new", ""]),
+        (r#""direction": "inbound""#, &[("traceparent", SAMPLED), ("tracestate", b"=")], ["", "key", "", ""]),
+        (untrusted, &[("traceparent", SAMPLED)], ["untrusted", "", "", ""]),
+        (formats, &[("traceparent", UPPER), ("b3", b3.as_bytes())], ["", "upper_case", "format", ""]),
+        (formats, &[("traceparent", SAMPLED), ("b3", other.as_bytes())], ["", "", "", "b3"]),
+        (formats, &[("traceparent", SAMPLED), ("b3", b"x")], ["", "shape", "", ""]),
+        (formats, &[("traceparent", SAMPLED), ("b3", b3.as_bytes())], [""; 4]),
+    ];
+    for (config, came, expected) in rows {
+        let (span, _) = Hop::new(config).one(came, OK);
+        let told = attributes(&span.attributes);
+        let names = ["context", "reason", "repair", "conflict"].map(|name| format!("tracewarden.{name}"));
+        let said = names.each_ref().map(|name| told.get(name.as_str()).map_or("", String::as_str));
+        assert_eq!(said, *expected, "{config} {came:?}");
+    }
+}
+
+#[test]
+fn what_became_of_a_context_is_said_by_the_first_of_a_pair() {
+    let config = r#""role": "edge", "direction": "inbound""#;
+    let done = Hop::new(config).exchange(&[("traceparent", UPPER)], OK, &[]);
+    let [server, client] = done.spans.as_slice() else { panic!("{:?}", done.spans) };
+    assert_eq!(attributes(&server.attributes)["tracewarden.context"], "corrupt");
+    assert_eq!(attributes(&client.attributes).get("tracewarden.context"), None);
+}
+
+#[test]
+fn a_call_of_another_trace_says_that_it_is_unlinked() {
+    let mut hop = Hop::new(r#""direction": "outbound", "correlation": {}"#);
+    let (span, _) = hop.one(&[("traceparent", SAMPLED)], OK);
+    assert_eq!(attributes(&span.attributes)["tracewarden.context"], "unlinked");
+}
+
+#[test]
+fn a_response_that_names_another_trace_is_an_event() {
+    let other = "00-11111111111111111111111111111111-2222222222222222-01";
+    let everything = r#""direction": "inbound", "response": {"upstream": "remove"}"#;
+    for (config, name) in [
+        (r#""direction": "inbound""#, "traceparent"),
+        (everything, "traceparent"),
+        (everything, "traceresponse"),
+    ] {
+        let response: &[Line<'_>] = &[(":status", b"200"), (name, other.as_bytes())];
+        let (span, _) = Hop::new(config).one(&[("traceparent", SAMPLED)], response);
+        let [event] = span.events.as_slice() else { panic!("{:?}", span.events) };
+        assert_eq!(
+            (event.time_unix_nano, event.name.as_str()),
+            (5_000_001_000, "tracewarden.response.mismatch")
+        );
+        let told = attributes(&event.attributes);
+        assert_eq!(told["tracewarden.response.trace_id"], "11111111111111111111111111111111");
+        assert_eq!(told["tracewarden.response.span_id"], "2222222222222222");
+    }
+    let same = format!("00-{TRACE_ID}-2222222222222222-01");
+    for line in [("traceparent", same.as_bytes()), ("traceparent", b"x"), ("x-other", other.as_bytes())] {
+        let (span, _) = Hop::new(r#""direction": "inbound""#)
+            .one(&[("traceparent", SAMPLED)], &[(":status", b"200"), line]);
+        assert!(span.events.is_empty(), "{line:?}");
+    }
+    let silent = r#""direction": "inbound", "response": {"validate": false}"#;
+    let response: &[Line<'_>] = &[(":status", b"200"), ("traceparent", other.as_bytes())];
+    assert!(Hop::new(silent).one(&[("traceparent", SAMPLED)], response).0.events.is_empty());
 }
 
 #[test]

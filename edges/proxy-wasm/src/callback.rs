@@ -18,8 +18,8 @@ use tracewarden::words::{Direction, HostCall};
 use crate::counters::Counters;
 use crate::host::{self, HostError};
 use crate::properties;
+use crate::stream_info::Expressions;
 use crate::vm::Vm;
-use crate::work::Spans;
 
 /// The host during a callback of the kind `K`, which decides what the core may do there.
 pub(crate) struct Callback<K> {
@@ -34,7 +34,7 @@ pub(crate) struct OnRequest;
 /// The response's headers are on their way.
 pub(crate) struct OnResponse;
 /// A stream has ended.
-pub(crate) struct OnEnd<'a>(pub(crate) Option<&'a Spans>);
+pub(crate) struct OnEnd<'a>(pub(crate) Option<&'a Expressions>);
 /// The plugin is configured, ticks, or gets an answer.
 pub(crate) struct OnPlugin;
 
@@ -187,7 +187,7 @@ impl EndedStream for Callback<OnEnd<'_>> {
     }
 
     fn info(&mut self, sides: Sides) -> StreamInfo {
-        self.kind.0.map(|spans| spans.expressions.info(sides, self.vm)).unwrap_or_default()
+        self.kind.0.map(|expressions| expressions.info(sides, self.vm)).unwrap_or_default()
     }
 }
 

@@ -56,7 +56,8 @@ impl HttpContext for Exchange {
 
     fn on_log(&mut self) {
         let Work::Filter(working) = &self.work else { return };
-        let host = &mut Callback::new(self.vm, working.counters, OnEnd(working.spans.as_ref()));
+        let expressions = working.spans.as_ref().map(|spans| &*spans.expressions);
+        let host = &mut Callback::new(self.vm, working.counters, OnEnd(expressions));
         working.filter.ended(&self.stream, host);
         if !self.is_answered {
             working.filter.unanswered(&self.stream, host);
