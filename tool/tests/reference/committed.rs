@@ -34,9 +34,9 @@ fn the_tables_have_every_field_with_its_words_and_bounds() {
         let Some(Step::Field(name)) = place.steps.last() else { continue };
         let (path, json) = (place.path(), &place.schema.json);
         let description = json["description"].as_str().unwrap_or_default().replace('|', r"\|");
-        let bounds = json
-            .get("minimum")
-            .map(|least| format!("{least} to {}", json["maximum"].to_string().replace("000000", ",000,000")));
+        let bounds = json.get("minimum").map(|least| {
+            format!("{} to {}", grouped(&least.to_string()), grouped(&json["maximum"].to_string()))
+        });
         let default = json.get("default").filter(|_| !place.is_required);
         let default = default.map(|value| format!("`{value}`").replace(' ', ""));
         let fits = |row: &&Vec<&str>| {
@@ -48,5 +48,13 @@ fn the_tables_have_every_field_with_its_words_and_bounds() {
                 && default.as_ref().is_none_or(|default| row[2].replace(' ', "") == *default)
         };
         assert!(rows.iter().any(|row| fits(&row)), "{path} is in no table as the schema has it");
+    }
+}
+
+/// A number with a comma between groups of three digits.
+fn grouped(digits: &str) -> String {
+    match digits.split_at_checked(digits.len().saturating_sub(3)) {
+        Some((rest, last)) if !rest.is_empty() => format!("{},{last}", grouped(rest)),
+        _ => digits.to_owned(),
     }
 }
