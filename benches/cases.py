@@ -79,7 +79,7 @@ BARE = Setup()
 
 # A queue that is never full and a batch that never is: what is counted is the span, not its upload.
 EXPORTS: dict[str, dict[str, Any]] = {
-    "never sent": {"otlp": {"cluster": "nobody"}, "queue": 1_000_000, "batch": 1_000_000, "delay_ms": 1_000_000},
+    "never sent": {"otlp": {"cluster": "nobody"}, "queue_bytes": 64 << 20, "batch": 1_000_000, "delay_ms": 1_000_000},
     "live": {"otlp": {"cluster": "live"}},
 }
 
