@@ -13,6 +13,7 @@ import sys
 from collections import defaultdict
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(REPOSITORY / place) for place in ("envoy/local", "envoy")]
@@ -104,6 +105,11 @@ class Jaeger:
             found.update({trace["traceID"]: trace for trace in traces})
         return of_jaeger(list(found.values()))
 
+    def search(self, service: str, attribute: str, value: str) -> set[str]:
+        """The traces in which a span of the service has this value, by their ids."""
+        tags = quote(json.dumps({attribute: value}))
+        return {trace["traceID"] for trace in ask(self._query, f"/api/traces?service={service}&tags={tags}")["data"]}
+
 
 class Collector:
     """The OpenTelemetry Collector, which sends to a Jaeger what it receives."""
@@ -127,6 +133,9 @@ class Collector:
     def spans(self) -> list[Span]:
         return self._jaeger.spans()
 
+    def search(self, service: str, attribute: str, value: str) -> set[str]:
+        return self._jaeger.search(service, attribute, value)
+
 
 class Zipkin:
     """Zipkin's server, asked through its API."""
@@ -142,6 +151,12 @@ class Zipkin:
 
     def spans(self) -> list[Span]:
         return of_zipkin(self.answer())
+
+    def search(self, service: str, attribute: str, value: str) -> set[str]:
+        """The traces in which a span of the service has this value, by their ids."""
+        query = quote(f"{attribute}={value}")
+        traces = ask(self.http, f"/api/v2/traces?serviceName={service}&annotationQuery={query}")
+        return {trace[0]["traceId"] for trace in traces}
 
 
 class Rotel:

@@ -112,6 +112,14 @@ class Backend:
             found = {(span.service, span.kind): span.links for span in self.trace(exchanged) if span.links}
             self.assertEqual(found, {("edge", "server"): ((TRACE_ID, SPAN_ID),)})
 
+    def test_what_became_of_a_context_can_be_searched(self) -> None:
+        """The edge trusts nobody, and the applications lose nothing."""
+        if not hasattr(self.backend, "search"):
+            self.assertEqual(self.trace_by("edge", "server").attributes["tracewarden.context"], "untrusted")
+            return
+        self.assertEqual(self.backend.search("edge", "tracewarden.context", "untrusted"), set(self.traces))
+        self.assertEqual(self.backend.search("edge", "tracewarden.context", "lost"), set())
+
     def test_the_document_shows_its_trees(self) -> None:
         document = (REPOSITORY / "docs/spans.md").read_text("utf-8")
         for whole in (ANSWERED, FAILED):
