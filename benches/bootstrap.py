@@ -48,12 +48,18 @@ def bootstrap(
         tracing=TRACING % TRACERS[setup.tracer] if setup.tracer else "null",
         runtime=json.dumps({"tracing.opentelemetry.min_flush_spans": setup.batch} if setup.tracer == "live" else {}),
         access_log=f"\n{_logger()}" if setup.logs_broken else "[]",
-        action=action,
+        routes=_routes(setup.routes, action),
         filters=json.dumps([*_filters(setup, modules), _filter("router", "Router")]),
         upstream=upstream,
         collector=collector,
         live=live,
     )
+
+
+def _routes(number: int, action: str) -> str:
+    """So many routes, the last of which takes every request."""
+    others = [f"{{ match: {{ path: /route/{place} }}, {action} }}" for place in range(1, number)]
+    return f"[{', '.join([*others, f'{{ match: {{ prefix: / }}, {action} }}'])}]"
 
 
 def _logger() -> str:

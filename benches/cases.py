@@ -73,6 +73,8 @@ class Setup:
     batch: Optional[int] = None
     # Whether the demo mesh's log of broken calls is written, to nowhere.
     logs_broken: bool = False
+    # How many routes Envoy tries, of which the last one matches.
+    routes: int = 1
 
 
 BARE = Setup()
@@ -121,7 +123,7 @@ def _rows(entries: list[dict[str, Any]]) -> Iterator[Row]:
 
 
 def _row(label: str, traffic: str = "valid", sizes: Any = SIZES, options: Any = None, **fields: Any) -> Row:
-    names = ("module", "configuration", "lua", "tracer", "batch", "logs_broken")
+    names = ("module", "configuration", "lua", "tracer", "batch", "logs_broken", "routes")
     of_setup = {name: fields.pop(name) for name in names if name in fields}
     batch = of_setup.get("batch")
     setup = replace(BARE if options is None else tracewarden(batch, **options), **of_setup)
@@ -130,4 +132,11 @@ def _row(label: str, traffic: str = "valid", sizes: Any = SIZES, options: Any = 
 
 SPANS = list(_rows(_CASES["spans"]))
 DEFAULT = [*_rows(_CASES["default"]), *SPANS]
-ROWS = {"default": DEFAULT, "spans": SPANS, "all": [*DEFAULT, *_rows(_CASES["options"])]}
+ROUTES = list(_rows(_CASES["routes"]))
+ROWS = {
+    "default": DEFAULT,
+    "spans": SPANS,
+    "routes": ROUTES,
+    # Bare Envoy is a row of each of them.
+    "all": [*DEFAULT, *ROUTES[1:], *_rows(_CASES["options"])],
+}

@@ -1,5 +1,5 @@
 # Measurements and searches that are not part of `make test`.
-#   BENCH=all        adds every mode and option to the benchmark; BENCH=spans is about exported spans alone
+#   BENCH=all        adds every mode and option to the benchmark; BENCH=spans is about exported spans alone, BENCH=routes about routes
 #   BEFORE           another module, whose memory is measured too
 #   FUZZ_SECONDS     how long each fuzz target runs
 #   FUZZ_JOBS        how many of them run at a time
@@ -13,7 +13,7 @@ BENCH_MICRO := $(BENCH_DIR)/micro/release/tracewarden-micro
 #   ALARM_MINUTES    how long the meshes of `make alarms` run
 .PHONY: alarms test-sdks bench bench-correlation bench-memory test-matrix fuzz fuzz-build $(BENCH_MICRO)
 
-bench: build $(BENCH_DIR)/floor.wasm $(if $(filter spans,$(BENCH)),,$(BENCH_MICRO)) $(ONLY_ENVOY) ## count the instructions of a request (BENCH=all: of every option)
+bench: build $(BENCH_DIR)/floor.wasm $(if $(filter spans routes,$(BENCH)),,$(BENCH_MICRO)) $(ONLY_ENVOY) ## count the instructions of a request (BENCH=all: of every option)
 	@$(BENCHING) benches/bench.py $(BENCH) --envoy '$(ENVOY)' --module $(MODULE) --floor $(BENCH_DIR)/floor.wasm \
 		--floor-unpruned $(BENCH_DIR)/floor-unpruned.wasm --micro $(BENCH_MICRO) --results $(BENCH_DIR)/results.json
 
