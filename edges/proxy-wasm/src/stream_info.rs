@@ -1,4 +1,4 @@
-//! What Envoy knows of a stream that has ended: one CEL expression gives all of it, for little more than one property costs.
+//! What Envoy knows of a stream that has ended. One CEL expression gives all of it, for half of what the single properties cost.
 //!
 //! Envoy's foreign functions `expr_create` and `expr_evaluate` compile an expression over
 //! [its attributes](https://www.envoyproxy.io/docs/envoy/latest/intro/arch_overview/advanced/attributes) once, and evaluate it
@@ -14,7 +14,7 @@ use crate::properties;
 use crate::vm::Vm;
 
 /// The expressions of a plugin, which end with it.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Expressions {
     server: Option<Expression>,
     client: Option<Expression>,
@@ -24,30 +24,63 @@ pub(crate) struct Expressions {
 /// The host's number of an expression.
 type Expression = [u8; 4];
 
-/// What every expression begins with, and what the spans of each side add. One attribute that a stream lacks fails the whole
-/// expression, unless `has` was asked first, which costs as much as a third of an attribute.
-const OF_ALL: &str = "has(xds.route_name)?xds.route_name:'',has(request.protocol)?request.protocol:'',request.size,response.size,has(response.code_details)?response.code_details:''";
-const OF_SERVER: &str = "source.address";
-const OF_CLIENT: &str = "has(upstream.address)?upstream.address:'',has(upstream.request_attempt_count)?upstream.request_attempt_count:''";
+/// An attribute, and where its value belongs.
+struct Attribute {
+    path: &'static str,
+    /// Whether streams may lack it. One attribute that is not there fails the whole expression, unless `has` was asked first,
+    /// which costs as much as a third of an attribute.
+    is_optional: bool,
+    store: fn(&mut StreamInfo, Vec<u8>),
+}
 
-const ROUTE_NAME: &str = "xds\0route_name";
-const PROTOCOL: &str = "request\0protocol";
-const REQUEST_SIZE: &str = "request\0size";
-const RESPONSE_SIZE: &str = "response\0size";
-const CODE_DETAILS: &str = "response\0code_details";
-const PEER_ADDRESS: &str = "source\0address";
-const UPSTREAM_ADDRESS: &str = "upstream\0address";
-const UPSTREAM_ATTEMPTS: &str = "upstream\0request_attempt_count";
+impl Attribute {
+    const fn of_every(path: &'static str, store: fn(&mut StreamInfo, Vec<u8>)) -> Self {
+        Self { path, is_optional: false, store }
+    }
+
+    const fn of_some(path: &'static str, store: fn(&mut StreamInfo, Vec<u8>)) -> Self {
+        Self { path, is_optional: true, store }
+    }
+
+    /// It as an item of a list in CEL.
+    fn item(&self) -> String {
+        let path = self.path;
+        if self.is_optional { format!("has({path})?{path}:''") } else { path.to_owned() }
+    }
+}
+
+const OF_ALL: &[Attribute] = &[
+    Attribute::of_some("xds.route_name", |info, value| info.route_name = Some(value)),
+    Attribute::of_some("request.protocol", |info, value| info.protocol = Some(value)),
+    Attribute::of_every("request.size", |info, value| info.request_size = properties::number(&value)),
+    Attribute::of_every("response.size", |info, value| info.response_size = properties::number(&value)),
+    Attribute::of_some("response.code_details", |info, value| info.is_cut_off = is_cut_off(&value)),
+];
+const OF_SERVER: &[Attribute] =
+    &[Attribute::of_every("source.address", |info, value| info.peer_address = Some(value))];
+const OF_CLIENT: &[Attribute] = &[
+    Attribute::of_some("upstream.address", |info, value| info.upstream_address = Some(value)),
+    Attribute::of_some("upstream.request_attempt_count", |info, value| {
+        info.upstream_attempts = properties::number(&value);
+    }),
+];
+
+/// What spans on these sides need.
+fn attributes(sides: Sides) -> impl Iterator<Item = &'static Attribute> {
+    let of_server = if sides.serves() { OF_SERVER } else { &[] };
+    let of_client = if sides.calls() { OF_CLIENT } else { &[] };
+    OF_ALL.iter().chain(of_server).chain(of_client)
+}
 
 impl Expressions {
     /// Compiles the expressions, for the plugin that is configured now.
     pub(crate) fn new(vm: &Vm) -> Self {
-        let compile = |text: String| vm.checked(create(&text)).flatten();
-        Self {
-            server: compile(format!("[{OF_ALL},{OF_SERVER}]")),
-            client: compile(format!("[{OF_ALL},{OF_CLIENT}]")),
-            both: compile(format!("[{OF_ALL},{OF_SERVER},{OF_CLIENT}]")),
-        }
+        let compile = |sides| {
+            let items: Vec<String> = attributes(sides).map(Attribute::item).collect();
+            vm.checked(create(&format!("[{}]", items.join(",")))).flatten()
+        };
+        let [server, client, both] = [Sides::Server, Sides::Client, Sides::Both].map(compile);
+        Self { server, client, both }
     }
 
     /// What the host knows of the stream that has ended now.
@@ -57,36 +90,23 @@ impl Expressions {
             Sides::Client => &self.client,
             Sides::Both => &self.both,
         };
-        let values = expression.as_ref().and_then(|expression| vm.checked(evaluate(expression)).flatten());
-        match values {
-            Some(values) => {
-                let mut values = values.iter().map(|(value, _)| value);
-                gather(sides, &mut |_| values.next().map(<[u8]>::to_vec))
+        let mut info = StreamInfo::default();
+        let mut store = |attribute: &Attribute, value: Option<Vec<u8>>| {
+            if let Some(value) = value.filter(|value| !value.is_empty()) {
+                (attribute.store)(&mut info, value);
             }
-            None => gather(sides, &mut |path| vm.property(path)),
+        };
+        match expression.as_ref().and_then(|expression| vm.checked(evaluate(expression)).flatten()) {
+            Some(values) => {
+                let values = values.iter().map(|(value, _)| value.to_vec());
+                attributes(sides).zip(values).for_each(|(attribute, value)| store(attribute, Some(value)));
+            }
+            None => attributes(sides).for_each(|attribute| {
+                store(attribute, vm.property(&attribute.path.replace('.', "\0")));
+            }),
         }
+        info
     }
-}
-
-/// Puts together what is asked for, in the order in which the expressions have it.
-fn gather(sides: Sides, value: &mut dyn FnMut(&str) -> Option<Vec<u8>>) -> StreamInfo {
-    let mut value = |path| value(path).filter(|value| !value.is_empty());
-    let mut info = StreamInfo {
-        route_name: value(ROUTE_NAME),
-        protocol: value(PROTOCOL),
-        request_size: value(REQUEST_SIZE).and_then(|size| properties::number(&size)),
-        response_size: value(RESPONSE_SIZE).and_then(|size| properties::number(&size)),
-        is_cut_off: value(CODE_DETAILS).is_some_and(|details| is_cut_off(&details)),
-        ..StreamInfo::default()
-    };
-    if sides.serves() {
-        info.peer_address = value(PEER_ADDRESS);
-    }
-    if sides.calls() {
-        info.upstream_address = value(UPSTREAM_ADDRESS);
-        info.upstream_attempts = value(UPSTREAM_ATTEMPTS).and_then(|attempts| properties::number(&attempts));
-    }
-    info
 }
 
 /// Compiles an expression, or returns `None` if the host compiles none.
