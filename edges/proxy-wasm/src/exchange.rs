@@ -21,8 +21,16 @@ pub(crate) struct Exchange {
 }
 
 impl Exchange {
-    pub(crate) fn new(vm: &'static Vm, work: Work) -> Self {
-        Self { vm, work, stream: StreamContext::default(), is_answered: false }
+    /// A stream that does this.
+    pub(crate) fn begin(vm: &'static Vm, work: &Work) -> Box<dyn HttpContext> {
+        let exchange = |work| Self { vm, work, stream: StreamContext::default(), is_answered: false };
+        match work {
+            Work::Filter(working) if working.filter.config().hop.is_some() => {
+                Box::new(Audited(exchange(work.clone())))
+            }
+            Work::Filter(working) => Box::new(exchange(Work::Filter(working.clone()))),
+            Work::Nothing | Work::Bypass => Box::new(exchange(work.clone())),
+        }
     }
 }
 
@@ -67,5 +75,33 @@ impl HttpContext for Exchange {
             let spans = working.filter.finish(stream, host);
             working.spans.take(spans, export);
         }
+    }
+}
+
+/// The same with the hop audit. It is a type of its own, so that no other stream pays for it.
+struct Audited(Exchange);
+
+impl Context for Audited {}
+
+impl HttpContext for Audited {
+    fn on_http_request_headers(&mut self, _: usize, _: bool) -> Action {
+        let Exchange { vm, work, stream, .. } = &mut self.0;
+        if let Work::Filter(working) = work {
+            vm.timed(Measure::PassDuration { pass: Pass::Request }, || {
+                if let Some(headers) = vm.checked(host::headers(MapType::HttpRequestHeaders)) {
+                    let host = &mut Callback::<OnRequest>::new(vm, working.counters);
+                    *stream = working.filter.audited_request(&headers, host);
+                }
+            });
+        }
+        Action::Continue
+    }
+
+    fn on_http_response_headers(&mut self, headers: usize, is_end: bool) -> Action {
+        self.0.on_http_response_headers(headers, is_end)
+    }
+
+    fn on_log(&mut self) {
+        self.0.on_log();
     }
 }
