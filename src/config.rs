@@ -35,9 +35,9 @@ settings! {
         /// The resource of the spans.
         pub service: Service = Service::default(),
         /// Two filters count together what the proxy itself, such as its tracer, does to a context between them. This says
-        /// which of the two the filter is; `null` is neither. With `"after"` and `mode: observe` the filter does nothing else: it
+        /// which of the two the filter is. With `"after"` and `mode: observe` the filter does nothing else: it
         /// judges no request.
-        pub hop: Option<HopSide> = None,
+        pub hop: HopSide = HopSide::Neither,
     } flattens {
         /// What happens to requests.
         pub request: Policy,
@@ -76,7 +76,7 @@ impl Config {
     /// Whether the filter only compares, for the hop audit, and judges no request.
     #[must_use]
     pub fn audits_alone(&self) -> bool {
-        self.hop == Some(HopSide::After) && self.request.mode == Mode::Observe
+        self.hop == HopSide::After && self.request.mode == Mode::Observe
     }
 
     /// Reads the plugin's configuration from JSON; an empty text is read as `{}`. The environment, which answers with the value

@@ -82,7 +82,7 @@ impl Filter {
         headers: &Headers,
         host: &mut (impl Host + HeaderReader + HeaderWriter),
     ) -> StreamContext {
-        let changes = self.config.hop.and_then(|side| self.audit(side, headers, host));
+        let changes = self.audit(headers, host);
         if self.config.audits_alone() {
             return StreamContext::default();
         }
@@ -169,14 +169,11 @@ impl Filter {
     /// Counts what the proxy did since the filter before it in the stream, and returns what the next filter is to be told of
     /// that. After no filter there is nothing to count, and nothing to tell.
     #[inline(never)]
-    fn audit(
-        &self,
-        side: HopSide,
-        headers: &Headers,
-        host: &mut (impl AccessLog + Metrics),
-    ) -> Option<Changes> {
-        if side == HopSide::Before {
-            return Some(Changes::default());
+    fn audit(&self, headers: &Headers, host: &mut (impl AccessLog + Metrics)) -> Option<Changes> {
+        match self.config.hop {
+            HopSide::Neither => return None,
+            HopSide::Before => return Some(Changes::default()),
+            HopSide::After => {}
         }
         let Record { sent, changes } = Record::parse(&host.published(hop::KEY)?)?;
         let changes = changes.and(sent.changes(&Snapshot::of(headers, &self.config.request.header)));

@@ -13,8 +13,10 @@ use crate::w3c::{TraceId, TraceParent};
 use crate::words::{Format, labels};
 
 labels! {
-    /// Where a filter of the hop audit is.
+    /// Which filter of the hop audit a filter is.
     pub enum HopSide {
+        /// None: there is no audit.
+        Neither = "none",
         /// Among the HTTP filters of the listener. It remembers the context that goes on from it.
         Before = "before",
         /// Among the filters of the upstream (`upstream_http_filters` of the router). It compares, and counts in

@@ -40,7 +40,7 @@ impl Config {
                     && self.remembers(Direction::Outbound)
                     && self.judges(Direction::Outbound, context)
             }
-            Counter::Hop { .. } => self.hop == Some(HopSide::After),
+            Counter::Hop { .. } => self.hop == HopSide::After,
             Counter::SpanRecorded
             | Counter::SpanExported
             | Counter::SpanDropped { .. }

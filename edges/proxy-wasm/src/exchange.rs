@@ -5,6 +5,7 @@ use core::mem::take;
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::{Action, MapType};
 use tracewarden::filter::StreamContext;
+use tracewarden::hop::HopSide;
 use tracewarden::metrics::{Counter, Measure, Pass};
 
 use crate::callback::{Callback, OnEnd, OnRequest, OnResponse};
@@ -25,7 +26,7 @@ impl Exchange {
     pub(crate) fn begin(vm: &'static Vm, work: &Work) -> Box<dyn HttpContext> {
         let exchange = |work| Self { vm, work, stream: StreamContext::default(), is_answered: false };
         match work {
-            Work::Filter(working) if working.filter.config().hop.is_some() => {
+            Work::Filter(working) if working.filter.config().hop != HopSide::Neither => {
                 Box::new(Audited(exchange(work.clone())))
             }
             Work::Filter(working) => Box::new(exchange(Work::Filter(working.clone()))),
