@@ -7,12 +7,13 @@ pub use environment::OnBadConfig;
 
 use crate::export::{Collector, Export};
 use crate::formats::is_free;
+use crate::hop::HopSide;
 use crate::request::Policy;
 use crate::resource::Service;
 use crate::response::Response;
 use crate::settings::{Fault, Faults, LabelValue, Reader, Rules, Setting, Shape, Step, Value, settings};
 use crate::span::Spans;
-use crate::words::{Labelled, ParentId, labels};
+use crate::words::{Labelled, Mode, ParentId, labels};
 
 settings! {
     /// What the filter reads in `configuration` (Envoy) or `pluginConfig` (Istio). Every field may be left out, such as
@@ -33,6 +34,10 @@ settings! {
         pub spans as "span": Spans = Spans::default(),
         /// The resource of the spans.
         pub service: Service = Service::default(),
+        /// Two filters count together what the proxy itself, such as its tracer, does to a context between them. This says
+        /// which of the two the filter is. With `"after"` and `mode: observe` the filter does nothing else: it
+        /// judges no request.
+        pub hop: HopSide = HopSide::Neither,
     } flattens {
         /// What happens to requests.
         pub request: Policy,
@@ -68,6 +73,12 @@ pub struct Loaded {
 }
 
 impl Config {
+    /// Whether the filter only compares, for the hop audit, and judges no request.
+    #[must_use]
+    pub fn audits_alone(&self) -> bool {
+        self.hop == HopSide::After && self.request.mode == Mode::Observe
+    }
+
     /// Reads the plugin's configuration from JSON; an empty text is read as `{}`. The environment, which answers with the value
     /// of a variable, changes the defaults.
     ///

@@ -3,11 +3,12 @@
 use core::cell::Cell;
 
 use crate::config::Config;
-use crate::headers::{HeaderWriter, Headers};
-use crate::host::{Clock, EndedStream, HeaderMap, HeaderReader, Host, Log, Metrics, Properties};
+use crate::headers::{HeaderWriter, Headers, Refused};
+use crate::hop::{self, Changes, HopSide, Record, Snapshot};
+use crate::host::{AccessLog, Clock, EndedStream, HeaderMap, HeaderReader, Host, Log, Metrics, Properties};
 use crate::metrics::{Counter, Measure};
 use crate::redirect::{FirstPass, Redirects, is_marked};
-use crate::request::{Outcome, Plugin, Request, SAMPLED, salvage};
+use crate::request::{Outcome, Plugin, Policy, Request, SAMPLED, salvage};
 use crate::response::Served;
 use crate::sampling::Rates;
 use crate::span::{self, Hop, Origin, Span};
@@ -72,7 +73,26 @@ impl Filter {
         &self.config
     }
 
-    /// Takes a request through its pass.
+    /// Takes a request through its pass, and through the hop audit if the configuration has one. Without one, [`Self::request`]
+    /// does the same.
+    #[inline(never)]
+    pub fn audited_request(
+        &self,
+        headers: &Headers,
+        host: &mut (impl Host + HeaderReader + HeaderWriter),
+    ) -> StreamContext {
+        let changes = self.audit(headers, host);
+        if self.config.audits_alone() {
+            return StreamContext::default();
+        }
+        let stream = self.request(headers, host);
+        if let Some(changes) = changes {
+            self.leave_record(changes, headers, host);
+        }
+        stream
+    }
+
+    /// Takes a request through its pass alone.
     pub fn request(&self, headers: &Headers, host: &mut (impl Host + HeaderWriter)) -> StreamContext {
         let Config { request: policy, export, metrics, .. } = &self.config;
         let is_marked = is_marked(headers);
@@ -145,6 +165,36 @@ impl Filter {
         {
             hop.finish(&self.config.spans, sent, response, host, tell);
         }
+    }
+
+    /// Counts what the proxy did since the filter before it in the stream, and returns what the next filter is to be told of
+    /// that. After no filter there is nothing to count, and nothing to tell.
+    #[inline(never)]
+    fn audit(&self, headers: &Headers, host: &mut (impl AccessLog + Metrics)) -> Option<Changes> {
+        match self.config.hop {
+            HopSide::Neither => return None,
+            HopSide::Before => return Some(Changes::default()),
+            HopSide::After => {}
+        }
+        let Record { sent, changes } = Record::parse(&host.published(hop::KEY)?)?;
+        let changes = changes.and(sent.changes(&Snapshot::of(headers, &self.config.request.header)));
+        changes.iter().for_each(|change| host.count(Counter::Hop { change }, 1));
+        Some(changes)
+    }
+
+    /// Leaves what goes on from here for the next filter in the stream. What the pass has written is only on the wire.
+    #[inline(never)]
+    fn leave_record(&self, changes: Changes, came: &Headers, host: &mut (impl AccessLog + HeaderReader)) {
+        let Policy { mode, header, .. } = &self.config.request;
+        let sent = match mode {
+            Mode::Observe => Snapshot::of(came, header),
+            Mode::Enforce => match host.headers() {
+                Ok(written) => Snapshot::of(&written, header),
+                // What goes on is not known.
+                Err(Refused) => return,
+            },
+        };
+        host.publish(hop::KEY, &Record { sent, changes }.to_bytes());
     }
 
     /// Says once that entries of `egress` may apply to more requests than they are meant for.

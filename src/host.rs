@@ -108,10 +108,15 @@ pub trait Metrics {
     fn record(&mut self, histogram: Measure, value: u64) {}
 }
 
-/// Values that an access log can print.
+/// Values that an access log can print, and other filters of the stream can read.
 pub trait AccessLog {
     /// Puts a value into the stream's filter state.
     fn publish(&mut self, key: &'static str, value: &[u8]) {}
+
+    /// What a filter before this one, in the same stream, put there under that key.
+    fn published(&mut self, key: &'static str) -> Option<Vec<u8>> {
+        None
+    }
 }
 
 /// The log of the proxy.

@@ -14,6 +14,8 @@
 //! 4. When the stream has ended, [`span`] makes the spans of a hop that is recorded, and [`export`] takes them to a
 //!    collector.
 //!
+//! With the option `hop`, two filters of one stream tell what the proxy itself did to its context between them: [`hop`].
+//!
 //! [`config`] reads the configuration of all of these. Modules import in one direction: [`words`] and [`headers`] are at
 //! the bottom, then [`w3c`], [`formats`], [`sampling`] and [`trust`], then the passes, then [`config`], then [`filter`].
 //!
@@ -41,6 +43,7 @@ pub mod export;
 pub mod filter;
 pub mod formats;
 pub mod headers;
+pub mod hop;
 pub mod host;
 mod matching;
 pub mod metrics;

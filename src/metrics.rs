@@ -6,6 +6,7 @@ use core::fmt;
 
 use crate::formats::FormatError;
 use crate::headers::{TRACEPARENT, TRACESTATE, X_REQUEST_ID};
+use crate::hop::HopChange;
 use crate::w3c::{TraceParentError, TraceStateError};
 use crate::words::{
     BatchResult, CorrelationResult, DecidedBy, Direction, DirectionWord, DropCause, Evidence, Format,
@@ -58,6 +59,10 @@ series! {
         /// request that this pod received. Without `correlation` that is not checked.
         Evidence { mode: Mode, context: Verdict, evidence: Evidence } if (can_be_weighed(context))
             = Metric::of_listener("tracewarden_call_evidence_total", "requests"),
+        /// With `hop: after`: each attempt to send a request that passed a filter with `hop: before`, by what the proxy did to
+        /// its trace context between the two. `kept` is alone. Otherwise each change counts, so that one attempt can count
+        /// several times. A retry is another attempt.
+        Hop { change: HopChange } = Metric::of_listener("tracewarden_hop_total", "attempts"),
         /// With `export`: each span that was made. It is exported, or dropped, or waits: recorded = exported + dropped +
         /// `tracewarden_export_queue_spans`.
         SpanRecorded = Metric::of_module("tracewarden_spans_recorded_total", "spans"),

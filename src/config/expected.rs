@@ -1,6 +1,7 @@
 //! Which counters a configuration reaches.
 
 use super::Config;
+use crate::hop::HopSide;
 use crate::metrics::{Counter, Scope};
 use crate::words::{Direction, Mode, Repair, Role, Start, TraceIdSource, Verdict};
 
@@ -11,6 +12,9 @@ impl Config {
     pub fn expected_counters(&self, scope: Scope) -> Vec<Counter> {
         let mut counters = if self.enabled { Counter::every() } else { Vec::new() };
         counters.retain(|counter| counter.scope() == scope && self.reaches(*counter));
+        if self.audits_alone() {
+            counters.retain(|counter| matches!(counter, Counter::Hop { .. }));
+        }
         counters
     }
 
@@ -36,6 +40,7 @@ impl Config {
                     && self.remembers(Direction::Outbound)
                     && self.judges(Direction::Outbound, context)
             }
+            Counter::Hop { .. } => self.hop == HopSide::After,
             Counter::SpanRecorded
             | Counter::SpanExported
             | Counter::SpanDropped { .. }

@@ -6,6 +6,7 @@ mod documents;
 mod environment;
 mod formats;
 mod headers;
+mod hop;
 mod imports;
 mod metrics;
 mod rules;

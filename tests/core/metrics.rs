@@ -86,6 +86,10 @@ fn only_what_a_configuration_can_reach_is_expected() {
     assert!(!has(r#"{"response": {"validate": false}}"#, "responses"));
     assert!(has("{}", "excluded") && !has(r#"{"exclude": []}"#, "excluded"));
     assert!(expected(r#"{"enabled": false}"#).is_empty());
+    assert!(has(r#"{"hop": "after"}"#, "hop_total") && has(r#"{"hop": "after"}"#, "requests"));
+    assert!(!has("{}", "hop_total") && !has(r#"{"hop": "before"}"#, "hop_total"));
+    let audits = expected(r#"{"hop": "after", "mode": "observe"}"#);
+    assert!(audits.len() == 8 && audits.iter().all(|counter| matches!(counter, Counter::Hop { .. })));
     let of_export = |json: &str| load(json).expected_counters(Scope::Module);
     assert!(of_export(r#"{"export": {"otlp": {"cluster": "c"}}}"#).contains(&Counter::SpanExported));
     for json in ["{}", r#"{"enabled": false, "export": {"otlp": {"cluster": "c"}}}"#] {

@@ -9,6 +9,7 @@ mod dashboards;
 mod demo;
 mod exceptions;
 mod export;
+mod hop;
 mod hostile;
 mod ids;
 mod mesh;

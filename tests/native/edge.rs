@@ -158,7 +158,7 @@ impl Vm {
         if let Some(filter) = filter {
             let headers: Headers = messages.request.iter().flat_map(HeaderMap::iter).collect();
             let callback = Callback { worker: &mut self.worker, messages };
-            *context = filter.request(&headers, &mut Pass::<false>(callback));
+            *context = filter.audited_request(&headers, &mut Pass::<false>(callback));
         }
         Ok(Action::Continue)
     }

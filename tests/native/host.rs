@@ -39,8 +39,7 @@ pub(crate) struct Callback<'a> {
     pub(crate) messages: &'a mut Messages,
 }
 
-/// A callback about a stream whose request is on its way, or its response. Only the response can be read by it: what a
-/// request's pass knows of headers is what it was given, so it cannot ask for them again.
+/// A callback about a stream whose request is on its way, or its response.
 pub(crate) struct Pass<'a, const IS_RESPONSE: bool>(pub(crate) Callback<'a>);
 
 impl Worker {
@@ -185,6 +184,10 @@ impl AccessLog for Callback<'_> {
             self.messages.filter_state.insert(format!("wasm.{key}"), value.to_vec());
         }
     }
+
+    fn published(&mut self, key: &'static str) -> Option<Vec<u8>> {
+        self.bytes(&[key])
+    }
 }
 
 impl Log for Callback<'_> {
@@ -286,15 +289,17 @@ impl<const IS_RESPONSE: bool> HeaderWriter for Pass<'_, IS_RESPONSE> {
     }
 }
 
-impl HeaderReader for Pass<'_, true> {
+impl<const IS_RESPONSE: bool> HeaderReader for Pass<'_, IS_RESPONSE> {
     fn first(&mut self, name: &str) -> Result<Option<Vec<u8>>, Refused> {
         self.0.worker.call(Call::GetHeader)?;
-        let response = self.0.messages.response.as_ref();
-        Ok(response.and_then(|headers| headers.get(name)).map(<[u8]>::to_vec))
+        let Messages { request, response, .. } = &self.0.messages;
+        let message = if IS_RESPONSE { response } else { request };
+        Ok(message.as_ref().and_then(|headers| headers.get(name)).map(<[u8]>::to_vec))
     }
 
     fn headers(&mut self) -> Result<Headers, Refused> {
-        EndedStream::headers(&mut self.0, host::HeaderMap::Response)
+        let map = if IS_RESPONSE { host::HeaderMap::Response } else { host::HeaderMap::Request };
+        EndedStream::headers(&mut self.0, map)
     }
 }
 
@@ -325,7 +330,10 @@ as_its_callback! {
         level(gauge: Measure) -> u64;
         record(histogram: Measure, value: u64);
     }
-    AccessLog { publish(key: &'static str, value: &[u8]); }
+    AccessLog {
+        publish(key: &'static str, value: &[u8]);
+        published(key: &'static str) -> Option<Vec<u8>>;
+    }
     Log {
         held_back(now: u64) -> Option<u64>;
         warn(line: &str);

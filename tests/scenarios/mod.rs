@@ -3,6 +3,7 @@
 
 mod access_log;
 mod attributes;
+mod audit;
 mod border;
 mod collector;
 mod correlation;

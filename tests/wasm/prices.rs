@@ -24,6 +24,15 @@ struct Scenario {
     response: &'static [Line<'static>],
 }
 
+/// What a filter with `"hop": "before"` leaves of a request with a `traceparent` alone, here one of trace 1 and span 2.
+const HOP_RECORD: [u8; 200] = {
+    let mut record = [0; 200];
+    record[0] = 1;
+    record[2] = 1;
+    record[16] = 1;
+    record[24] = 2;
+    record
+};
 /// Streams before those that are measured: metrics are defined by then, and memory has its size.
 const WARM_UP: u32 = 16;
 /// Streams that are measured; the generator of ids computes a block for every ten or so.
@@ -87,6 +96,9 @@ const EVERY_FORM: &str =
 const EXPORT: &str = r#"{"direction": "inbound", "export": {"otlp": {"cluster": "collector"}}}"#;
 const EXPORT_PAIR: &str =
     r#"{"direction": "inbound", "role": "edge", "export": {"otlp": {"cluster": "collector"}}}"#;
+const HOP_BEFORE: &str = r#"{"direction": "inbound", "hop": "before"}"#;
+const HOP_OBSERVED: &str = r#"{"direction": "inbound", "mode": "observe", "hop": "before"}"#;
+const HOP_AFTER: &str = r#"{"direction": "inbound", "mode": "observe", "hop": "after"}"#;
 const SILENT: &str = r#"{"direction": "inbound", "response": {"validate": false, "inject": []}}"#;
 
 #[rustfmt::skip]
@@ -129,6 +141,9 @@ const SCENARIOS: &[Scenario] = &[
     Scenario { name: "span recorded", config: EXPORT, request: TRACED, response: &[] },
     Scenario { name: "pair of spans recorded", config: EXPORT_PAIR, request: &[], response: &[] },
     Scenario { name: "exports, not sampled", config: EXPORT, request: &[("traceparent", UNSAMPLED)], response: &[] },
+    Scenario { name: "hop audit, before", config: HOP_BEFORE, request: MATCHES, response: MATCHES },
+    Scenario { name: "hop audit, before, observed", config: HOP_OBSERVED, request: MATCHES, response: MATCHES },
+    Scenario { name: "hop audit, after, another trace", config: HOP_AFTER, request: MATCHES, response: MATCHES },
     Scenario { name: "switched off", config: r#"{"enabled": false}"#, request: MATCHES, response: MATCHES },
 ];
 
@@ -204,6 +219,7 @@ impl Scenario {
         host.set_property(&["response", "code_details"], "via_upstream");
         host.set_property(&["request", "size"], 0_u64.to_le_bytes());
         host.set_property(&["response", "size"], 5_u64.to_le_bytes());
+        host.set_property(&["tracewarden.hop"], HOP_RECORD);
         let mut vm = Vm::with(&MODULE, host).expect("the module starts");
         let root = vm.root(self.config.as_bytes()).expect("no trap").expect(self.config);
         let [request, response] = [(REQUEST, self.request), (RESPONSE, self.response)].map(lines);

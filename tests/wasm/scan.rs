@@ -1,4 +1,4 @@
-//! The request's headers are asked for once, whatever is configured.
+//! The request's headers are asked for once, whatever is configured, unless the hop audit has to know what was written.
 
 use proxy_wasm_test_framework::Call;
 
@@ -67,5 +67,29 @@ fn a_request_pass_scans_the_headers_once() {
             assert_eq!(calls, [1, 0, 0], "{config}, {} lines", request.len());
             vm.finish(stream).unwrap();
         }
+    }
+}
+
+/// The hop audit compares what is on the wire, so a filter that may have written looks once more.
+#[test]
+fn the_hop_audit_scans_again_only_what_may_have_been_written() {
+    let record = {
+        let (mut vm, root) = started(r#"{"direction": "inbound", "hop": "before"}"#);
+        let stream = vm.stream(root).unwrap();
+        vm.request(stream, with_bystanders(&[])).unwrap();
+        vm.filter_state(stream, "wasm.tracewarden.hop").unwrap().to_vec()
+    };
+    for (fields, scans) in [
+        (r#""hop": "before""#, 2),
+        (r#""hop": "before", "mode": "observe""#, 1),
+        (r#""hop": "after""#, 2),
+        (r#""hop": "after", "mode": "observe""#, 1),
+    ] {
+        let (mut vm, root) = started(&format!(r#"{{"direction": "inbound", {fields}}}"#));
+        vm.host_mut().set_property(&["tracewarden.hop"], record.clone());
+        let stream = vm.stream(root).unwrap();
+        vm.host_mut().reset_calls();
+        vm.request(stream, with_bystanders(&[])).unwrap();
+        assert_eq!(vm.host().calls(Call::GetHeaders), scans, "{fields}");
     }
 }

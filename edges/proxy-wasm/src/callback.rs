@@ -140,6 +140,10 @@ impl<K> AccessLog for Callback<K> {
     fn publish(&mut self, key: &'static str, value: &[u8]) {
         self.vm.checked(host::set_property(key, value));
     }
+
+    fn published(&mut self, key: &'static str) -> Option<Vec<u8>> {
+        self.vm.property(key)
+    }
 }
 
 impl<K> Log for Callback<K> {

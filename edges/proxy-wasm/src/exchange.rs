@@ -5,6 +5,7 @@ use core::mem::take;
 use proxy_wasm::traits::{Context, HttpContext};
 use proxy_wasm::types::{Action, MapType};
 use tracewarden::filter::StreamContext;
+use tracewarden::hop::HopSide;
 use tracewarden::metrics::{Counter, Measure, Pass};
 
 use crate::callback::{Callback, OnEnd, OnRequest, OnResponse};
@@ -21,8 +22,16 @@ pub(crate) struct Exchange {
 }
 
 impl Exchange {
-    pub(crate) fn new(vm: &'static Vm, work: Work) -> Self {
-        Self { vm, work, stream: StreamContext::default(), is_answered: false }
+    /// A stream that does this.
+    pub(crate) fn begin(vm: &'static Vm, work: &Work) -> Box<dyn HttpContext> {
+        let exchange = |work| Self { vm, work, stream: StreamContext::default(), is_answered: false };
+        match work {
+            Work::Filter(working) if working.filter.config().hop != HopSide::Neither => {
+                Box::new(Audited(exchange(work.clone())))
+            }
+            Work::Filter(working) => Box::new(exchange(Work::Filter(working.clone()))),
+            Work::Nothing | Work::Bypass => Box::new(exchange(work.clone())),
+        }
     }
 }
 
@@ -65,5 +74,33 @@ impl HttpContext for Exchange {
         if let (stream @ StreamContext::Spanned(..), Some(spans)) = (take(&mut self.stream), &working.spans) {
             working.filter.finish(stream, host, |span, host| spans.take(span, host));
         }
+    }
+}
+
+/// The same with the hop audit. It is a type of its own, so that no other stream pays for it.
+struct Audited(Exchange);
+
+impl Context for Audited {}
+
+impl HttpContext for Audited {
+    fn on_http_request_headers(&mut self, _: usize, _: bool) -> Action {
+        let Exchange { vm, work, stream, .. } = &mut self.0;
+        if let Work::Filter(working) = work {
+            vm.timed(Measure::PassDuration { pass: Pass::Request }, || {
+                if let Some(headers) = vm.checked(host::headers(MapType::HttpRequestHeaders)) {
+                    let host = &mut Callback::new(vm, working.counters, OnRequest);
+                    *stream = working.filter.audited_request(&headers, host);
+                }
+            });
+        }
+        Action::Continue
+    }
+
+    fn on_http_response_headers(&mut self, headers: usize, is_end: bool) -> Action {
+        self.0.on_http_response_headers(headers, is_end)
+    }
+
+    fn on_log(&mut self) {
+        self.0.on_log();
     }
 }

@@ -193,7 +193,7 @@ impl RootContext for Plugin {
     }
 
     fn create_http_context(&self, _: u32) -> Option<Box<dyn HttpContext>> {
-        Some(Box::new(Exchange::new(self.vm, self.work.clone())))
+        Some(Exchange::begin(self.vm, &self.work))
     }
 }
 

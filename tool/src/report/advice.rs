@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use tracewarden::hop::HopChange;
 use tracewarden::metrics::{Corruption, Counter};
 use tracewarden::words::{Direction, Evidence, ResponseContext, Role, Verdict};
 
@@ -23,6 +24,7 @@ pub(crate) enum Kind {
     Torn,
     OwnTraces,
     Unlinked,
+    BrokenByProxy,
     Conflict,
     Unread,
     ResponseMismatch,
@@ -146,6 +148,9 @@ pub(crate) const fn kind(counter: Counter, received: Received) -> Option<(Kind, 
             (Kind::Corrupt, Rank::Broken)
         }
         Counter::Evidence { context, evidence, .. } => return weighed(context, evidence),
+        Counter::Hop { change: HopChange::Replaced | HopChange::Removed } => {
+            (Kind::BrokenByProxy, Rank::Broken)
+        }
         Counter::Conflict { .. } => (Kind::Conflict, Rank::Broken),
         Counter::Unread { .. } => (Kind::Unread, Rank::Broken),
         Counter::Response { context: ResponseContext::Mismatch } => (Kind::ResponseMismatch, Rank::Broken),
@@ -160,6 +165,7 @@ pub(crate) const fn kind(counter: Counter, received: Received) -> Option<(Kind, 
         | Counter::Sampled { .. }
         | Counter::Correlation { .. }
         | Counter::Format { .. }
+        | Counter::Hop { .. }
         | Counter::SpanRecorded
         | Counter::SpanExported
         | Counter::Batch { .. }

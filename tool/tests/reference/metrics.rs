@@ -9,6 +9,7 @@ use tracewarden::words::{
 use regex_lite::Regex;
 use serde_json::{Value, json};
 use tracewarden::formats::FormatError;
+use tracewarden::hop::HopChange;
 use tracewarden::metrics::{Counter, Measure, TIMED_PASSES};
 use tracewarden::w3c::{TraceParentError, TraceStateError};
 
@@ -93,6 +94,7 @@ fn the_reference_says_how_many_series_there_can_be() {
         + number::<CorrelationResult>()
         // Calls that are lost or unlinked, in two modes.
         + 2 * 2 * number::<Evidence>()
+        + number::<HopChange>()
         + 1;
     let of_spans = 2 + number::<DropCause>() + number::<BatchResult>();
     let counters = of_passes + of_spans + 1 + number::<HostCall>();

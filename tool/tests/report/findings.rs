@@ -434,6 +434,11 @@ fn every_counter_of_the_filter_is_understood_and_every_reason_has_a_text() {
     let lost = ["lost", "lost_by_caller", "lost_by_application", "lost_by_jobs"].map(of);
     assert_eq!((lost, of("unlinked"), of("bypassed")), ([2, 2, 4, 2], 4, 1));
     assert_eq!(["torn", "own_traces"].map(of), [4, 2]);
+    // A proxy may record spans of its own, and speak further formats. It must not take a trace away.
+    let hop = findings.iter().filter(|finding| finding["kind"] == "broken_by_proxy");
+    let changes: Vec<_> =
+        hop.map(|finding| finding["labels"]["change"].as_str().unwrap_or_default()).collect();
+    assert_eq!(changes, ["removed", "replaced"]);
 }
 
 #[test]
