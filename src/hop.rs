@@ -45,28 +45,29 @@ labels! {
     }
 }
 
-/// What the headers of a request say about its trace, in a size that does not depend on theirs.
+/// What the headers of a request say about its trace, in a size that does not depend on theirs. It is all numbers, because it
+/// is written and read as such: an id of zero is none.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Snapshot {
     /// W3C's context, if it is valid.
-    context: Option<TraceParent>,
+    trace_id: Halves,
+    parent_id: u64,
+    flags: u8,
     /// A digest of `tracestate`; 0 if there is none.
     state: u64,
-    /// What each format says, in the order of [`Format::ALL`].
-    formats: [Named; FORMATS],
+    /// One bit for each format whose headers are there, that of the first of [`Format::ALL`] the lowest.
+    there: u16,
+    /// The trace that each format names, in the order of [`Format::ALL`].
+    named: [Halves; FORMATS],
 }
 
 /// How many formats there are.
 const FORMATS: usize = Format::ALL.len();
 
-/// What a format other than W3C's says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Named {
-    Nothing,
-    /// Its headers are there, and name no trace.
-    NoTrace,
-    Trace(TraceId),
-}
+/// The left and the right half of a trace-id.
+type Halves = [u64; 2];
+
+const NO_TRACE: Halves = [0, 0];
 
 /// What a proxy did to a context: a set of [`HopChange`]s, without [`HopChange::Kept`].
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -78,62 +79,56 @@ impl Snapshot {
     #[must_use]
     #[inline(never)]
     pub fn of(headers: &Headers, header: &str) -> Self {
-        let mut formats = [Named::Nothing; FORMATS];
-        for (place, format) in formats.iter_mut().zip(Format::ALL) {
-            *place = match format.propagator() {
-                Some(propagator) => Named::of(propagator.extract(headers)),
-                None if header != TRACEPARENT && headers.has(TRACEPARENT) => {
-                    context(headers, TRACEPARENT).map_or(Named::NoTrace, |other| Named::Trace(other.trace_id))
-                }
-                None => Named::Nothing,
+        let (mut there, mut named) = (0, [NO_TRACE; FORMATS]);
+        for (place, (format, id)) in Format::ALL.iter().zip(&mut named).enumerate() {
+            let said = match format.propagator() {
+                Some(propagator) => propagator.extract(headers),
+                None if header == TRACEPARENT || !headers.has(TRACEPARENT) => FormatContext::Absent,
+                None => context(headers, TRACEPARENT).map_or(FormatContext::Decision(false), |context| {
+                    FormatContext::valid(context.trace_id, Some(context.parent_id), None)
+                }),
             };
+            there |= u16::from(said != FormatContext::Absent) << place;
+            *id = if let FormatContext::Valid(context) = said { halves(context.trace_id) } else { NO_TRACE };
         }
-        Self { context: context(headers, header), state: digest(headers), formats }
+        let context = context(headers, header);
+        Self {
+            trace_id: context.map_or(NO_TRACE, |context| halves(context.trace_id)),
+            parent_id: context.map_or(0, |context| context.parent_id.number()),
+            flags: context.map_or(0, |context| context.flags.byte()),
+            state: digest(headers),
+            there,
+            named,
+        }
     }
 
     /// What was done between these headers and those which arrive later.
     #[must_use]
     pub fn changes(&self, later: &Self) -> Changes {
         let mut changes = Changes::default();
-        match (self.context, later.context) {
-            (Some(before), Some(after)) => {
-                if before.trace_id != after.trace_id {
+        match (self.trace_id == NO_TRACE, later.trace_id == NO_TRACE) {
+            (false, false) => {
+                if self.trace_id != later.trace_id {
                     changes.add(HopChange::Replaced);
-                } else if before.parent_id != after.parent_id {
+                } else if self.parent_id != later.parent_id {
                     changes.add(HopChange::Child);
                 }
-                if before.flags != after.flags {
+                if self.flags != later.flags {
                     changes.add(HopChange::Flags);
                 }
             }
-            (Some(_), None) => changes.add(HopChange::Removed),
-            (None, Some(_)) => changes.add(HopChange::Added),
-            (None, None) => {}
+            (false, true) => changes.add(HopChange::Removed),
+            (true, false) => changes.add(HopChange::Added),
+            (true, true) => {}
         }
         if self.state != later.state {
             changes.add(HopChange::Tracestate);
         }
-        if !self.formats.iter().zip(&later.formats).all(|(before, after)| before.agrees_with(*after)) {
+        let mut named = self.named.iter().zip(&later.named);
+        if self.there != later.there || named.any(|(one, other)| !is_same_trace(*one, *other)) {
             changes.add(HopChange::Format);
         }
         changes
-    }
-}
-
-impl Named {
-    const fn of(context: FormatContext) -> Self {
-        match context {
-            FormatContext::Absent => Self::Nothing,
-            FormatContext::Decision(_) | FormatContext::Corrupt(_) => Self::NoTrace,
-            FormatContext::Valid(context) => Self::Trace(context.trace_id),
-        }
-    }
-
-    fn agrees_with(self, other: Self) -> bool {
-        match (self, other) {
-            (Self::Trace(one), Self::Trace(other)) => one.is_same_trace(other),
-            (one, other) => one == other,
-        }
     }
 }
 
@@ -160,6 +155,17 @@ impl Changes {
 
 const fn bit(change: HopChange) -> u8 {
     1 << change.index()
+}
+
+fn halves(id: TraceId) -> Halves {
+    [id.high(), id.low()]
+}
+
+/// Whether both are none, or name one trace: one of them may lack the left half, as in formats of 64 bits.
+#[inline(never)]
+fn is_same_trace(one: Halves, other: Halves) -> bool {
+    let ([high, low], [other_high, other_low]) = (one, other);
+    low == other_low && (high == other_high || low != 0 && (high == 0 || other_high == 0))
 }
 
 /// The only context in the lines of a header, if it is valid.

@@ -132,7 +132,7 @@ impl FormatContext {
     }
 
     /// A context of a format that has no debug flag.
-    pub(super) const fn valid(trace_id: TraceId, parent_id: Option<SpanId>, sampled: Option<bool>) -> Self {
+    pub(crate) const fn valid(trace_id: TraceId, parent_id: Option<SpanId>, sampled: Option<bool>) -> Self {
         Self::Valid(RemoteContext { trace_id, parent_id, sampled, debug: false, short: false, random: false })
     }
 }

@@ -18,6 +18,7 @@ const UPPER: &[u8] = b"00-0AF7651916CD43DD8448EB211C80319C-B7AD6B7169203331-01";
 const B3: &[u8] = b"0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-1";
 const B3_CHILD: &[u8] = b"0af7651916cd43dd8448eb211c80319c-00f067aa0ba902b7-0";
 const B3_HALF: &[u8] = b"8448eb211c80319c-b7ad6b7169203331-1";
+const HALF_ZERO: &[u8] = b"11111111111111110000000000000000-2222222222222222-1";
 const B3_OTHER: &[u8] = b"11111111111111111111111111111111-2222222222222222-1";
 
 fn snapshot(lines: Lines<'_>, header: &str) -> Snapshot {
@@ -112,6 +113,7 @@ fn each_change_has_its_rows() {
         ("a format names another span and another decision", &[("b3", B3)], &[("b3", B3_CHILD)], &["kept"]),
         ("a format names the same trace in 64 bits", &[("b3", B3)], &[("b3", B3_HALF)], &["kept"]),
         ("a decision without a trace is added", &[], &[("b3", b"0")], &["format"]),
+        ("a trace whose right half is zero", &[("b3", b"0")], &[("b3", HALF_ZERO)], &["format"]),
         ("a decision becomes a context", &[("b3", b"0")], &[("b3", B3)], &["format"]),
         ("a context becomes garbage", &[("b3", B3)], &[("b3", b"garbage")], &["format"]),
         ("garbage becomes a decision: no trace was named", &[("b3", b"garbage")], &[("b3", b"0")], &["kept"]),
