@@ -23,6 +23,7 @@ mod reload;
 mod replies;
 mod restricted;
 mod routing;
+mod second_trace;
 mod spans;
 mod support;
 mod tracer;
