@@ -81,7 +81,8 @@ fn route(more: Value) -> Value {
 fn spelled(context: TraceParent) -> Vec<(&'static str, String)> {
     let (trace, span) = (context.trace_id.to_string(), context.parent_id.to_string());
     let (high, low) = trace.split_at(16);
-    let decimal = |digits: &str| u64::from_str_radix(digits, 16).expect("hexadecimal digits").to_string();
+    let digit = |digit: char| u64::from(digit.to_digit(16).expect("a hexadecimal digit"));
+    let decimal = |digits: &str| digits.chars().fold(0, |value, one| value << 4 | digit(one)).to_string();
     let (epoch, rest) = trace.split_at(8);
     vec![
         ("b3", format!("{trace}-{span}-1")),

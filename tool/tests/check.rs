@@ -28,7 +28,8 @@ fn check(bootstrap: &Value) -> Ended {
 }
 
 fn any(kind: &str, mut value: Value) -> Value {
-    value["@type"] = format!("type.googleapis.com/{kind}").into();
+    let fields = value.as_object_mut().expect("an object");
+    fields.insert("@type".to_owned(), format!("type.googleapis.com/{kind}").into());
     value
 }
 
