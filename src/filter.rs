@@ -15,6 +15,10 @@ use crate::span::{self, Hop, Origin, Span};
 use crate::w3c::{TraceFlags, TraceParent};
 use crate::words::{DecidedBy, Direction, Mode, SamplingDecision};
 
+/// Of how many requests one is read once more, until a second trace is found: from then on, every one is. The number is a
+/// prime, because requests of different kinds may take turns.
+const LOOKED_AT: u32 = 17;
+
 /// A plugin that works.
 #[derive(Debug)]
 pub struct Filter {
@@ -22,8 +26,9 @@ pub struct Filter {
     rates: Rates,
     /// Whether the log says that the direction is unknown on which the configuration depends.
     is_direction_noticed: Cell<bool>,
-    /// Whether requests are read once more when their streams have ended.
+    /// Whether requests are read once more when their streams have ended, as far as [`LOOKED_AT`] says.
     is_watching: bool,
+    watched: Cell<u32>,
     /// Whether the log says that a request went on with two traces.
     is_second_trace_noticed: Cell<bool>,
     redirects: Redirects,
@@ -70,6 +75,7 @@ impl Filter {
             config,
             rates: Rates::default(),
             is_direction_noticed: Cell::new(false),
+            watched: Cell::new(0),
             is_second_trace_noticed: Cell::new(false),
             redirects: Redirects::default(),
         }
@@ -183,7 +189,9 @@ impl Filter {
     #[cold]
     fn watch(&self, first: Option<FirstPass>, headers: &Headers) -> Watch {
         let Policy { propagation, header, .. } = &self.config.request;
-        if first.is_some() { Watch::default() } else { Watch::of(propagation, header, headers) }
+        let number = self.watched.replace(self.watched.get().wrapping_add(1));
+        let is_due = number.is_multiple_of(LOOKED_AT) || self.is_second_trace_noticed.get();
+        if is_due && first.is_none() { Watch::of(propagation, header, headers) } else { Watch::default() }
     }
 
     /// Says once that requests go on with two traces.

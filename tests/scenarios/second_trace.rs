@@ -7,6 +7,7 @@ use crate::scenarios::support::{B3, Line, OTHER, SAMPLED, counters, request, res
 
 const BOTH: &str = r#"{"direction": "inbound", "propagation": {"inject": ["tracecontext", "b3"]}}"#;
 const MULTI: &str = r#"{"direction": "inbound", "propagation": {"inject": ["tracecontext", "b3multi"]}}"#;
+const DATADOG: &str = r#"{"direction": "inbound", "propagation": {"inject": ["tracecontext", "datadog"]}}"#;
 const B3_ALONE: &str =
     r#"{"direction": "inbound", "propagation": {"extract": ["b3", "tracecontext"], "inject": ["b3"]}}"#;
 const UNREAD: &str = r#"{"direction": "inbound", "propagation": {"extract": ["b3"], "inject": ["b3"]}}"#;
@@ -60,6 +61,9 @@ const CASES: &[Case<'_>] = &[
     // A child of the tracer's is in the same trace.
     case("the same trace", BOTH, CAME, &[("traceparent", SAME_TRACE)], &[]),
     case("the same trace in 64 bits", BOTH, CAME, &[("b3", SHORT_B3)], &[]),
+    case("the same trace in decimal digits", DATADOG, CAME, &[], &[]),
+    case("the same trace in 64 bits and decimal digits", DATADOG, CAME, &[("x-datadog-tags", b"")], &[]),
+    case("another one in decimal digits", DATADOG, CAME, &[("x-datadog-trace-id", b"7")], &["second_trace datadog"]),
     case("nothing", BOTH, CAME, &[], &[]),
     case("an invalid context", BOTH, CAME, &[("traceparent", b"x")], &[]),
     // What came and is neither read nor written is the caller's business.
@@ -121,6 +125,21 @@ fn the_log_names_it_once() {
     let told: Vec<_> = lines.iter().filter(|line| line.contains("two traces")).collect();
     assert_eq!(told.len(), 1, "{lines:?}");
     assert!(told[0].contains("tracewarden_second_trace_total"), "{told:?}");
+}
+
+#[test]
+fn one_request_in_17_is_looked_at_until_a_second_trace_is_found() {
+    let (mut vm, root) = started(BOTH);
+    // The first is looked at, and has one trace; the next that is looked at is the eighteenth.
+    pass(&mut vm, root, CAME, &[], true);
+    for _ in 2..18 {
+        pass(&mut vm, root, CAME, OTHER_W3C, true);
+        assert_eq!(second_traces(&vm), [""; 0]);
+    }
+    pass(&mut vm, root, CAME, OTHER_W3C, true);
+    assert_eq!(second_traces(&vm), IN_W3C);
+    pass(&mut vm, root, CAME, OTHER_W3C, true);
+    assert_eq!(second_traces(&vm), ["second_trace tracecontext 2"]);
 }
 
 #[test]

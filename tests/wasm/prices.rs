@@ -226,10 +226,13 @@ impl Scenario {
             *logged = take(&mut vm);
             vm.delete(stream).expect("no trap");
             *deleted = take(&mut vm);
-            // One pass in 63 reads the clock; it is not the price of a stream.
+            // One pass in 63 reads the clock, and one request in 17 is read again; it is not the price of a stream.
             let is_timed = now.iter().any(|(_, calls)| calls.contains(&"record_metric".to_owned()));
-            number += u32::from(!is_timed);
-            if is_timed || number <= WARM_UP {
+            let is_read_again = now[3].1.contains(&"2 get_header_map_value".to_owned());
+            // Only what may be of another trace is worth reading all headers for.
+            assert!(!is_read_again || now[3].1.len() == 1, "{}: {:?}", self.name, now[3]);
+            number += u32::from(!is_timed && !is_read_again);
+            if is_timed || is_read_again || number <= WARM_UP {
                 continue;
             }
             let (fuel, made): (Vec<u64>, Vec<Vec<String>>) = now.into_iter().unzip();
