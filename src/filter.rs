@@ -11,9 +11,14 @@ use crate::redirect::{FirstPass, Redirects, is_marked};
 use crate::request::{Outcome, Plugin, Policy, Request, SAMPLED, salvage};
 use crate::response::Served;
 use crate::sampling::Rates;
+use crate::second_trace::Watch;
 use crate::span::{self, Hop, Origin, Span};
 use crate::w3c::{TraceFlags, TraceParent};
 use crate::words::{DecidedBy, Direction, Mode, SamplingDecision};
+
+/// Of how many requests one is read once more, until a second trace is found: from then on, every one is. The number is a
+/// prime, because requests of different kinds may take turns.
+const LOOKED_AT: u32 = 17;
 
 /// A plugin that works.
 #[derive(Debug)]
@@ -22,6 +27,11 @@ pub struct Filter {
     rates: Rates,
     /// Whether the log says that the direction is unknown on which the configuration depends.
     is_direction_noticed: Cell<bool>,
+    /// Whether requests are read once more when their streams have ended, as far as [`LOOKED_AT`] says.
+    is_watching: bool,
+    watched: Cell<u32>,
+    /// Whether the log says that a request went on with two traces.
+    is_second_trace_noticed: Cell<bool>,
     redirects: Redirects,
 }
 
@@ -36,6 +46,8 @@ pub struct Sender {
     is_marked: bool,
     /// Whether the request is among the traced ones that the workload serves.
     is_in_flight: bool,
+    /// The formats that are read once more when the stream has ended.
+    watch: Watch,
 }
 
 /// What is remembered of a request until its stream ends.
@@ -60,9 +72,12 @@ impl Filter {
     #[must_use]
     pub fn new(config: Config) -> Self {
         Self {
+            is_watching: config.request.writes_more_than_w3c(),
             config,
             rates: Rates::default(),
             is_direction_noticed: Cell::new(false),
+            watched: Cell::new(0),
+            is_second_trace_noticed: Cell::new(false),
             redirects: Redirects::default(),
         }
     }
@@ -102,13 +117,17 @@ impl Filter {
         if outcome.direction == Direction::Unspecified && !policy.egress.is_empty() {
             self.notice_direction(host);
         }
-        let sender = Sender {
+        let mut sender = Sender {
             participates: outcome.came.is_some(),
             trusted: outcome.trusted,
             is_marked: is_marked && first.is_none(),
             is_in_flight: policy.serves(&outcome) && host.adjust(Measure::TracedInFlight, 1),
+            watch: Watch::default(),
         };
         let Some(sent) = outcome.sent else { return StreamContext::Untraced(sender) };
+        if self.is_watching {
+            sender.watch = self.watch(first, headers);
+        }
         match self.begin_hop(&outcome, sent, headers, host) {
             Some(hop) => StreamContext::Spanned(sent, sender, Box::new(hop)),
             None => StreamContext::Traced(sent, sender),
@@ -127,9 +146,16 @@ impl Filter {
     }
 
     /// Notes that a stream has ended, which ends once.
-    pub fn ended(&self, stream: &StreamContext, host: &mut impl Metrics) {
-        if stream.sender().is_in_flight {
+    pub fn ended(&self, stream: &StreamContext, host: &mut (impl Metrics + EndedStream + Log)) {
+        let Sender { is_in_flight, watch, .. } = stream.sender();
+        if is_in_flight {
             host.adjust(Measure::TracedInFlight, -1);
+        }
+        if !watch.is_empty()
+            && let Some(sent) = stream.sent()
+            && watch.count(sent, &self.config.request.header, host)
+        {
+            self.notice_second_trace(host);
         }
     }
 
@@ -204,6 +230,28 @@ impl Filter {
             host.warn(
                 "tracewarden: egress: the listener states no traffic_direction, so every entry that matches a request \
                  applies; set direction in the plugin's configuration or traffic_direction on the listener",
+            );
+        }
+    }
+
+    /// Which headers are to be read once more when the stream has ended. An internal redirect is one request, whose first
+    /// stream was read.
+    #[cold]
+    fn watch(&self, first: Option<FirstPass>, headers: &Headers) -> Watch {
+        let Policy { propagation, header, .. } = &self.config.request;
+        let number = self.watched.replace(self.watched.get().wrapping_add(1));
+        let is_due = number.is_multiple_of(LOOKED_AT) || self.is_second_trace_noticed.get();
+        if is_due && first.is_none() { Watch::of(propagation, header, headers) } else { Watch::default() }
+    }
+
+    /// Says once that requests go on with two traces.
+    #[cold]
+    fn notice_second_trace(&self, host: &mut impl Log) {
+        if !self.is_second_trace_noticed.replace(true) {
+            host.warn(
+                "tracewarden: a request went on with two traces: Envoy's tracer, another filter or the route wrote one \
+                 after this filter; counted from now on in tracewarden_second_trace_total; to fix it, see \
+                 docs/coexistence.md",
             );
         }
     }

@@ -100,6 +100,12 @@ impl Propagation {
         self.extract == [Format::TraceContext] && self.inject == [WrittenFormat(Format::TraceContext)]
     }
 
+    /// Whether a format is written in addition to W3C's, or in its place.
+    pub(crate) fn writes_more_than_w3c(&self) -> bool {
+        let mut formats = self.inject.iter().map(|written| written.format());
+        formats.any(|format| format != Format::TraceContext && !self.removes(format.headers().name()))
+    }
+
     #[inline]
     pub(crate) fn reads(&self, format: Format) -> bool {
         self.extract.contains(&format)

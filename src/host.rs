@@ -155,6 +155,14 @@ pub trait EndedStream {
         Ok(Headers::default())
     }
 
+    /// The first line of one header of the request, as it went on.
+    ///
+    /// # Errors
+    /// The host refused.
+    fn request_header(&mut self, name: &str) -> Result<Option<Vec<u8>>, Refused> {
+        Ok(None)
+    }
+
     /// What is known of it, other than its headers.
     fn info(&mut self, sides: Sides) -> StreamInfo {
         StreamInfo::default()

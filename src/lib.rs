@@ -55,6 +55,7 @@ mod request_id;
 pub mod resource;
 pub mod response;
 pub mod sampling;
+mod second_trace;
 mod secret;
 pub mod settings;
 pub mod span;

@@ -52,6 +52,10 @@ series! {
         /// Each request without a context in a format that is read, by each other known format whose header came. Name it in
         /// `propagation.extract` to continue those traces.
         Unread { format: Format } = Metric::of_listener("tracewarden_unread_total", "requests"),
+        /// If `propagation.inject` names more than `tracecontext`: each request that went on with a second trace, by the format
+        /// that names it when the stream ends. Envoy's tracer, another filter or the route wrote it after this filter. A worker
+        /// looks at its first request and at one in 17. Once it has found one, it looks at all.
+        SecondTrace { format: Format } = Metric::of_listener("tracewarden_second_trace_total", "requests"),
         /// With `correlation`: each inbound request with a context, and each outbound request that lost its own, by what the
         /// memory did for it.
         Correlation { result: CorrelationResult } = Metric::of_listener("tracewarden_correlation_total", "requests"),

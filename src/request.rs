@@ -123,6 +123,12 @@ pub(crate) struct Outcome {
 }
 
 impl Policy {
+    /// Whether contexts are written in other formats than W3C's.
+    #[must_use]
+    pub fn writes_more_than_w3c(&self) -> bool {
+        self.mode == Mode::Enforce && self.propagation.writes_more_than_w3c()
+    }
+
     /// Whether a request with this outcome is among the traced ones that the workload serves, as far as calls are held
     /// against those.
     #[inline]

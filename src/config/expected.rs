@@ -49,6 +49,7 @@ impl Config {
             | Counter::Format { .. }
             | Counter::Conflict { .. }
             | Counter::Unread { .. }
+            | Counter::SecondTrace { .. }
             | Counter::BaggageLimited
             | Counter::Bypassed
             | Counter::HostError { .. } => false,

@@ -1,6 +1,7 @@
 //! The filter in the real Envoy.
 #![expect(clippy::expect_used, clippy::panic, reason = "a test may fail")]
 
+mod after_tracer;
 mod alerts;
 mod border;
 mod callers;
@@ -23,6 +24,7 @@ mod reload;
 mod replies;
 mod restricted;
 mod routing;
+mod second_trace;
 mod spans;
 mod support;
 mod tracer;

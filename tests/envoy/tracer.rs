@@ -11,7 +11,7 @@ use crate::support::envoy::{Envoy, run_to_the_end};
 use crate::support::upstream::Upstream;
 use crate::support::{P, SAMPLED, T, envoy_binary, only_context};
 
-const UPPER: &[u8] = b"00-0AF7651916CD43DD8448EB211C80319C-B7AD6B7169203331-01";
+pub(crate) const UPPER: &[u8] = b"00-0AF7651916CD43DD8448EB211C80319C-B7AD6B7169203331-01";
 
 /// An Envoy with the filter and the OpenTelemetry tracer, which has no collector.
 fn traced(name: &str, upstream: &Upstream, filter: &str, more: Value) -> Envoy {
@@ -19,6 +19,14 @@ fn traced(name: &str, upstream: &Upstream, filter: &str, more: Value) -> Envoy {
 }
 
 fn tracing_bootstrap(upstream: &Upstream, filter: &str, more: Value) -> Value {
+    let manager = json!({"tracing": tracing(more)});
+    let listener = listener_with("mesh", &[tracewarden(filter)], all_to("upstream"), manager);
+    bootstrap(&[listener], &[cluster("upstream", upstream.port), cluster("nobody", 1)])
+}
+
+/// A connection manager's `tracing` with the OpenTelemetry tracer, whose spans go to a cluster without a server, and with
+/// more fields.
+pub(crate) fn tracing(more: Value) -> Value {
     let tracer = json!({
         "service_name": "envoy",
         "http_service": {"http_uri": {"uri": "http://nobody/v1/traces", "cluster": "nobody", "timeout": "1s"}},
@@ -28,13 +36,11 @@ fn tracing_bootstrap(upstream: &Upstream, filter: &str, more: Value) -> Value {
         "typed_config": typed("envoy.config.trace.v3.OpenTelemetryConfig", tracer),
     }});
     merge(&mut tracing, more);
-    let listener =
-        listener_with("mesh", &[tracewarden(filter)], all_to("upstream"), json!({"tracing": tracing}));
-    bootstrap(&[listener], &[cluster("upstream", upstream.port), cluster("nobody", 1)])
+    tracing
 }
 
 /// The contexts that the upstream and the caller receive, for a request that brings this.
-fn contexts(
+pub(crate) fn contexts(
     envoy: &Envoy,
     upstream: &Upstream,
     brings: &[(&str, &[u8])],
@@ -101,7 +107,7 @@ fn where_the_tracer_propagates_nothing_the_filters_context_goes_on() {
 }
 
 /// The Envoy's major and minor version, of `… version: HASH/MAJOR.MINOR.PATCH/…`.
-fn version() -> (u32, u32) {
+pub(crate) fn version() -> (u32, u32) {
     let said = Command::new(envoy_binary()).arg("--version").output().expect("a version").stdout;
     let said = String::from_utf8_lossy(&said).into_owned();
     let version = said.split("version: ").nth(1).and_then(|rest| rest.split('/').nth(1)).expect(&said);

@@ -211,6 +211,11 @@ impl EndedStream for Callback<'_> {
         Ok(lines.iter().flat_map(HeaderMap::iter).collect())
     }
 
+    fn request_header(&mut self, name: &str) -> Result<Option<Vec<u8>>, Refused> {
+        self.worker.call(Call::GetHeader)?;
+        Ok(self.messages.request.as_ref().and_then(|headers| headers.get(name)).map(<[u8]>::to_vec))
+    }
+
     fn info(&mut self, sides: Sides) -> StreamInfo {
         let details = self.bytes(&["response", "code_details"]).unwrap_or_default();
         let mut info = StreamInfo {

@@ -21,6 +21,7 @@ mod redirects;
 mod requests;
 mod response_border;
 mod responses;
+mod second_trace;
 mod spans;
 pub(crate) mod support;
 mod trust;

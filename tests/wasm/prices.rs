@@ -99,6 +99,7 @@ const EXPORT_PAIR: &str =
 const HOP_BEFORE: &str = r#"{"direction": "inbound", "hop": "before"}"#;
 const HOP_OBSERVED: &str = r#"{"direction": "inbound", "mode": "observe", "hop": "before"}"#;
 const HOP_AFTER: &str = r#"{"direction": "inbound", "mode": "observe", "hop": "after"}"#;
+const TWO_FORMATS: &str = r#"{"direction": "inbound", "propagation": {"inject": ["tracecontext", "b3"]}}"#;
 const SILENT: &str = r#"{"direction": "inbound", "response": {"validate": false, "inject": []}}"#;
 
 #[rustfmt::skip]
@@ -144,6 +145,8 @@ const SCENARIOS: &[Scenario] = &[
     Scenario { name: "hop audit, before", config: HOP_BEFORE, request: MATCHES, response: MATCHES },
     Scenario { name: "hop audit, before, observed", config: HOP_OBSERVED, request: MATCHES, response: MATCHES },
     Scenario { name: "hop audit, after, another trace", config: HOP_AFTER, request: MATCHES, response: MATCHES },
+    Scenario { name: "two formats", config: TWO_FORMATS, request: MATCHES, response: &[] },
+    Scenario { name: "two formats, among 26 headers", config: TWO_FORMATS, request: MANY, response: &[] },
     Scenario { name: "switched off", config: r#"{"enabled": false}"#, request: MATCHES, response: MATCHES },
 ];
 
@@ -196,9 +199,10 @@ fn table(seed: u64) -> String {
     for (place, scenario) in SCENARIOS.iter().enumerate() {
         let passes =
             ["create", "request", "response", "log", "delete"].into_iter().zip(scenario.prices(seed));
-        // Without a span, the first callback and the last two are the same everywhere.
-        let differs =
-            |pass: &str| pass.starts_with("re") || pass == "log" && scenario.config.contains("export");
+        // Without a span or a second format, the first callback and the last two are the same everywhere.
+        let is_read_again =
+            ["export", "inject\": [\"tracecontext\", "].iter().any(|one| scenario.config.contains(one));
+        let differs = |pass: &str| pass.starts_with("re") || pass == "log" && is_read_again;
         for (pass, (fuel, calls)) in passes.filter(|(pass, _)| place == 0 || differs(pass)) {
             let line = format!("{:<36}{pass:<9}{fuel:>7}  {}", scenario.name, calls.join(", "));
             writeln!(table, "{}", line.trim_end()).expect("a string takes any text");
@@ -238,10 +242,13 @@ impl Scenario {
             *logged = take(&mut vm);
             vm.delete(stream).expect("no trap");
             *deleted = take(&mut vm);
-            // One pass in 63 reads the clock; it is not the price of a stream.
+            // One pass in 63 reads the clock, and one request in 17 is read again; it is not the price of a stream.
             let is_timed = now.iter().any(|(_, calls)| calls.contains(&"record_metric".to_owned()));
-            number += u32::from(!is_timed);
-            if is_timed || number <= WARM_UP {
+            let is_read_again = now[3].1.contains(&"2 get_header_map_value".to_owned());
+            // Only what may be of another trace is worth reading all headers for.
+            assert!(!is_read_again || now[3].1.len() == 1, "{}: {:?}", self.name, now[3]);
+            number += u32::from(!is_timed && !is_read_again);
+            if is_timed || is_read_again || number <= WARM_UP {
                 continue;
             }
             let (fuel, made): (Vec<u64>, Vec<Vec<String>>) = now.into_iter().unzip();

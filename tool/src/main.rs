@@ -1,6 +1,7 @@
 //! `tracewarden`: what the filter makes of a configuration or of trace headers, without an Envoy; and what it has counted.
 
 mod audit;
+mod check;
 mod explain;
 mod lines;
 mod reference;
@@ -14,9 +15,7 @@ use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
 use clap_complete::Shell;
-use serde_json::{Value, json};
-use tracewarden::config::{Config, Loaded};
-use tracewarden::settings::Fault;
+use serde_json::Value;
 
 use crate::reference::Reference;
 
@@ -37,9 +36,13 @@ struct Arguments {
 enum Command {
     /// Validate a plugin's configuration exactly as the filter does, with the environment variables of this process.
     ///
+    /// Of a whole Envoy configuration (YAML or JSON with static_resources), every plugin in it is validated, with the variables
+    /// that its VM is given. A warning names each plugin whose formats Envoy's own tracer contradicts.
+    ///
     /// An editor says much of it while you type, with the JSON Schema that `tracewarden schema` prints.
     Check {
-        /// The JSON that goes into `configuration` (Envoy) or `pluginConfig` (Istio); `-` is standard input.
+        /// The JSON that goes into `configuration` (Envoy) or `pluginConfig` (Istio), or an Envoy configuration; `-` is standard
+        /// input.
         #[arg(default_value = "-")]
         file: PathBuf,
     },
@@ -77,7 +80,7 @@ enum Command {
 fn main() -> ExitCode {
     let Arguments { json, command } = Arguments::parse();
     let said = match command {
-        Command::Check { file } => check(&file),
+        Command::Check { file } => check::check(&file),
         Command::Explain { headers } => Ok(explain::explain(&headers)),
         Command::Report(options) => report::report(&options),
         Command::Audit(options) => audit::audit(&options),
@@ -116,33 +119,9 @@ struct Said {
     value: Value,
 }
 
-fn check(file: &Path) -> Result<Said, String> {
-    let mut bytes = Vec::new();
-    let read = open(file).and_then(|mut file| file.read_to_end(&mut bytes));
-    read.map_err(|error| format!("{}: {error}", file.display()))?;
-    Ok(match Config::load(&bytes, |name| std::env::var(name).ok()) {
-        Ok(Loaded { notices, .. }) => Said {
-            status: 0,
-            lines: notices.iter().map(|notice| format!("ignored {notice}\n")).collect::<String>() + "valid\n",
-            value: json!({"valid": true, "notices": notices.iter().map(Fault::to_string).collect::<Vec<_>>()}),
-        },
-        Err(faults) => Said {
-            status: 1,
-            lines: format!("{faults}\n"),
-            value: json!({"valid": false, "error": faults.to_string(), "faults": described(&faults.0)}),
-        },
-    })
-}
-
 /// A file, or standard input.
 fn open(file: &Path) -> io::Result<Box<dyn Read>> {
     if file == Path::new("-") { Ok(Box::new(io::stdin())) } else { Ok(Box::new(File::open(file)?)) }
-}
-
-/// Faults for programs.
-fn described(faults: &[Fault]) -> Value {
-    let fault = |fault: &Fault| json!({"path": fault.place(), "kind": fault.kind.label(), "message": fault.to_string()});
-    faults.iter().map(fault).collect()
 }
 
 /// A name and a value; the white space around the value does not count.

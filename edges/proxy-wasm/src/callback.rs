@@ -190,6 +190,10 @@ impl EndedStream for Callback<OnEnd<'_>> {
         self.vm.checked(host::headers_if_any(map)).ok_or(Refused)
     }
 
+    fn request_header(&mut self, name: &str) -> Result<Option<Vec<u8>>, Refused> {
+        self.vm.checked(host::header(MapType::HttpRequestHeaders, name)).ok_or(Refused)
+    }
+
     fn info(&mut self, sides: Sides) -> StreamInfo {
         self.kind.0.map(|expressions| expressions.info(sides, self.vm)).unwrap_or_default()
     }

@@ -25,7 +25,7 @@ pub(crate) fn listener(name: &str, filters: &[Value], routes: Value) -> Value {
 /// The same, with more fields for its connection manager.
 pub(crate) fn listener_with(name: &str, filters: &[Value], routes: Value, more: Value) -> Value {
     let mut filters = filters.to_vec();
-    filters.push(filter("envoy.filters.http.router", "router.v3.Router", json!({})));
+    filters.push(router_before(&[]));
     let mut manager = typed(
         "envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager",
         json!({
@@ -70,6 +70,16 @@ pub(crate) fn tracewarden_in(vm: &str, configuration: &str) -> Value {
 /// An HTTP filter of Envoy's own.
 pub(crate) fn filter(name: &str, kind: &str, configuration: Value) -> Value {
     json!({"name": name, "typed_config": typed(&format!("envoy.extensions.filters.http.{kind}"), configuration)})
+}
+
+/// The router, with these HTTP filters after it: they run for each attempt.
+pub(crate) fn router_before(filters: &[Value]) -> Value {
+    let codec = filter("envoy.filters.http.upstream_codec", "upstream_codec.v3.UpstreamCodec", json!({}));
+    let upstream = match filters {
+        [] => json!({}),
+        _ => json!({"upstream_http_filters": ([filters, &[codec]].concat())}),
+    };
+    filter("envoy.filters.http.router", "router.v3.Router", upstream)
 }
 
 /// Everything goes to the cluster.

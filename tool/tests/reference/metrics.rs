@@ -89,8 +89,8 @@ fn the_reference_says_how_many_series_there_can_be() {
         - 3
         + number::<ResponseContext>()
         + number::<Format>() * number::<Format>()
-        // Unread ones.
-        + number::<Format>()
+        // Unread ones, and second traces.
+        + 2 * number::<Format>()
         + number::<CorrelationResult>()
         // Calls that are lost or unlinked, in two modes.
         + 2 * 2 * number::<Evidence>()
