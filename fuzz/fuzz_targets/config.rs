@@ -148,13 +148,16 @@ fn exports(config: &Config, json: &Value) {
     assert_eq!(text("path").unwrap_or(path), export.path());
     for (place, default, read) in [
         (&*format!("{collector}/timeout_ms"), 10_000, endpoint.timeout_ms),
-        ("/export/queue", 2_048, export.queue),
         ("/export/batch", 512, export.batch),
+        ("/export/in_flight", 4, export.in_flight),
         ("/export/delay_ms", 5_000, export.delay_ms),
     ] {
         let number = json.pointer(place).and_then(Value::as_u64);
         assert_eq!(number.unwrap_or(default), u64::from(read.get()), "{place}");
     }
+    let number = |place: &str| json.pointer(place).and_then(Value::as_u64);
+    assert_eq!(number("/export/queue"), export.queue.map(|queue| u64::from(queue.get())));
+    assert_eq!(number("/export/queue_bytes").unwrap_or(4 << 20), export.queue_bytes.get() as u64);
     assert!(is_otlp || export.headers.is_empty(), "the headers are those of OTLP");
     for (name, value) in &export.headers {
         assert!(!name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b':'));

@@ -11,7 +11,7 @@ use tracewarden::export::{Upload, UploadError, Uploads};
 use tracewarden::headers::{HeaderWriter, Headers, Refused};
 use tracewarden::host::{
     self, AccessLog, Clock, EndedStream, HeaderReader, Log, Metrics, Properties, Property, PropertyValue,
-    Random, SharedMemory,
+    Random, SharedMemory, Sides, StreamInfo,
 };
 use tracewarden::metrics::{Counter, Measure};
 use tracewarden::words::{Direction, Labelled};
@@ -31,7 +31,8 @@ pub struct Known {
     pub now: Option<u64>,
     /// The time from then on.
     pub ended: Option<u64>,
-    /// What it knows of the stream, by the names of [`Property`] or a path with dots.
+    /// What it knows of the stream, by the names of [`Property`], by those of [`StreamInfo`] in the same style, or by a path
+    /// with dots.
     pub texts: BTreeMap<String, ByteBuf>,
     /// The same, as far as they are numbers.
     pub numbers: BTreeMap<String, i64>,
@@ -83,8 +84,8 @@ pub(crate) struct Calls {
     pub remembered: Vec<(String, Vec<u8>)>,
     /// Every line that was logged.
     pub lines: Vec<String>,
-    /// Their bodies.
-    pub uploads: VecDeque<Vec<u8>>,
+    /// Their bodies, each with what the host said of it.
+    pub uploads: VecDeque<(Vec<u8>, Result<u32, UploadError>)>,
 }
 
 /// A change that was asked for.
@@ -137,6 +138,16 @@ impl Known {
     pub fn inbound() -> Self {
         let now = Some(1_800_000_000_000_000_000);
         Self { direction: "inbound".to_owned(), has_seed: true, now, ended: now, ..Self::default() }
+    }
+
+    /// A text that it knows. A host has no empty ones.
+    fn text(&self, name: &str) -> Option<Vec<u8>> {
+        self.texts.get(name).filter(|text| !text.is_empty()).map(|text| text.to_vec())
+    }
+
+    /// A number that it knows.
+    fn number(&self, name: &str) -> Option<i64> {
+        self.numbers.get(name).copied()
     }
 
     /// The direction of the listener.
@@ -238,10 +249,8 @@ impl Properties for Host {
             Property::Custom(path) => path.join("."),
             other => format!("{other:?}"),
         };
-        let number = self.known.numbers.get(&name).map(|number| PropertyValue::Number(*number));
-        // A host has no empty properties.
-        let text = self.known.texts.get(&name).filter(|text| !text.is_empty());
-        text.map(|text| PropertyValue::Text(text.to_vec())).or(number)
+        let number = self.known.number(&name).map(PropertyValue::Number);
+        self.known.text(&name).map(PropertyValue::Text).or(number)
     }
 }
 
@@ -261,8 +270,9 @@ impl SharedMemory for Host {
 
 impl Metrics for Host {
     fn count(&mut self, counter: Counter, number: u64) {
-        let of_spans = matches!(counter, Counter::SpanExported | Counter::SpanDropped { .. });
-        assert!(number == 1 || of_spans, "{counter}");
+        let may_be_many =
+            matches!(counter, Counter::SpanExported | Counter::SpanDropped { .. } | Counter::Batch { .. });
+        assert!(number == 1 || may_be_many && number > 0, "{counter} {number}");
         self.calls.counted.extend((0..number).map(|_| counter));
     }
 
@@ -310,8 +320,18 @@ impl EndedStream for Host {
         if self.known.is_silent { Err(Refused) } else { Ok(of_core(&self.left[map as usize])) }
     }
 
-    fn is_cut_off(&mut self) -> bool {
-        self.known.is_cut_off
+    fn info(&mut self, sides: Sides) -> StreamInfo {
+        let known = &self.known;
+        StreamInfo {
+            route_name: known.text("RouteName"),
+            protocol: known.text("Protocol"),
+            request_size: known.number("RequestSize"),
+            response_size: known.number("ResponseSize"),
+            is_cut_off: known.is_cut_off,
+            peer_address: known.text("PeerAddress").filter(|_| sides.serves()),
+            upstream_address: known.text("UpstreamAddress").filter(|_| sides.calls()),
+            upstream_attempts: known.number("UpstreamAttempts").filter(|_| sides.calls()),
+        }
     }
 }
 
@@ -333,11 +353,14 @@ impl Uploads for Host {
     fn send(&mut self, upload: &Upload<'_>) -> Result<u32, UploadError> {
         let fits = |value: &str| value.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic());
         assert!(upload.headers.iter().all(|(name, value)| fits(name) && fits(value)), "{:?}", upload.headers);
-        self.calls.uploads.push_back(upload.body.clone());
-        if let Some(error) = self.refusal.take() {
-            return Err(error);
-        }
-        self.token += 1;
-        Ok(self.token)
+        let said = match self.refusal.take() {
+            Some(error) => Err(error),
+            None => {
+                self.token += 1;
+                Ok(self.token)
+            }
+        };
+        self.calls.uploads.push_back((upload.body.to_vec(), said));
+        said
     }
 }

@@ -11,11 +11,14 @@
 //! )
 //! ```
 
+use std::mem::take;
+
 use ron::ser::PrettyConfig;
 use serde::{Deserialize, Serialize};
 
 use crate::host::{Host, Known, Lines};
 use crate::setup::Setup;
+use crate::spans::Passed;
 use crate::uploads::{self, Step};
 use crate::{request, response, spans};
 
@@ -59,12 +62,14 @@ impl Scenario {
             host.memory = earlier.calls.remembered;
         }
         let mut stream = request::check(&setup, &scenario.request, &mut host);
+        let mut passed = Passed { request: take(&mut host.calls.counted), ..Passed::default() };
         let request_left = scenario.request_left.unwrap_or_else(|| host.lines());
         response::check(&setup.config, &mut stream, &scenario.response, &mut host);
+        (passed.response, passed.now) = (take(&mut host.calls.counted), host.known.now);
         let response_left = scenario.response_left.unwrap_or_else(|| host.lines());
         host.left = [request_left, response_left, scenario.trailers];
         host.known.now = host.known.ended;
-        let spans = spans::check(&setup, stream, &mut host);
+        let spans = spans::check(&setup, stream, &passed, &mut host);
         if let Some(export) = &setup.config.export {
             let resource = setup.config.service.resource(&mut host);
             uploads::check(export, &resource, &spans, &scenario.steps);

@@ -2,12 +2,15 @@
 
 use proxy_wasm_test_framework::HeaderMap;
 use tracewarden::filter::{Filter, StreamContext};
-use tracewarden::metrics::Counter;
-use tracewarden::otlp::{KeyValue, Span, SpanKind, Value};
+use tracewarden::metrics::{Corruption, Counter};
 use tracewarden::span::{Kind, Source};
 use tracewarden::w3c::TraceParent;
+use tracewarden::words::{ResponseContext, Verdict};
 
+use crate::collected::{Collector, value_of};
 use crate::host::{Host, Lines, map, size};
+use crate::otlp::{Event, KeyValue, Span, SpanKind, Value};
+use crate::reading;
 use crate::setup::Setup;
 use crate::work;
 
@@ -22,23 +25,42 @@ const MAX_URL: usize = MAX_TEXT + "://".len() + MAX_TEXT + MAX_TEXT;
 const MAX_NAME: usize = 7 + 1 + MAX_TEXT;
 const MAX_OWN_ATTRIBUTES: usize = 20;
 
+const CONTEXT: &str = "tracewarden.context";
+const REASON: &str = "tracewarden.reason";
+const REPAIR: &str = "tracewarden.repair";
+const CONFLICT: &str = "tracewarden.conflict";
+
+/// What the passes of a stream have counted.
+#[derive(Default)]
+pub struct Passed {
+    /// The request's.
+    pub request: Vec<Counter>,
+    /// The response's.
+    pub response: Vec<Counter>,
+    /// The time of the response.
+    pub now: Option<u64>,
+}
+
 /// A hop that is recorded, and the context that it sent upstream.
 struct Hop<'a> {
     setup: &'a Setup,
+    passed: &'a Passed,
     request: HeaderMap,
     sent: TraceParent,
     is_late: bool,
 }
 
-/// Ends a stream, and checks all that its spans say.
-pub fn check(setup: &Setup, stream: StreamContext, host: &mut Host) -> Vec<Span> {
+/// Ends a stream, and checks all that its spans say when they arrive at a collector.
+pub(crate) fn check(setup: &Setup, stream: StreamContext, passed: &Passed, host: &mut Host) -> Vec<Span> {
     host.begin(&Lines::new());
     let (sent, begins_span) = (stream.sent(), matches!(stream, StreamContext::Spanned(..)));
     let was_left_out = is_left_out(&stream);
     let texts: usize = host.known.texts.values().map(|text| text.len()).sum();
     let size = texts + 8 * host.known.numbers.len() + host.left.iter().map(size).sum::<usize>();
     let filter = Filter::new(setup.config.clone());
-    let spans = work::bounded(16 * size + setup.work(), || filter.finish(stream, host));
+    let mut collector = Collector::new();
+    work::bounded(16 * size + setup.work(), || filter.finish(stream, host, |span, _| collector.take(span)));
+    let spans = collector.arrived();
     let is_late = is_recorded_late(setup, was_left_out, host);
     let recorded = sent.filter(|sent| begins_span && (sent.flags.is_sampled() || is_late));
     // A span has an end, and shows a request.
@@ -46,9 +68,11 @@ pub fn check(setup: &Setup, stream: StreamContext, host: &mut Host) -> Vec<Span>
         assert!(spans.is_empty(), "what is not recorded has no spans");
         return spans;
     };
-    let hop = Hop { setup, request: map(&host.left[0]), sent, is_late };
+    let hop = Hop { setup, passed, request: map(&host.left[0]), sent, is_late };
     hop.is_made_of(&spans);
     spans.iter().for_each(|span| hop.is_told(span));
+    hop.is_found(&spans);
+    hop.is_mismatched(&spans);
     spans
 }
 
@@ -127,6 +151,68 @@ impl Hop<'_> {
         }
     }
 
+    /// What the passes found, which the first span says in the words of the metrics, and no other.
+    fn is_found(&self, spans: &[Span]) {
+        let [first, others @ ..] = spans else { return };
+        let is_own =
+            |attribute: &&KeyValue| attribute.key.starts_with("tracewarden.") && !self.is_added(attribute);
+        let own: Vec<_> = first.attributes.iter().filter(is_own).collect();
+        assert!(
+            own.iter().all(|one| [CONTEXT, REASON, REPAIR, CONFLICT].contains(&one.key.as_str())),
+            "{own:?}"
+        );
+        assert!(!others.iter().flat_map(|span| &span.attributes).any(|one| is_own(&one)), "{others:?}");
+        let counted = |word: fn(&Counter) -> Option<&'static str>| -> Vec<_> {
+            self.passed.request.iter().filter_map(word).collect()
+        };
+        let words: [(&str, Vec<&str>); 4] = [
+            (CONTEXT, counted(verdict_of)),
+            (REASON, counted(reason_of)),
+            (
+                REPAIR,
+                counted(|one| if let Counter::Repair { by, .. } = one { Some(by.label()) } else { None }),
+            ),
+            (
+                CONFLICT,
+                counted(
+                    |one| if let Counter::Conflict { other, .. } = one { Some(other.label()) } else { None },
+                ),
+            ),
+        ];
+        for (key, counted) in words {
+            let said = own.iter().find(|one| one.key == key).and_then(|one| text_of(one));
+            let is_due = counted.is_empty() == said.is_none();
+            assert!(
+                is_due && said.is_none_or(|said| counted.contains(&said)),
+                "{key}: {said:?}, {counted:?}"
+            );
+        }
+    }
+
+    /// Whether the configuration adds an attribute of this name.
+    fn is_added(&self, attribute: &KeyValue) -> bool {
+        self.setup.config.spans.attributes.iter().any(|added| *added.name == *attribute.key)
+    }
+
+    /// The event of a response that named another trace, which every span has then, and none otherwise.
+    fn is_mismatched(&self, spans: &[Span]) {
+        let is_counted =
+            |one: &Counter| matches!(one, Counter::Response { context: ResponseContext::Mismatch });
+        let time = self.passed.now.filter(|_| self.passed.response.iter().any(is_counted));
+        for span in spans {
+            assert_eq!(span.events.len(), usize::from(time.is_some()), "{:?}", span.events);
+            let Some(Event { time_unix_nano, name, attributes }) = span.events.first() else { continue };
+            assert_eq!((time, &**name), (Some(*time_unix_nano), "tracewarden.response.mismatch"));
+            let [trace, parent] = &attributes[..] else { panic!("{attributes:?}") };
+            assert_eq!(trace.key, "tracewarden.response.trace_id");
+            assert_eq!(parent.key, "tracewarden.response.span_id");
+            let (trace, parent) = (text_of(trace).unwrap_or_default(), text_of(parent).unwrap_or_default());
+            let line = ["00-", trace, "-", parent, "-00"].concat();
+            assert!(reading::traceparent(line.as_bytes()).is_some(), "{line}");
+            assert_ne!(trace.as_bytes(), self.sent.trace_id.to_hex(), "another trace");
+        }
+    }
+
     fn is_described(&self, attributes: &[KeyValue]) {
         let added = &self.setup.config.spans.attributes;
         assert!(attributes.len() <= MAX_OWN_ATTRIBUTES + added.len());
@@ -184,8 +270,28 @@ fn shown(bytes: &[u8]) -> String {
     text
 }
 
+/// What a verdict that is not the usual one is called.
+fn verdict_of(counter: &Counter) -> Option<&'static str> {
+    match counter {
+        Counter::Request { context: Verdict::Continued | Verdict::Started, .. } => None,
+        Counter::Request { context, .. } => Some(context.label()),
+        _ => None,
+    }
+}
+
+/// What was wrong with a header.
+fn reason_of(counter: &Counter) -> Option<&'static str> {
+    let Counter::Corrupt { corruption, .. } = counter else { return None };
+    Some(match corruption {
+        Corruption::TraceParent(reason) => reason.label(),
+        Corruption::TraceState(reason) => reason.label(),
+        Corruption::RequestId => "uuid",
+        Corruption::Format(_, reason) => reason.label(),
+    })
+}
+
 fn text_of(attribute: &KeyValue) -> Option<&str> {
-    match attribute.value.as_ref()?.value.as_ref()? {
+    match value_of(attribute) {
         Value::Text(text) => Some(text),
         Value::Number(_) => None,
     }

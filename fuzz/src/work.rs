@@ -11,3 +11,10 @@ pub fn bounded<T>(input: usize, pass: impl FnOnce() -> T) -> T {
     assert!(allocated <= bound as u64, "{allocated} bytes were allocated for an input of {input}");
     result.expect("the pass has run")
 }
+
+/// Does what is no part of the pass within which it is done.
+pub fn apart<T>(work: impl FnOnce() -> T) -> T {
+    let mut result = None;
+    allocation_counter::opt_out(|| result = Some(work()));
+    result.expect("it has been done")
+}

@@ -46,10 +46,20 @@ pub fn exporting(source: &mut Source) -> Value {
     let (collector, protocol) = *one(&[("otlp", "http/protobuf"), ("otlp", "grpc"), ("zipkin", "")], source);
     config["export"] = json!({
         collector: if protocol.is_empty() { json!({"cluster": "c"}) } else { json!({"cluster": "c", "protocol": protocol}) },
-        "queue": one(&[2_048, 1, 2, 7], source),
-        "batch": one(&[512, 1, 2, 5], source),
+        "queue_bytes": one(&[4 << 20, 65_536, 65_537, 100_000, 1 << 20], source),
+        "queue": one(&[Value::Null, json!(2_048), json!(1), json!(2), json!(7)], source),
+        "batch": one(&[512, 1, 2, 5, 30], source),
+        "in_flight": one(&[4, 1, 2, 3, 100], source),
         "delay_ms": one(&[5_000, 1, 1_000_000], source),
     });
+    if source.random_ratio(1, 8) {
+        // A few spans of it are as much as a small queue holds, or what stands around them is.
+        let (of_span, text) = (source.random_ratio(1, 2), "a".repeat(*one(&[1_000, 9_000, 14_000], source)));
+        match of_span {
+            true => config["span"]["attributes"] = json!([{"name": "long", "value": text}]),
+            false => config["service"]["attributes"] = json!({"long": text}),
+        }
+    }
     config
 }
 

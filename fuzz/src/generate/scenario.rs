@@ -156,14 +156,26 @@ fn happen(steps: &mut Vec<Step>, source: &mut Source) {
 }
 
 fn step(source: &mut Source) -> Step {
-    match source.random_range(0..=16) {
-        0..=4 => Step::Tick,
+    match source.random_range(0..=23) {
+        0..=3 => Step::Tick,
+        4 => Step::TickOf(place(source)),
         5..=8 => Step::Take(*one(&[1, 2, 3, 8, 32, 96], source)),
         9..=11 => Step::Answer(reply(source)),
-        12..=14 => Step::Clock(time(source)),
-        15 => one(&[Step::NoHost, Step::NotSent, Step::NoAnswer], source).clone(),
-        _ => Step::Abandon,
+        12 | 13 => Step::AnswerTo(place(source), reply(source)),
+        14 => Step::NoAnswerTo(place(source)),
+        15 | 16 => Step::Clock(time(source)),
+        17 | 18 => Step::Pass(*one(&[5_000, 200, 499, 500, 1_000, 60_000, 3_600_000], source)),
+        19 => one(&[Step::NoHost, Step::NotSent, Step::NoAnswer], source).clone(),
+        20 => Step::Join,
+        21 => Step::Leave(place(source)),
+        22 => Step::Reload,
+        _ => one(&[Step::Abandon, Step::NoClock, Step::Late(0), Step::Late(place(source))], source).clone(),
     }
+}
+
+/// A place among few.
+fn place(source: &mut Source) -> u8 {
+    *one(&[0, 1, 2, 3, u8::MAX], source)
 }
 
 /// An answer whose body is a message, perhaps in a frame of gRPC, or any bytes.
