@@ -113,6 +113,12 @@ fn each_change_has_its_rows() {
         ("a format names another span and another decision", &[("b3", B3)], &[("b3", B3_CHILD)], &["kept"]),
         ("a format names the same trace in 64 bits", &[("b3", B3)], &[("b3", B3_HALF)], &["kept"]),
         ("a decision without a trace is added", &[], &[("b3", b"0")], &["format"]),
+        (
+            "a decision in another format, without a trace",
+            &[("b3", b"0")],
+            &[("x-b3-sampled", b"0")],
+            &["format"],
+        ),
         ("a trace whose right half is zero", &[("b3", b"0")], &[("b3", HALF_ZERO)], &["format"]),
         ("a decision becomes a context", &[("b3", b"0")], &[("b3", B3)], &["format"]),
         ("a context becomes garbage", &[("b3", B3)], &[("b3", b"garbage")], &["format"]),
