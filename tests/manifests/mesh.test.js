@@ -13,8 +13,8 @@ import { DOCUMENTS, PLUGINS, inRepository, readYaml, render, tool } from './supp
 
 const { extraStatTags } = meshConfig.defaultConfig;
 const LABELS = readYaml('envoy/envoy.yaml').stats_config.stats_tags.map((tag) => tag.tag_name);
-/** The labels of what goes wrong in the host, which nothing does here. */
-const UNSEEN = ['call'];
+/** The labels of what goes wrong in the host, which nothing does here, and of the hop audit, which no plugin of Istio makes. */
+const UNSEEN = ['call', 'change'];
 
 /** The access log that Istio makes of an extension provider, with the filter that a Telemetry asks for. */
 function accessLog(provider = 'tracewarden-json', expression) {
