@@ -1,6 +1,6 @@
 //! Uploads in a host that fails, and their memory.
 
-use proxy_wasm_test_framework::{Call, Fault, HttpAnswer, LogLevel, Status};
+use proxy_wasm_test_framework::{Call, Fault, Host, HttpAnswer, LogLevel, Status};
 
 use crate::scenarios::export::{Bench, TWO};
 use crate::scenarios::hop::{Hop, OK, attributes};
@@ -170,6 +170,21 @@ fn spans_say_the_same_whatever_an_expression_answers() {
             }
         }
     }
+}
+
+/// Plugins share a queue, so a listener has no part of its counts.
+#[test]
+fn spans_are_counted_for_the_vm_and_not_for_a_listener() {
+    let config = r#"{"direction": "inbound", "metrics": {"listener": "edge"}, "export": {"otlp": {"cluster": "c"}, "batch": 1, "queue": 1}}"#;
+    let mut bench = Bench::with(config, Host::new());
+    bench.spans(2);
+    bench.tick_after(0);
+    bench.answer(&[(":status", b"200")], b"");
+    let of_spans = |name: &str| name.contains("tracewarden_spans_") || name.contains("tracewarden_export_");
+    let metrics = bench.vm.host().metrics();
+    let counted: Vec<_> = metrics.iter().filter(|(name, count)| of_spans(name) && *count > 0).collect();
+    assert!(counted.len() > 3, "{counted:?}");
+    assert!(!counted.iter().any(|(name, _)| name.contains("listener")), "{counted:?}");
 }
 
 #[test]

@@ -56,11 +56,6 @@ impl<K> Callback<K> {
     pub(crate) const fn new(vm: &'static Vm, counters: &'static Counters, kind: K) -> Self {
         Self { vm, counters, rng: None, kind }
     }
-
-    /// The VM.
-    pub(crate) const fn vm(&self) -> &'static Vm {
-        self.vm
-    }
 }
 
 impl Callback<OnPlugin> {

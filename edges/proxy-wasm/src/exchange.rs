@@ -72,7 +72,7 @@ impl HttpContext for Exchange {
             working.filter.unanswered(&self.stream, host);
         }
         if let (stream @ StreamContext::Spanned(..), Some(spans)) = (take(&mut self.stream), &working.spans) {
-            working.filter.finish(stream, host, |span, host| spans.take(span, host));
+            working.filter.finish(stream, host, |span, _| spans.take(span, self.vm));
         }
     }
 }

@@ -6,10 +6,11 @@ use tracewarden::export::Outlet;
 use tracewarden::filter::Filter;
 use tracewarden::span::Span;
 
-use crate::callback::{Callback, OnEnd};
+use crate::callback::Callback;
 use crate::counters::Counters;
 use crate::stream_info::Expressions;
 use crate::ticks::Ticks;
+use crate::vm::Vm;
 
 /// What a plugin does with its streams.
 #[derive(Clone, Default)]
@@ -39,12 +40,13 @@ pub(crate) struct Spans {
 }
 
 impl Spans {
-    /// Takes a span of a stream that has ended, and has a batch sent that is full.
-    pub(crate) fn take(&self, span: &Span<'_>, host: &mut Callback<OnEnd<'_>>) {
+    /// Takes a span of a stream that has ended, and has a batch sent that is full. Spans are counted for the VM, not for the
+    /// stream's listener.
+    pub(crate) fn take(&self, span: &Span<'_>, vm: &'static Vm) {
         let mut exporter = self.outlet.exporter();
-        exporter.take(span, host);
+        exporter.take(span, &mut Callback::of_plugin(vm));
         if exporter.is_due(span.ended) {
-            self.ticks.wake(host.vm());
+            self.ticks.wake(vm);
         }
     }
 }
