@@ -146,7 +146,8 @@ fn a_request_that_no_host_was_picked_for_is_not_counted() {
         {"match": {"prefix": "/direct"}, "direct_response": {"status": 200}},
         {"match": {"prefix": "/empty"}, "route": {"cluster": "empty"}},
         {"match": {"prefix": "/refused"}, "route": {"cluster": "nobody"}},
-        {"match": {"prefix": "/"}, "route": {"cluster": "upstream", "timeout": "0.2s"}},
+        {"match": {"prefix": "/silent"}, "route": {"cluster": "upstream", "timeout": "0.2s"}},
+        {"match": {"prefix": "/"}, "route": {"cluster": "upstream"}},
     ]);
     let manager = json!({"tracing": tracing(json!({}))});
     let empty = json!({"name": "empty", "load_assignment": {"cluster_name": "empty", "endpoints": []}});
