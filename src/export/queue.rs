@@ -99,15 +99,17 @@ impl Queue {
         if has_place {
             self.form.write(span, &mut self.open);
         }
-        let written = self.open.len() - before;
+        let (around, most) = (self.form.around(), MAX_BATCH_BYTES.min(export.queue_bytes.get() / 2));
+        let is_too_much = before > 0 && around + self.open.len() > most;
+        let begins = self.open_spans == 0 || is_too_much;
+        let written = self.open.len() - before + if begins { around } else { 0 };
         if !has_place || self.bytes + written > export.queue_bytes.get() {
             self.open.truncate(before);
             // What waits to be filled must not wait for what finds no place.
             self.close();
             return Err(DropCause::QueueFull);
         }
-        let most = MAX_BATCH_BYTES.min(export.queue_bytes.get() / 2);
-        if before > 0 && self.form.around() + self.open.len() > most {
+        if is_too_much {
             let last = self.open.split_off(before);
             self.close();
             self.open = last;
@@ -226,8 +228,8 @@ impl Queue {
     fn close(&mut self) {
         if self.open_spans > 0 {
             let body = self.form.body(&self.open);
-            // What stands around them counts from now on.
-            self.bytes += body.len().saturating_sub(self.open.len());
+            // What stands around them has counted since the first, as the most that it can be.
+            self.bytes = self.bytes + body.len() - (self.form.around() + self.open.len());
             self.ready.push_back(Batch { body, spans: self.open_spans, attempts: 0 });
             self.open.clear();
             self.open_spans = 0;

@@ -274,6 +274,23 @@ fn the_bytes_of_the_queue_are_bounded() {
     bench.assert_accounted("and again");
 }
 
+/// A resource stands around each batch, and counts as often.
+#[test]
+fn what_stands_around_the_spans_counts_too() {
+    let value = "v".repeat(20 << 10);
+    let config = format!(
+        r#"{{"direction": "inbound", "service": {{"attributes": {{"a": "{value}"}}}},
+        "export": {{"otlp": {{"cluster": "c"}}, "queue_bytes": 65536, "batch": 1, "in_flight": 100}}}}"#
+    );
+    let mut bench = Bench::with(&config, Host::new());
+    bench.spans(9);
+    bench.tick_after(0);
+    assert_eq!(bench.sizes(), [1, 1, 1]);
+    let kept: usize = bench.vm.host().http_calls.iter().map(|call| call.body.len()).sum();
+    assert!(kept <= 65_536, "{kept}");
+    bench.assert_accounted("full");
+}
+
 #[test]
 fn a_batch_has_half_of_the_queue_at_most() {
     let mut bench = heavy(8, r#"{"otlp": {"cluster": "c"}, "queue_bytes": 65536}"#);
