@@ -59,6 +59,12 @@ pub(crate) fn check(setup: &Setup, stream: StreamContext, passed: &Passed, host:
     let size = texts + 8 * host.known.numbers.len() + host.left.iter().map(size).sum::<usize>();
     let filter = Filter::new(setup.config.clone());
     let mut collector = Collector::new();
+    // What the configuration states is written as often as there are spans.
+    let literals = setup.config.spans.attributes.iter().filter_map(|attribute| match &attribute.source {
+        Source::Literal(value) => Some(value.len()),
+        _ => None,
+    });
+    let size = size + literals.sum::<usize>();
     work::bounded(16 * size + setup.work(), || filter.finish(stream, host, |span, _| collector.take(span)));
     let spans = collector.arrived();
     let is_late = is_recorded_late(setup, was_left_out, host);
