@@ -63,7 +63,7 @@ pub(crate) struct Options {
     access: Access,
 }
 
-/// Everything there is to say; docs/tool.md has its shape in JSON.
+/// Everything there is to say; docs/audit.md has its shape in JSON.
 #[derive(Serialize)]
 struct Audit {
     spans: u64,

@@ -3,14 +3,24 @@
 mod bootstrap;
 
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use clap::Args;
 use serde_json::{Value, json};
 use tracewarden::config::{Config, Loaded};
 use tracewarden::settings::{Fault, Faults};
 
 use self::bootstrap::{Bootstrap, Plugin, Tracer};
 use crate::{Said, open};
+
+/// What is validated.
+#[derive(Args)]
+pub(crate) struct Options {
+    /// The JSON that goes into `configuration` (Envoy) or `pluginConfig` (Istio), or an Envoy configuration; `-` is standard
+    /// input.
+    #[arg(default_value = "-")]
+    pub(crate) file: PathBuf,
+}
 
 /// Checks what is in a file: an Envoy configuration, or a plugin's.
 pub(crate) fn check(file: &Path) -> Result<Said, String> {

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use clap::Args;
 use rand::rngs::ChaCha12Rng;
 use serde_json::{Value, json};
 use tracewarden::config::Config;
@@ -25,6 +26,14 @@ const SHOWN: &[(&str, &str)] = &[
     ("sampled", "sampled"),
 ];
 const FORMAT: &str = "format";
+
+/// The headers of one request.
+#[derive(Args)]
+pub(crate) struct Options {
+    /// A header as it is on the wire, such as 'traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'.
+    #[arg(required = true, value_name = "NAME: VALUE", value_parser = header)]
+    pub(crate) headers: Vec<(String, String)>,
+}
 
 /// A host that has nothing, and notes what an observing pass reports.
 #[derive(Default)]
@@ -86,6 +95,15 @@ fn members(headers: &[(String, String)]) -> Vec<(String, String)> {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let Ok(list) = TraceState::parse(lines) else { return Vec::new() };
     list.members().iter().map(|member| (text(member.key()), text(member.value()))).collect()
+}
+
+/// A name and a value; the white space around the value does not count.
+fn header(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once(':').ok_or("a header is written NAME: VALUE")?;
+    if name.is_empty() || name.contains(char::is_whitespace) {
+        return Err(format!("{name:?} is not the name of a header"));
+    }
+    Ok((name.to_ascii_lowercase(), value.trim().to_owned()))
 }
 
 impl Metrics for Observer {

@@ -10,7 +10,7 @@ mod web;
 
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -40,18 +40,9 @@ enum Command {
     /// that its VM is given. A warning names each plugin whose formats Envoy's own tracer contradicts.
     ///
     /// An editor says much of it while you type, with the JSON Schema that `tracewarden schema` prints.
-    Check {
-        /// The JSON that goes into `configuration` (Envoy) or `pluginConfig` (Istio), or an Envoy configuration; `-` is standard
-        /// input.
-        #[arg(default_value = "-")]
-        file: PathBuf,
-    },
+    Check(check::Options),
     /// Show what the filter reads in the trace headers of one request, in any format that it knows.
-    Explain {
-        /// A header as it is on the wire, such as 'traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'.
-        #[arg(required = true, value_name = "NAME: VALUE", value_parser = header)]
-        headers: Vec<(String, String)>,
-    },
+    Explain(explain::Options),
     /// Print where an Envoy's or a Prometheus' counters say that context is lost and corrupted, worst first, with the likely
     /// cause and the fix.
     ///
@@ -80,8 +71,8 @@ enum Command {
 fn main() -> ExitCode {
     let Arguments { json, command } = Arguments::parse();
     let said = match command {
-        Command::Check { file } => check::check(&file),
-        Command::Explain { headers } => Ok(explain::explain(&headers)),
+        Command::Check(options) => check::check(&options.file),
+        Command::Explain(options) => Ok(explain::explain(&options.headers)),
         Command::Report(options) => report::report(&options),
         Command::Audit(options) => audit::audit(&options),
         Command::Schema => return print(&reference::schema()),
@@ -122,13 +113,4 @@ struct Said {
 /// A file, or standard input.
 fn open(file: &Path) -> io::Result<Box<dyn Read>> {
     if file == Path::new("-") { Ok(Box::new(io::stdin())) } else { Ok(Box::new(File::open(file)?)) }
-}
-
-/// A name and a value; the white space around the value does not count.
-fn header(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text.split_once(':').ok_or("a header is written NAME: VALUE")?;
-    if name.is_empty() || name.contains(char::is_whitespace) {
-        return Err(format!("{name:?} is not the name of a header"));
-    }
-    Ok((name.to_ascii_lowercase(), value.trim().to_owned()))
 }

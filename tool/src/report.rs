@@ -59,7 +59,7 @@ pub(crate) struct Options {
     access: Access,
 }
 
-/// Everything there is to report; docs/tool.md has its shape in JSON.
+/// Everything there is to report; docs/report.md has its shape in JSON.
 #[derive(Serialize)]
 struct Report<'a> {
     source: Source,

@@ -83,7 +83,7 @@ pub(super) struct Store {
     pub(super) notes: IndexSet<String>,
 }
 
-// docs/tool.md states how much memory a million spans take.
+// docs/audit.md states how much memory a million spans take.
 const _: () = assert!(size_of::<Span>() <= 72);
 
 /// The most names that are kept. Hosts get half of them, so that services always have a place.
