@@ -31,7 +31,7 @@ const FORMAT: &str = "format";
 #[derive(Args)]
 pub(crate) struct Options {
     /// A header as it is on the wire, such as 'traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'.
-    #[arg(required = true, value_name = "NAME: VALUE", value_parser = header)]
+    #[arg(required = true, value_name = "NAME: VALUE", value_parser = crate::web::header)]
     pub(crate) headers: Vec<(String, String)>,
 }
 
@@ -95,15 +95,6 @@ fn members(headers: &[(String, String)]) -> Vec<(String, String)> {
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     let Ok(list) = TraceState::parse(lines) else { return Vec::new() };
     list.members().iter().map(|member| (text(member.key()), text(member.value()))).collect()
-}
-
-/// A name and a value; the white space around the value does not count.
-fn header(text: &str) -> Result<(String, String), String> {
-    let (name, value) = text.split_once(':').ok_or("a header is written NAME: VALUE")?;
-    if name.is_empty() || name.contains(char::is_whitespace) {
-        return Err(format!("{name:?} is not the name of a header"));
-    }
-    Ok((name.to_ascii_lowercase(), value.trim().to_owned()))
 }
 
 impl Metrics for Observer {

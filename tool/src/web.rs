@@ -29,7 +29,7 @@ pub(crate) struct Access {
     timeout: u64,
     /// A header to ask with, such as 'X-Scope-OrgID: shop'. Credentials come from TRACEWARDEN_AUTHORIZATION (the value of
     /// `authorization`, such as `Basic …`) or --token-file.
-    #[arg(long = "header", value_name = "NAME: VALUE", value_parser = crate::header)]
+    #[arg(long = "header", value_name = "NAME: VALUE", value_parser = header)]
     headers: Vec<(String, String)>,
     /// A file with a bearer token.
     #[arg(long, value_name = "FILE")]
@@ -159,4 +159,13 @@ impl Web {
         };
         Failure::Final(format!("{}{path}: {problem}", self.base))
     }
+}
+
+/// A name and a value; the white space around the value does not count.
+pub(crate) fn header(text: &str) -> Result<(String, String), String> {
+    let (name, value) = text.split_once(':').ok_or("a header is written NAME: VALUE")?;
+    if name.is_empty() || name.contains(char::is_whitespace) {
+        return Err(format!("{name:?} is not the name of a header"));
+    }
+    Ok((name.to_ascii_lowercase(), value.trim().to_owned()))
 }
