@@ -82,6 +82,38 @@ fn every_test_that_a_document_names_is_there() {
     assert!(named > 40, "{named} tests are named");
 }
 
+#[test]
+fn every_target_of_make_that_a_document_names_is_there() {
+    let makefiles =
+        ["Makefile"].into_iter().map(PathBuf::from).chain(["make", "tests"].into_iter().flat_map(|folder| {
+            fs::read_dir(root().join(folder)).unwrap().map(|entry| entry.unwrap().path())
+        }));
+    let rules: String = makefiles
+        .filter(|path| {
+            path.file_name().is_some_and(|name| name == "Makefile" || name.to_str().unwrap().ends_with(".mk"))
+        })
+        .map(|path| fs::read_to_string(root().join(path)).unwrap())
+        .collect();
+    let targets: BTreeSet<&str> = rules
+        .lines()
+        .filter(|line| !line.starts_with(['\t', '#', ' ']))
+        .filter_map(|line| line.split_once(':'))
+        .flat_map(|(names, _)| names.split_whitespace())
+        .collect();
+    let mut named = 0;
+    for (path, text) in documents() {
+        let lines = text.lines().filter_map(|line| line.strip_prefix("make "));
+        for command in lines.chain(text.split('`').filter_map(|code| code.strip_prefix("make "))) {
+            let words = command.split_whitespace().take_while(|word| !word.starts_with(['#', '|', '>']));
+            for target in words.filter(|word| !word.contains(['=', '/', '.'])) {
+                named += 1;
+                assert!(targets.contains(target), "{}: there is no target {target}", path.display());
+            }
+        }
+    }
+    assert!(named > 60, "{named} targets are named");
+}
+
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
