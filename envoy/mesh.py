@@ -25,7 +25,7 @@ from typing import Any, Callable, Optional
 from counters import COUNTERS_PATH, REQUESTS, parse_series, table
 from processes import Mesh, Process, RunDirectory, start_time
 from proxy import HOST, POLL_SECONDS, Failed, accepts, ask, command_line, excerpt, exit_status, is_ready, not_read, port_number
-from spans import parse_spans, trees
+from spans import Span, parse_spans, trees
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 TEMPLATE = REPOSITORY / "envoy" / "envoy.yaml"
@@ -50,6 +50,9 @@ COLLECTOR_HTTP, COLLECTOR_GRPC, REPORT = 10, 11, 12
 APPLICATION_PORTS = (7, 8, 9)
 
 READY_SECONDS = 60.0
+# How long a first span is waited for, and without how long a silence more are on their way.
+SPAN_SECONDS = 10.0
+SETTLED_SECONDS = 1.5
 
 EXIT_NOT_RUNNING = 3
 
@@ -284,13 +287,30 @@ def status(arguments: argparse.Namespace, run: RunDirectory) -> int:
 
 
 def traces(_: argparse.Namespace, run: RunDirectory) -> int:
-    log = run.spans_log
-    spans = parse_spans(log.read_text("utf-8", "replace")) if log.is_file() else []
+    mesh = run.load()
+    is_collecting = mesh is not None and any(process.name == "collector" and process.runs() for process in mesh.processes)
+    deadline = time.monotonic() + (SPAN_SECONDS if is_collecting else 0)
+    spans = settled_spans(run.spans_log)
+    while spans is None and time.monotonic() < deadline:
+        time.sleep(POLL_SECONDS)
+        spans = settled_spans(run.spans_log)
+    spans = spans or arrived_spans(run.spans_log)
     if not spans:
-        print("No span has arrived; spans take a second. `make envoy-up` starts the mesh.")
+        what = "send the mesh a request first" if is_collecting else "`make envoy-up` starts the mesh"
+        print(f"No span has arrived in {shown(run.spans_log)}: {what}.")
         return EXIT_NOT_RUNNING
     print(trees(spans))
     return 0
+
+
+def arrived_spans(log: Path) -> list[Span]:
+    return parse_spans(log.read_text("utf-8", "replace")) if log.is_file() else []
+
+
+def settled_spans(log: Path) -> Optional[list[Span]]:
+    """The spans, if there are some and no more came lately: the hops of one request send theirs within a second."""
+    is_settled = log.is_file() and time.time() - log.stat().st_mtime > SETTLED_SECONDS
+    return arrived_spans(log) or None if is_settled else None
 
 
 def parse_arguments() -> argparse.Namespace:

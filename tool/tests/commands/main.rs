@@ -13,7 +13,7 @@ use self::desk::Desk;
 /// Blocks that are run in the demo mesh: the document, and how the block begins. Each document has a mesh that was just started
 /// by the README's first block.
 const RUN: &[(&str, &[&str])] = &[
-    ("README.md", &["make envoy-up", "curl -i http://127.0.0.1:10000/checkout -H"]),
+    ("README.md", &["make envoy-up", "make envoy-traces", "curl -i http://127.0.0.1:10000/checkout -H"]),
     ("docs/logs.md", &["id=$(", "target/release/tracewarden report --log"]),
     ("docs/health-page.md", &["curl -s -o /dev/null -w"]),
     (
@@ -96,7 +96,11 @@ fn masked(line: &str) -> String {
             if is_id(text) { part.replace(text, "ID") } else { part.to_owned() }
         });
         let word: String = masked.collect();
-        let is_time = word.ends_with('s') && word.starts_with(|byte: char| byte.is_ascii_digit());
+        let is_number = |word: &str| word.starts_with(|byte: char| byte.is_ascii_digit());
+        if word == "ms" && words.last().is_some_and(|number: &String| is_number(number)) {
+            words.pop();
+        }
+        let is_time = word == "ms" || is_number(&word) && word.ends_with('s');
         words.push(if is_time { "TIME".to_owned() } else { word });
     }
     words.join(" ")
