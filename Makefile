@@ -19,7 +19,7 @@ include make/backends.mk
 include make/measure.mk
 include tests/mutants.mk
 include tests/second-host.mk
-.PHONY: help build wasm-target $(LINKED) tool reference test policy alerts manifests page page-screenshot interop test-matrix lint
+.PHONY: help build wasm-target packer $(LINKED) tool reference test policy alerts manifests page page-screenshot interop test-matrix lint
 .PHONY: envoy-up envoy-down envoy-status envoy-traces image release clean
 
 help: ## print the targets
@@ -40,8 +40,12 @@ $(LINKED): | wasm-target
 	@TRACEWARDEN_REVISION='$(REVISION)' env -u RUSTFLAGS -u CARGO_ENCODED_RUSTFLAGS $(CARGO) build --locked -p $(EDGE) --lib \
 		--profile filter --target $(WASM_TARGET) --config 'target.$(WASM_TARGET).rustflags = [$(REMAP)]'
 
-$(MODULE): $(LINKED) $(EXPORTS)
+$(MODULE): $(LINKED) $(EXPORTS) | packer
 	@$(XTASK) prune $(LINKED) $(EXPORTS) $@
+
+# What runs it is quiet. Its first build takes a minute and more, so that one is shown.
+packer:
+	@$(CARGO) build --locked -p xtask
 
 wasm-target:
 	@rustc --print target-libdir --target $(WASM_TARGET) | xargs -I{} test -d {} || { \
@@ -54,6 +58,7 @@ tool: ## build the command for people: target/release/tracewarden
 
 REFERENCE := $(CARGO) run --locked --quiet -p tracewarden-tool --
 reference: $(ONLY_KUBECTL) ## write the references of the configuration and the metrics again, in docs, and the chart's files
+	@$(CARGO) build --locked -p tracewarden-tool
 	@cd docs && $(REFERENCE) schema >new && mv new configuration.schema.json
 	@cd docs && $(REFERENCE) reference configuration >new && mv new configuration.md
 	@cd docs && $(REFERENCE) reference metrics >new && mv new metrics.md
@@ -70,9 +75,9 @@ policy: $(POLICY) ## try 100,000 random configurations and requests against the 
 # A folder of its own: the tests build the core without optimising it.
 .PHONY: $(POLICY)
 $(POLICY):
-	@$(CARGO) build --locked --quiet --release -p tracewarden-policy --target-dir target/policy
+	@$(CARGO) build --locked --release -p tracewarden-policy --target-dir target/policy
 
-alerts: .venv/bin/promtool .venv/bin/prometheus ## check and test the recording rules and alerts
+alerts: packer .venv/bin/promtool .venv/bin/prometheus ## check and test the recording rules and alerts
 	@.venv/bin/promtool check config envoy/prometheus/demo.yaml
 	@.venv/bin/promtool test rules envoy/prometheus/tests.yaml
 	@$(XTASK) blame envoy/prometheus/blame.yaml target/blame.json >target/blame.md
@@ -86,7 +91,7 @@ manifests: build tool $(IN_MANIFESTS) $(IN_INTEROP) $(EXPORTERS) ## validate Ist
 
 .PHONY: $(EXPORTERS)
 $(EXPORTERS):
-	@$(CARGO) build --locked --quiet --manifest-path tests/manifests/sdk/rust/Cargo.toml --target-dir target/exporters
+	@$(CARGO) build --locked --manifest-path tests/manifests/sdk/rust/Cargo.toml --target-dir target/exporters
 
 page: build $(IN_PAGE) ## test the trace health page in a headless Chromium
 	@$(TESTING) node --test --test-concurrency=1 --test-reporter=spec tests/page/*.test.js

@@ -46,7 +46,7 @@ $(BENCH_DIR)/floor-unpruned.wasm: benches/floor.wat
 
 # Not `--locked`: the filter's own dependencies are in this lock too, and may have changed.
 $(BENCH_MICRO):
-	@$(CARGO) build --quiet --release --manifest-path benches/micro/Cargo.toml --target-dir $(BENCH_DIR)/micro
+	@$(CARGO) build --release --manifest-path benches/micro/Cargo.toml --target-dir $(BENCH_DIR)/micro
 
 # Every version is tried, whatever becomes of the others. Each has a log.
 ENVOY_VERSIONS ?= 1.36.4 1.37.0 1.38.2 1.39.3 1.40.0
@@ -100,5 +100,5 @@ $(FUZZ_TOOL):
 	@command -v rustup >/dev/null && rustup run nightly cargo --version >/dev/null 2>&1 || { \
 		echo "Fuzzing needs Rust's nightly toolchain: rustup toolchain install nightly --profile minimal" >&2; exit 1; }
 	@echo "Installing cargo-fuzz $(FUZZ_VERSION) into $(FUZZ_HOME)…"
-	@cargo +nightly install --quiet --locked cargo-fuzz@$(FUZZ_VERSION) --root $(dir $(@D)) || { \
+	@cargo +nightly install --locked cargo-fuzz@$(FUZZ_VERSION) --root $(dir $(@D)) || { \
 		echo "cargo-fuzz could not be installed; it needs a C++ compiler and the package registry." >&2; exit 1; }

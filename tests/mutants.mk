@@ -21,4 +21,4 @@ mutants: $(MUTANTS_TOOL) ## try 150 mutants of the core on its native tests
 	@$(MUTANTS_SCRIPT) report $(MUTANTS_HOME)/mutants.out
 
 $(MUTANTS_TOOL):
-	@$(CARGO) install --locked --quiet --version $(MUTANTS_VERSION) --root $(MUTANTS_HOME)/cargo-mutants-$(MUTANTS_VERSION) cargo-mutants
+	@$(CARGO) install --locked --version $(MUTANTS_VERSION) --root $(MUTANTS_HOME)/cargo-mutants-$(MUTANTS_VERSION) cargo-mutants
