@@ -36,6 +36,7 @@ const ELSEWHERE: &[(&str, &str, &str)] = &[
     ("docs/istio.md", "", "tests/istio/test_document.py, and docs/istio.md says what was not run"),
     ("docs/local-istio.md", "", "tests/istio starts the same mesh"),
     ("docs/release.md", "", "xtask/tests/packages"),
+    ("docs/mesh-cost.md", "target/release/tracewarden report --json", "tool/tests/report, the baseline"),
     ("docs/report.md", "curl -s", "tool/tests/report; the second half needs a Prometheus"),
     ("docs/runbook.md", "", "tests/envoy/alerts.rs and tool/tests/report/real.rs have a Prometheus"),
 ];
