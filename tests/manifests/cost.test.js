@@ -48,3 +48,22 @@ test("the document's rule leaves the buckets out of Prometheus, and nothing else
       }),
     );
   }));
+
+/** As the document writes sizes. */
+function size(mebibytes) {
+  const gibibytes = mebibytes / 1024;
+  if (gibibytes < 1) return `${mebibytes.toFixed(0)} MiB`;
+  return `${gibibytes.toFixed(gibibytes < 10 ? 1 : 0)} GiB`;
+}
+
+test("the document's rows are what its formulas give", () => {
+  const [all, buckets] = row('with traffic');
+  const bytesOfSeries = ((24 * 3600) / 15) * 2 * 15;
+  const store = (series) => [series.toLocaleString('en'), size((series * 4) / 1024), size((series * bytesOfSeries) / 2 ** 20)];
+  for (const pods of [50, 500, 5000]) {
+    const cores = (pods * 20 * (12 + 9 * 2)) / 1e6;
+    const cells = [pods.toLocaleString('en'), size(pods * 38), cores.toFixed(2), ...store(pods * all)];
+    const expected = `| ${cells.join(' | ')} | ${store(pods * (all - buckets)).join('; ')} |`;
+    assert.ok(DOCUMENT.includes(`\n${expected}\n`), expected);
+  }
+});

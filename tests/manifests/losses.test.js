@@ -2,15 +2,18 @@
 
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
-import { createServer } from 'node:http';
 import { readFileSync } from 'node:fs';
+import { createServer } from 'node:http';
 import { test } from 'node:test';
 
+import { sides, traffic } from './cost.js';
+import { running } from './envoy.js';
 import { inRepository, tool } from './support.js';
 
 const TRACE_ID = '0af7651916cd43dd8448eb211c80319c';
 const TRACEPARENT = `00-${TRACE_ID}-b7ad6b7169203331-01`;
 const PATIENCE_MS = 120_000;
+const VERDICTS = { 'no context': 'lost', 'a trace of its own': 'unlinked' };
 
 /** Each application: its source, how it is run, and what its calls have. */
 const APPLICATIONS = {
@@ -54,7 +57,7 @@ const APPLICATIONS = {
 };
 
 /** What an application sends while it serves a request of the trace, by the path. */
-async function calls([command, ...parameters]) {
+async function calls(command) {
   const found = {};
   const server = createServer((request, response) => {
     const { traceparent } = request.headers;
@@ -64,19 +67,33 @@ async function calls([command, ...parameters]) {
   });
   await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
   try {
-    const address = `http://127.0.0.1:${server.address().port}`;
-    // Exporters of an SDK's own would upload to a collector that is not there.
-    const environment = { ...process.env, TRACEPARENT, OTEL_METRICS_EXPORTER: 'none', OTEL_LOGS_EXPORTER: 'none' };
-    const child = spawn(command, [...parameters, address], { env: environment, stdio: ['ignore', 'inherit', 'inherit'] });
-    const timer = setTimeout(() => child.kill('SIGKILL'), PATIENCE_MS);
-    const status = await new Promise((resolve) => child.once('exit', (code, signal) => resolve(code ?? signal)));
-    clearTimeout(timer);
-    assert.equal(status, 0, command);
+    await run(command, `http://127.0.0.1:${server.address().port}`);
     return found;
   } finally {
     server.closeAllConnections();
     server.close();
   }
+}
+
+async function run([command, ...parameters], address) {
+  // Exporters of an SDK's own would upload to a collector that is not there.
+  const env = { ...process.env, TRACEPARENT, OTEL_METRICS_EXPORTER: 'none', OTEL_LOGS_EXPORTER: 'none' };
+  const child = spawn(command, [...parameters, address], { env, stdio: ['ignore', 'inherit', 'inherit'] });
+  const timer = setTimeout(() => child.kill('SIGKILL'), PATIENCE_MS);
+  const status = await new Promise((resolve) => child.once('exit', (code, signal) => resolve(code ?? signal)));
+  clearTimeout(timer);
+  assert.equal(status, 0, command);
+}
+
+/** What sidecar-observe says of the same calls, beside a request of the trace that came in. */
+function verdicts(command) {
+  return running(sides(true), async ({ admin, ports }) => {
+    await traffic(ports.inbound, 1, { traceparent: TRACEPARENT });
+    await run(command, `http://127.0.0.1:${ports.outbound}`);
+    const { stats } = await (await fetch(`http://${admin}/stats?format=json&filter=outbound.*tracewarden_requests_total`)).json();
+    const counted = stats.filter(({ value }) => value > 0).map(({ name, value }) => [name.match(/context=\.=(\w+);/)[1], value]);
+    return Object.fromEntries(counted);
+  });
 }
 
 // `make test-sdks` builds those for Go, Java and Rust, because not every machine has them.
@@ -87,6 +104,12 @@ for (const [language, { command, calls: broken }] of Object.entries(APPLICATIONS
       [`${name}-fixed`, 'the trace'],
     ]);
     assert.deepEqual(await calls(command()), Object.fromEntries(expected));
+  });
+
+  test(`the verdicts are those of the document: ${language}`, async () => {
+    const expected = { continued: Object.keys(broken).length };
+    for (const outcome of Object.values(broken)) expected[VERDICTS[outcome]] = (expected[VERDICTS[outcome]] ?? 0) + 1;
+    assert.deepEqual(await verdicts(command()), expected);
   });
 }
 
