@@ -112,7 +112,8 @@ fn every_action_of_a_workflow_is_pinned_by_its_commit() {
         let path = entry.unwrap().path();
         for line in fs::read_to_string(&path).unwrap().lines() {
             let Some((_, action)) = line.split_once("uses: ") else { continue };
-            let commit = action.split_once('@').and_then(|(_, rest)| rest.split(' ').next()).unwrap_or_default();
+            let commit =
+                action.split_once('@').and_then(|(_, rest)| rest.split(' ').next()).unwrap_or_default();
             let is_commit = commit.len() == 40 && commit.bytes().all(|byte| byte.is_ascii_hexdigit());
             assert!(is_commit && action.contains(" # v"), "{}: {action}", path.display());
             pinned += 1;
