@@ -28,7 +28,8 @@ pub(super) fn happens(out: &mut String, answer: &Answer, filtered: &Filtered) {
             let shown: Vec<&String> =
                 lines.iter().filter(|line| is_changed || !known.contains(line)).collect();
             if !shown.is_empty() && known != lines {
-                let _ = writeln!(out, "{title}{case}");
+                let instead = if first.is_some() { " instead" } else { "" };
+                let _ = writeln!(out, "{title}{instead}{case}");
                 shown.into_iter().for_each(|line| out.push_str(line));
             }
         }
