@@ -11,6 +11,7 @@ mod ids;
 mod input;
 mod json;
 mod line;
+mod open;
 mod reading;
 mod rules;
 mod run;

@@ -9,8 +9,9 @@ use super::config::Configuration;
 use super::decision::{Decision, Outcome, outcomes};
 use super::host::{Record, World};
 use super::input::Exchange;
+use super::open;
 use super::reading::{self, Found, Reading};
-use super::why::{Why, stated};
+use super::why::{Why, secrets, stated};
 
 /// What headers say, and what the filter does with them.
 pub(super) struct Answer {
@@ -24,17 +25,16 @@ pub(super) struct Answer {
 pub(super) struct Filtered {
     pub(super) config: Config,
     pub(super) listener_direction: Option<Direction>,
-    pub(super) why: Why,
+    /// The entries that decide, if the filter judges the request.
+    pub(super) why: Option<Why>,
+    /// Headers whose values are secrets, in lower case.
+    pub(super) secrets: Vec<Vec<u8>>,
     pub(super) decision: Option<Decision>,
     /// There is at least one.
     pub(super) outcomes: Vec<Outcome>,
     /// What the answer depends on that is not known here.
     pub(super) notes: Vec<String>,
 }
-
-/// What is not known of a response to a request that got new ids.
-const NEW_IDS: &str = "The filter gives this request a new trace-id, which is another one each time. Whether the response \
-    names it is not known here: what is counted of the response supposes that it does not.";
 
 impl Answer {
     /// Answers for one exchange.
@@ -50,7 +50,7 @@ impl Answer {
         if let Some(filtered) =
             filtered.as_mut().filter(|filtered| names_trace && filtered.starts_trace(came))
         {
-            filtered.notes.push(NEW_IDS.to_owned());
+            filtered.notes.push(open::NEW_IDS.to_owned());
         }
         Self { exchange, reading, response, filtered }
     }
@@ -69,18 +69,40 @@ impl Filtered {
     fn of(configuration: &Configuration, exchange: &Exchange, world: &World) -> Self {
         let config = configuration.config.clone();
         let (outcomes, decision) = outcomes(&config, exchange, world);
-        let nothing = Vec::new();
-        let why = Why::of(configuration, exchange.request.as_ref().unwrap_or(&nothing), world);
-        let mut filtered =
-            Self { listener_direction: world.direction, config, why, decision, outcomes, notes: Vec::new() };
-        filtered.notes = filtered.open(exchange, configuration);
+        let judges = config.enabled && !config.audits_alone();
+        let request = exchange.request.as_ref().filter(|_| judges);
+        let why = request.map(|request| Why::of(configuration, request, world));
+        let of_rule =
+            why.as_ref().and_then(|why| why.rule.as_ref()).and_then(|(_, probability)| *probability);
+        let decision = decision.map(|decision| decision.with_probability(of_rule, &config));
+        let (listener_direction, secrets) = (world.direction, secrets(&configuration.tree));
+        let notes = Vec::new();
+        let mut filtered = Self { config, listener_direction, why, secrets, decision, outcomes, notes };
+        filtered.notes = open::notes(&filtered, exchange, configuration, world);
         filtered
     }
 
     /// Whether the request goes on with a trace that starts here.
     pub(super) fn starts_trace(&self, came: Option<TraceParent>) -> bool {
-        let sent = self.outcomes.first().and_then(|outcome| outcome.run.sent);
-        sent.is_some_and(|sent| came.is_none_or(|came| came.trace_id != sent.trace_id))
+        self.sent().is_some_and(|sent| came.is_none_or(|came| came.trace_id != sent.trace_id))
+    }
+
+    /// The context that the upstream receives, in the likeliest case.
+    pub(super) fn sent(&self) -> Option<TraceParent> {
+        self.outcomes.first().and_then(|outcome| outcome.run.sent)
+    }
+
+    /// Whether any header of the request is changed.
+    pub(super) fn changes_request(&self, exchange: &Exchange) -> bool {
+        self.request().zip(exchange.request.as_ref()).is_some_and(|(record, came)| record.headers != *came)
+    }
+
+    /// The format that held the context, if the filter reads several.
+    pub(super) fn format(&self) -> Option<Format> {
+        self.request()?.counted.iter().find_map(|(counter, _)| match counter {
+            Counter::Format { format } => Some(*format),
+            _ => None,
+        })
     }
 
     /// What happened to the request, in the likeliest case.
@@ -95,7 +117,8 @@ impl Filtered {
     /// The sampling rule that decides.
     pub(super) fn rule(&self) -> Option<&str> {
         let is_rule = self.decision.is_some_and(|decision| decision.by == DecidedBy::Rule);
-        self.why.rule.as_deref().filter(|_| is_rule)
+        let rule = self.why.as_ref()?.rule.as_ref().filter(|_| is_rule);
+        rule.map(|(rule, _)| rule.as_str())
     }
 
     pub(super) fn repair(&self) -> Option<Repair> {
@@ -110,50 +133,7 @@ impl Filtered {
         stated(&self.config).or(self.listener_direction).unwrap_or(Direction::Unspecified)
     }
 
-    /// What the answer depends on that a command line does not know.
-    fn open(&self, exchange: &Exchange, configuration: &Configuration) -> Vec<String> {
-        let mut notes: Vec<String> =
-            configuration.notices.iter().map(|notice| format!("Ignored: {notice}")).collect();
-        let request = &self.config.request;
-        if !self.config.enabled {
-            notes.push("enabled: false. The filter does nothing.".to_owned());
-        }
-        if self.config.audits_alone() {
-            notes.push(
-                "hop: after with mode: observe. The filter compares, and judges no request.".to_owned(),
-            );
-        }
-        if request.correlation.is_some() {
-            notes.push(
-                "correlation: the memory is empty here. In a pod that has received a request with the same \
-                 x-request-id, a lost context comes back, and other calls can be unlinked."
-                    .to_owned(),
-            );
-        }
-        match (stated(&self.config), self.listener_direction) {
-            (Some(stated), Some(listener)) if stated != listener => notes.push(format!(
-                "The configuration states direction: {}, so --direction {} has no effect.",
-                stated.label(),
-                listener.label()
-            )),
-            (None, None) => notes.push(
-                "The direction is not known: state it with --direction inbound or --direction outbound."
-                    .to_owned(),
-            ),
-            _ => {}
-        }
-        let is_redirect = |name: &[u8]| name == b"x-envoy-original-url";
-        if exchange.request.iter().flatten().any(|(name, _)| is_redirect(name)) {
-            notes.push(
-                "x-envoy-original-url: if Envoy redirects this request by itself, the filter knows it from its first \
-                 pass, which is not known here."
-                    .to_owned(),
-            );
-        }
-        notes
-    }
-
-    /// Whether the filter changes headers at all.
+    /// Whether the filter changes no header whatever comes.
     pub(super) fn observes(&self) -> bool {
         self.config.request.mode == Mode::Observe
     }
@@ -165,8 +145,8 @@ impl Reading {
         if self.found != Found::Context {
             return None;
         }
-        let flags = if self.sampled == Some(true) { "01" } else { "00" };
-        let text = format!("00-{}-{}-{flags}", self.trace_id.as_deref()?, self.parent_id.as_deref()?);
+        let flags = u8::from(self.sampled == Some(true)) + 2 * u8::from(self.random == Some(true));
+        let text = format!("00-{}-{}-{flags:02x}", self.trace_id.as_deref()?, self.parent_id.as_deref()?);
         TraceParent::parse(text.as_bytes()).ok()
     }
 }

@@ -1,6 +1,7 @@
 //! The sampling decision, and what of it is open.
 
 use tracewarden::config::Config;
+use tracewarden::sampling::Threshold;
 use tracewarden::words::DecidedBy;
 
 use super::host::World;
@@ -21,10 +22,37 @@ pub(super) struct Decision {
     pub(super) by: DecidedBy,
     /// The decision; `None` if chance or a rate decides.
     pub(super) sampled: Option<bool>,
-    /// How likely chance records it.
+    /// The probability in the configuration, if that decides.
     pub(super) probability: Option<f64>,
     /// Whether a rate may drop it.
     pub(super) is_limited: bool,
+    is_open: bool,
+}
+
+impl Decision {
+    /// Whether chance decides.
+    pub(super) const fn is_open(&self) -> bool {
+        self.is_open
+    }
+
+    /// The same with the probability of a rule or of the whole configuration, whichever decides.
+    pub(super) fn with_probability(self, of_rule: Option<f64>, config: &Config) -> Self {
+        let probability = match self.by {
+            DecidedBy::Rule => of_rule,
+            DecidedBy::Probability => Some(share(config.request.sampling.probability)),
+            _ => None,
+        };
+        Self { probability: self.probability.or(probability), ..self }
+    }
+}
+
+/// The share of traces that a threshold keeps.
+fn share(keeps: Threshold) -> f64 {
+    match (keeps.keeps(0), keeps.keeps(END - 1)) {
+        (true, _) => 1.0,
+        (_, false) => 0.0,
+        _ => (END - threshold(|randomness| keeps.keeps(randomness))) as f64 / END as f64,
+    }
 }
 
 /// All that may become of an exchange, the likeliest record first, and the decision if there is one.
@@ -43,11 +71,13 @@ pub(super) fn outcomes(
     let Some((sampled, by)) = decided(&certain) else {
         return (vec![Outcome { probability: Some(1.0), run: certain }], None);
     };
-    let mut decision = Decision { by, sampled: Some(sampled), probability: None, is_limited: false };
+    let mut decision =
+        Decision { by, sampled: Some(sampled), probability: None, is_limited: false, is_open: false };
     let mut outcomes = vec![Outcome { probability: Some(1.0), run: certain }];
     if low != high {
         let threshold = threshold(|randomness| decided(&at(randomness)) == high);
         let probability = (END - threshold) as f64 / END as f64;
+        decision.is_open = true;
         decision.sampled = None;
         decision.probability = Some(probability);
         decision.by = high.map_or(by, |(_, by)| by);

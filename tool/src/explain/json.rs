@@ -85,16 +85,18 @@ fn filter(answer: &Answer, filtered: &Filtered) -> Value {
             "can_exceed_rate": decision.is_limited,
         })
     });
-    let egress = why.egress.as_ref().map(|(entry, strip)| json!({"entry": entry, "strip": strip}));
+    let why = why.as_ref();
+    let egress = why.and_then(|why| why.egress.as_ref());
+    let egress = egress.map(|(entry, strip)| json!({"entry": entry, "strip": strip}));
     json!({
         "enabled": config.enabled,
         "mode": request.mode.label(),
         "role": request.role.label(),
         "direction": filtered.direction().label(),
         "context": filtered.verdict().map(|verdict| verdict.label()),
-        "excluded_by": why.excluded_by,
-        "trusted": why.trusted,
-        "trusted_by": why.trusted_by,
+        "excluded_by": why.and_then(|why| why.excluded_by.as_deref()),
+        "trusted": why.map(|why| why.trusted),
+        "trusted_by": why.and_then(|why| why.trusted_by.as_deref()),
         "egress": egress,
         "repair": filtered.repair().map(|repair| repair.label()),
         "sampling": sampling,
@@ -105,7 +107,7 @@ fn filter(answer: &Answer, filtered: &Filtered) -> Value {
 
 fn outcome(answer: &Answer, filtered: &Filtered, outcome: &Outcome) -> Value {
     let run = &outcome.run;
-    let view = View { secrets: &filtered.why.secrets, draws: &run.draws, sent: run.sent, is_short: false };
+    let view = View { secrets: &filtered.secrets, draws: &run.draws, sent: run.sent, is_short: false };
     let message = |before: &Option<Lines>, record: &Option<Record>| {
         let (before, record) = (before.as_ref()?, record.as_ref()?);
         Some(json!({

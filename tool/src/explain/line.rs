@@ -78,9 +78,8 @@ impl<'a> Reader<'a> {
             return Some(name);
         }
         let dashed: Vec<u8> = name.iter().map(|byte| if *byte == b'_' { b'-' } else { *byte }).collect();
-        let of_variable = [dashed.as_slice(), dashed.strip_prefix(b"http-")?];
-        let known = of_variable.into_iter().find(|name| is_variable && self.knows(name));
-        known.map(<[u8]>::to_vec)
+        let name = dashed.strip_prefix(b"http-").unwrap_or(&dashed);
+        (is_variable && self.knows(name)).then(|| name.to_vec())
     }
 
     fn knows(&self, name: &[u8]) -> bool {

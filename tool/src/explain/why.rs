@@ -3,7 +3,7 @@
 
 use tracewarden::config::Config;
 use tracewarden::settings::Value;
-use tracewarden::words::{DecidedBy, Direction, DirectionWord, Verdict};
+use tracewarden::words::{DecidedBy, Direction, DirectionWord, Mode, Verdict};
 
 use super::config::{Configuration, environment};
 use super::host::World;
@@ -17,12 +17,14 @@ pub(super) struct Why {
     /// Whether its sender is trusted, and what says so.
     pub(super) trusted: bool,
     pub(super) trusted_by: Option<String>,
+    /// What happens to the context of others.
+    pub(super) untrusted: String,
     /// What keeps something from its host, and what that is.
     pub(super) egress: Option<(String, String)>,
-    /// The sampling rule that matches.
-    pub(super) rule: Option<String>,
-    /// Headers whose values are secrets.
-    pub(super) secrets: Vec<Vec<u8>>,
+    /// The sampling rule that matches, and its probability.
+    pub(super) rule: Option<(String, Option<f64>)>,
+    /// The headers that came and are removed in any case.
+    pub(super) removed: Vec<String>,
 }
 
 /// A request, and what its entries are tried with.
@@ -43,9 +45,24 @@ impl Why {
         let trial = Trial { request, world, direction };
         let excluded_by = trial.excluded_by(tree);
         let (trusted, trusted_by) = trial.trusted_by(tree);
-        let egress = trial.egress(tree);
-        let rule = rule(configuration, request, world);
-        Self { excluded_by, trusted, trusted_by, egress, rule, secrets: secrets(tree) }
+        let is_enforced = config.request.mode == Mode::Enforce;
+        let untrusted = match tree.field("trust").and_then(|trust| trust.field("untrusted")) {
+            Some(Value::Text(word)) => word.clone(),
+            _ => "restart".to_owned(),
+        };
+        let egress = if is_enforced { trial.egress(tree) } else { None };
+        let removed = config.request.propagation.remove.iter().map(|name| name.to_string());
+        let came = |name: &String| is_enforced && request.iter().any(|(known, _)| known == name.as_bytes());
+        let removed = removed.filter(came).collect();
+        Self {
+            excluded_by,
+            trusted,
+            trusted_by,
+            untrusted,
+            egress,
+            rule: rule(configuration, request, world),
+            removed,
+        }
     }
 }
 
@@ -99,7 +116,7 @@ impl Trial<'_> {
         let place = entries.iter().position(excludes)?;
         let is_default = entries.get(place).is_some_and(|entry| *entry == text("default")) || !is_stated;
         let path = if is_stated { format!("exclude[{place}]") } else { "exclude".to_owned() };
-        Some(if is_default { format!("{path}, one of the known requests (\"default\")") } else { path })
+        Some(if is_default { format!("{path}, the known requests") } else { path })
     }
 
     /// Whether the sender is trusted, and the entry that says so.
@@ -137,7 +154,7 @@ impl Trial<'_> {
 }
 
 /// The first sampling rule without which no rule decides.
-fn rule(configuration: &Configuration, request: &Lines, world: &World) -> Option<String> {
+fn rule(configuration: &Configuration, request: &Lines, world: &World) -> Option<(String, Option<f64>)> {
     let sampling = configuration.tree.field("sampling")?;
     let rules = list(sampling.field("rules"));
     let decides = |count: usize| {
@@ -149,11 +166,16 @@ fn rule(configuration: &Configuration, request: &Lines, world: &World) -> Option
         record.and_then(|record| record.sampled()).is_some_and(|(_, by)| by == DecidedBy::Rule)
     };
     let place = (0..rules.len()).find(|place| decides(place + 1))?;
-    Some(format!("sampling.rules[{place}]"))
+    let probability = match rules.get(place)?.field("probability") {
+        Some(Value::Whole(number)) => Some(*number as f64),
+        Some(Value::Float(number)) => Some(*number),
+        _ => None,
+    };
+    Some((format!("sampling.rules[{place}]"), probability))
 }
 
 /// The names of the headers that hold secrets, in lower case.
-fn secrets(tree: &Value) -> Vec<Vec<u8>> {
+pub(super) fn secrets(tree: &Value) -> Vec<Vec<u8>> {
     let peers = list(tree.field("trust").and_then(|trust| trust.field("trusted")));
     let force = tree.field("sampling").and_then(|sampling| sampling.field("force"));
     let names = peers.iter().chain(force).filter_map(|one| match one.field("header")? {

@@ -1,5 +1,5 @@
 //! `tracewarden explain`: what it understands, what it answers, and that its answers are the filter's.
-#![expect(clippy::expect_used, clippy::panic, reason = "a test may fail")]
+#![expect(clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail")]
 
 mod answers;
 mod command;

@@ -39,7 +39,7 @@ pub(super) fn happens(out: &mut String, answer: &Answer, filtered: &Filtered) {
 
 fn sections(answer: &Answer, filtered: &Filtered, outcome: &Outcome) -> Vec<Section> {
     let run = &outcome.run;
-    let view = View { secrets: &filtered.why.secrets, draws: &run.draws, sent: run.sent, is_short: true };
+    let view = View { secrets: &filtered.secrets, draws: &run.draws, sent: run.sent, is_short: true };
     let exchange = &answer.exchange;
     let messages = [
         ("What changes in the request", &exchange.request, &run.request),
@@ -94,7 +94,20 @@ fn counted(filtered: &Filtered, counter: Counter, count: u64) -> String {
     if labels.is_empty() {
         return format!("  {name} {count}\n");
     }
-    let labels = labels.join(",");
-    let line = format!("  {name}{{{labels}}} {count}\n");
-    if line.len() <= WIDTH { line } else { format!("  {name}\n    {{{labels}}} {count}\n") }
+    let line = format!("  {name}{{{}}} {count}\n", labels.join(","));
+    if line.len() <= WIDTH { line } else { format!("  {name}\n{}", filled(&labels, count)) }
+}
+
+/// The labels in lines that are not too long, and the count.
+fn filled(labels: &[String], count: u64) -> String {
+    let (mut lines, mut line) = (String::new(), "    {".to_owned());
+    for (label, place) in labels.iter().zip(1..) {
+        let end = if place == labels.len() { format!("}} {count}") } else { ",".to_owned() };
+        if line.len() + label.len() + end.len() > WIDTH && line.len() > 5 {
+            lines.push_str(&format!("{line}\n"));
+            line = "     ".to_owned();
+        }
+        line.push_str(&format!("{label}{end}"));
+    }
+    format!("{lines}{line}\n")
 }
