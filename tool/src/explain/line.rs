@@ -94,11 +94,22 @@ impl<'a> Reader<'a> {
         })
     }
 
-    /// The assignments of known headers in a line of a log.
+    /// The assignments of known headers in a line of a log, or in an object of JSON.
     fn among(&self, line: &[u8]) -> Lines {
-        let words = line.split(|byte| b" \t,;{}[]()".contains(byte));
-        words.filter_map(|word| self.known(unquoted(word))).collect()
+        words(line).into_iter().filter_map(|word| self.known(unquoted(word))).collect()
     }
+}
+
+/// The words of a line; what is between quotes, or after the sign of an assignment, belongs to the word before.
+fn words(line: &[u8]) -> Vec<&[u8]> {
+    let (mut is_quoted, mut last) = (false, 0);
+    let words = line.split(move |byte| {
+        is_quoted ^= *byte == b'"';
+        let before = std::mem::replace(&mut last, *byte);
+        let is_assigned = *byte == b' ' && matches!(before, b':' | b'=');
+        !is_quoted && !is_assigned && b" \t,;{}[]()".contains(byte)
+    });
+    words.collect()
 }
 
 /// A line `NAME: VALUE`, the name in lower case.

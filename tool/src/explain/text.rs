@@ -45,7 +45,7 @@ fn one(out: &mut String, answer: &Answer) {
         came::answered(out, response);
     }
     if let Some(filtered) = &answer.filtered {
-        decides::decisions(out, filtered);
+        decides::decisions(out, answer, filtered);
         happens::happens(out, answer, filtered);
         let title = if filtered.notes.is_empty() { "" } else { "What is open\n" };
         out.push_str(title);

@@ -165,7 +165,16 @@ fn rule(configuration: &Configuration, request: &Lines, world: &World) -> Option
         let record = run(&loaded.config, &exchange, world.clone()).request;
         record.and_then(|record| record.sampled()).is_some_and(|(_, by)| by == DecidedBy::Rule)
     };
-    let place = (0..rules.len()).find(|place| decides(place + 1))?;
+    // The more rules there are, the sooner one matches.
+    let (mut too_few, mut enough) = (0, rules.len());
+    if !decides(enough) {
+        return None;
+    }
+    while enough - too_few > 1 {
+        let middle = too_few + (enough - too_few) / 2;
+        if decides(middle) { enough = middle } else { too_few = middle }
+    }
+    let place = enough.checked_sub(1)?;
     let probability = match rules.get(place)?.field("probability") {
         Some(Value::Whole(number)) => Some(*number as f64),
         Some(Value::Float(number)) => Some(*number),

@@ -136,6 +136,28 @@ fn a_decision_without_a_trace_is_obeyed() {
 }
 
 #[test]
+fn a_new_parent_id_has_a_reason() {
+    let outsider = r#"{"trust": {"default": "untrusted", "untrusted": "ignore_sampled"}}"#;
+    let rows = [
+        (r#"{"parent_id": "new"}"#, VALID, "new: parent_id: new\n"),
+        (r#"{"sampling": {"parent": "ignore", "probability": 0}}"#, VALID, "(TP-32)\n"),
+        (r#"{"export": {"otlp": {"cluster": "c"}}}"#, VALID, "new: a span of this hop can have it\n"),
+        (outsider, VALID, "new: the sender is not trusted\n"),
+        (
+            r#"{"propagation": {"extract": ["xray"]}}"#,
+            "x-amzn-trace-id: Root=1-0af76519-16cd43dd8448eb211c80319c",
+            "new: what came names no parent\n",
+        ),
+    ];
+    for (config, header, says) in rows {
+        let text = text(config, &[header]);
+        assert!(text.contains(says), "{config}: {text}");
+    }
+    assert!(!text("{}", &[VALID]).contains("  parent-id      new"));
+    assert!(!text(r#"{"parent_id": "new"}"#, &["accept: a"]).contains("  parent-id      new"));
+}
+
+#[test]
 fn a_rate_leaves_it_open() {
     let config = r#"{"direction": "inbound", "sampling": {"max_traces_per_second_per_worker": 5}}"#;
     let answer = filter(config, &["accept: a"]);

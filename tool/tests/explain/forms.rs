@@ -89,6 +89,7 @@ fn a_name_is_followed_by_a_colon_or_an_equals_sign() {
         format!("HTTP_TRACEPARENT={VALID}"),
         format!("\"traceparent\": \"{VALID}\","),
         format!("level=info traceparent={VALID} path=/cart"),
+        format!("the call failed (traceparent: {VALID}, after 3 s)"),
         format!("2026-01-01T10:00:00Z [info] call failed traceparent=\"{VALID}\""),
     ];
     for line in &lines {
@@ -117,6 +118,8 @@ fn a_name_is_followed_by_a_colon_or_an_equals_sign() {
 fn headers_that_belong_together_are_one_request() {
     let found = request(&[VALID, "tracestate=ot=th:8,a=1"], "");
     assert_eq!(found["tracestate"], json!({"ot": "th:8", "a": "1"}));
+    let log = format!(r#"{{"time": "10:00", "traceparent": "{}", "tracestate":"a=1,b=2"}}"#, &VALID[..55]);
+    assert_eq!(request(&[&log], "")["tracestate"], json!({"a": "1", "b": "2"}), "a line of JSON");
     let multi =
         ["X-B3-TraceId: 0af7651916cd43dd8448eb211c80319c", "X_B3_SPANID=b7ad6b7169203331", "x-b3-sampled: 0"];
     let found = request(&multi, "");

@@ -1,6 +1,6 @@
 //! What the filter decides, and why.
 
-use tracewarden::words::{Labelled, Verdict};
+use tracewarden::words::{Labelled, ParentId, Verdict};
 
 use super::{field, wrapped};
 use crate::explain::answer::{Answer, Filtered};
@@ -63,7 +63,7 @@ fn sampled(filtered: &Filtered) -> String {
 }
 
 /// Each decision, in the order in which the filter makes them.
-pub(super) fn decisions(out: &mut String, filtered: &Filtered) {
+pub(super) fn decisions(out: &mut String, answer: &Answer, filtered: &Filtered) {
     out.push_str("What the filter decides\n");
     let mut row = |name: &str, value: &str| out.push_str(&field(name, value));
     let (config, request) = (&filtered.config, &filtered.config.request);
@@ -92,6 +92,9 @@ pub(super) fn decisions(out: &mut String, filtered: &Filtered) {
         row("format", format.label());
     }
     row("sampling", &ground(filtered));
+    if let Some(reason) = new_parent(answer, filtered) {
+        row("parent-id", &format!("new: {reason}"));
+    }
     if let Some(repair) = filtered.repair() {
         row("repair", &format!("{}: {}", repair.label(), sentence(repair.meaning())));
     }
@@ -99,6 +102,26 @@ pub(super) fn decisions(out: &mut String, filtered: &Filtered) {
         let records = filtered.outcomes.first().is_some_and(|outcome| outcome.run.has_span);
         row("span", if records { "recorded, if the trace is" } else { "none" });
     }
+}
+
+/// Why a trace that goes on has another parent-id.
+fn new_parent(answer: &Answer, filtered: &Filtered) -> Option<&'static str> {
+    let (reading, request) = (answer.reading.as_ref()?, &filtered.config.request);
+    let sent = filtered.sent()?;
+    let (trace, parent) = (sent.trace_id.to_string(), sent.parent_id.to_string());
+    if reading.trace_id.as_ref() != Some(&trace) || reading.parent_id.as_ref() == Some(&parent) {
+        return None;
+    }
+    let is_recorded = filtered.decision.is_some_and(|decision| decision.sampled != Some(false));
+    Some(match &reading.parent_id {
+        _ if filtered.why.as_ref().is_some_and(|why| !why.trusted) => "the sender is not trusted",
+        None => "what came names no parent",
+        _ if request.parent_id == ParentId::New => "parent_id: new",
+        _ if filtered.config.export.is_some() && (is_recorded || request.sampling.errors.is_some()) => {
+            "a span of this hop can have it"
+        }
+        _ => "what came does not say what was decided (TP-32)",
+    })
 }
 
 /// On what ground the sampling decision is made.
