@@ -38,13 +38,14 @@ pub(super) fn understand(text: &[u8], reader: &Reader<'_>) -> Result<Input, Stri
     if lines.last().is_some_and(|line| line.is_empty()) {
         lines.pop();
     }
-    let mut parser = Parser { reader, ..Parser::new(reader) };
+    let mut parser = Parser::new(reader);
     if lines.iter().any(|line| is_curl(line)) {
         lines.iter().for_each(|line| parser.curl(line));
     } else if lines.iter().any(|line| start(line).is_some()) {
         lines.iter().for_each(|line| parser.dump(line));
     } else {
-        lines.iter().zip(1..).for_each(|(line, number)| parser.loose(line, number));
+        lines.iter().zip(1..).take(MAX_LINES).for_each(|(line, number)| parser.loose(line, number));
+        parser.passed_over += lines.len().saturating_sub(MAX_LINES);
     }
     parser.finish()
 }
@@ -136,7 +137,7 @@ impl<'a> Parser<'a> {
         match self.reader.read(line) {
             Piece::Headers(headers, note) => {
                 headers.into_iter().for_each(|(name, value)| self.add(name, value));
-                self.input.notes.extend(note);
+                self.input.notes.extend(note.filter(|note| !self.input.notes.contains(note)));
             }
             Piece::Nothing => self.unknown.push((number, line.to_vec())),
         }

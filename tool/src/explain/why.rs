@@ -1,4 +1,4 @@
-//! Which entry of a configuration decides: each is tried alone on the same request, in a filter of its own, so that the
+//! Which entry of a configuration decides: filters with some of the entries are tried on the same request, so that the
 //! answer is the filter's.
 
 use tracewarden::config::Config;
@@ -6,9 +6,9 @@ use tracewarden::settings::Value;
 use tracewarden::words::{DecidedBy, Direction, DirectionWord, Mode, Verdict};
 
 use super::config::{Configuration, environment};
-use super::host::World;
+use super::host::{Record, World};
 use super::input::{Exchange, Lines};
-use super::run::{Run, run};
+use super::run::run;
 
 /// The entries that decide about a request, each as a path in the configuration.
 pub(super) struct Why {
@@ -36,6 +36,8 @@ struct Trial<'a> {
 
 /// A context that every filter reads.
 const VALID: &str = "00-11111111111111111111111111111111-2222222222222222-01";
+/// A header that goes if nothing may leave, and that no condition names.
+const LEAVES: &str = "uberctx-tracewarden-trial";
 
 impl Why {
     /// Tries the entries of a configuration on a request.
@@ -76,8 +78,8 @@ pub(super) fn stated(config: &Config) -> Option<Direction> {
 }
 
 impl Trial<'_> {
-    /// What a filter does with the request that has nothing but these fields, and with a valid context on the request.
-    fn run(&self, fields: Vec<(&str, Value)>) -> Option<Run> {
+    /// What a filter that has nothing but these fields does with the request, to which these lines are added.
+    fn run(&self, fields: Vec<(&str, Value)>, added: &[(&str, &str)]) -> Option<Record> {
         let direction = match self.direction {
             Direction::Unspecified => DirectionWord::Auto.label(),
             known => known.label(),
@@ -93,30 +95,25 @@ impl Trial<'_> {
         all.retain(|(name, _)| fields.iter().all(|(own, _)| own != name));
         all.extend(fields);
         let config = Config::read(&object(all), &environment).ok()?.config;
-        let others = self.request.iter().filter(|(name, _)| name != b"traceparent").cloned();
-        let request = others.chain([(b"traceparent".to_vec(), VALID.into())]).collect();
+        let others =
+            self.request.iter().filter(|(name, _)| added.iter().all(|(own, _)| own.as_bytes() != name));
+        let added = added.iter().map(|(name, value)| (name.as_bytes().to_vec(), value.as_bytes().to_vec()));
+        let request = others.cloned().chain(added);
         let world = World { direction: Some(self.direction), ..self.world.clone() };
-        Some(run(&config, &Exchange { request: Some(request), response: None }, world))
-    }
-
-    fn verdict(&self, fields: Vec<(&str, Value)>) -> Option<Verdict> {
-        self.run(fields)?.request?.verdict()
+        run(&config, &Exchange { request: Some(request.collect()), response: None }, world).request
     }
 
     fn excluded_by(&self, tree: &Value) -> Option<String> {
-        let known = Value::List(vec![text("default")]);
-        let (entries, is_stated) = match tree.field("exclude") {
-            Some(Value::List(entries)) => (entries.as_slice(), true),
-            _ => (std::slice::from_ref(&known), false),
+        let excludes = |entries: Value| {
+            let verdict = self.run(vec![("exclude", entries)], &[]).and_then(|record| record.verdict());
+            verdict == Some(Verdict::Excluded)
         };
-        let excludes = |entry: &Value| {
-            let entry = if is_stated { Value::List(vec![entry.clone()]) } else { entry.clone() };
-            self.verdict(vec![("exclude", entry)]) == Some(Verdict::Excluded)
+        let Some(Value::List(entries)) = tree.field("exclude") else {
+            return excludes(Value::Null).then(|| "exclude, the known requests".to_owned());
         };
-        let place = entries.iter().position(excludes)?;
-        let is_default = entries.get(place).is_some_and(|entry| *entry == text("default")) || !is_stated;
-        let path = if is_stated { format!("exclude[{place}]") } else { "exclude".to_owned() };
-        Some(if is_default { format!("{path}, the known requests") } else { path })
+        let place = first(entries.len(), |count| excludes(some(entries, count)))?;
+        let is_default = entries.get(place) == Some(&text("default"));
+        Some(format!("exclude[{place}]{}", if is_default { ", the known requests" } else { "" }))
     }
 
     /// Whether the sender is trusted, and the entry that says so.
@@ -126,25 +123,24 @@ impl Trial<'_> {
             return (true, None);
         }
         let peers = list(trust.field("trusted"));
-        let place = peers.iter().position(|peer| {
+        let place = first(peers.len(), |count| {
             let fields = vec![
                 ("default", text("untrusted")),
                 ("untrusted", text("restart")),
-                ("trusted", Value::List(vec![peer.clone()])),
+                ("trusted", some(peers, count)),
             ];
-            self.verdict(vec![("trust", object(fields))]) == Some(Verdict::Continued)
+            let record = self.run(vec![("trust", object(fields))], &[("traceparent", VALID)]);
+            record.and_then(|record| record.verdict()) == Some(Verdict::Continued)
         });
         (place.is_some(), place.map(|place| format!("trust.trusted[{place}]")))
     }
 
     fn egress(&self, tree: &Value) -> Option<(String, String)> {
         let entries = list(tree.field("egress"));
-        let place = entries.iter().position(|entry| {
-            let condition = entry.field("match").cloned().unwrap_or(Value::Null);
-            let all = object(vec![("match", condition), ("strip", text("all"))]);
-            let run = self.run(vec![("egress", Value::List(vec![all]))]);
-            let left = run.and_then(|run| run.request).map(|record| record.headers);
-            left.is_some_and(|lines| lines.iter().all(|(name, _)| name != b"traceparent"))
+        let strips_all: Vec<Value> = entries.iter().map(|entry| with(entry, "strip", text("all"))).collect();
+        let place = first(entries.len(), |count| {
+            let record = self.run(vec![("egress", some(&strips_all, count))], &[(LEAVES, "1")]);
+            record.is_some_and(|record| record.headers.iter().all(|(name, _)| name != LEAVES.as_bytes()))
         })?;
         match entries.get(place)?.field("strip") {
             Some(Value::Text(strip)) => Some((format!("egress[{place}]"), strip.clone())),
@@ -153,28 +149,38 @@ impl Trial<'_> {
     }
 }
 
+/// The place of the entry that decides, which is the last of the fewest that do. The more entries there are, the sooner one
+/// does.
+fn first(number: usize, decides: impl Fn(usize) -> bool) -> Option<usize> {
+    if number == 0 || !decides(number) {
+        return None;
+    }
+    let (mut too_few, mut enough) = (0, number);
+    while enough - too_few > 1 {
+        let middle = too_few + (enough - too_few) / 2;
+        if decides(middle) { enough = middle } else { too_few = middle }
+    }
+    enough.checked_sub(1)
+}
+
+/// The first entries of a list.
+fn some(entries: &[Value], count: usize) -> Value {
+    Value::List(entries.iter().take(count).cloned().collect())
+}
+
 /// The first sampling rule without which no rule decides.
 fn rule(configuration: &Configuration, request: &Lines, world: &World) -> Option<(String, Option<f64>)> {
     let sampling = configuration.tree.field("sampling")?;
     let rules = list(sampling.field("rules"));
     let decides = |count: usize| {
-        let some = Value::List(rules.iter().take(count).cloned().collect());
-        let tree = with(&configuration.tree, "sampling", with(sampling, "rules", some));
+        let sampling = with(sampling, "rules", some(rules, count));
+        let tree = with(&configuration.tree, "sampling", sampling);
         let Ok(loaded) = Config::read(&tree, &environment) else { return false };
         let exchange = Exchange { request: Some(request.clone()), response: None };
         let record = run(&loaded.config, &exchange, world.clone()).request;
         record.and_then(|record| record.sampled()).is_some_and(|(_, by)| by == DecidedBy::Rule)
     };
-    // The more rules there are, the sooner one matches.
-    let (mut too_few, mut enough) = (0, rules.len());
-    if !decides(enough) {
-        return None;
-    }
-    while enough - too_few > 1 {
-        let middle = too_few + (enough - too_few) / 2;
-        if decides(middle) { enough = middle } else { too_few = middle }
-    }
-    let place = enough.checked_sub(1)?;
+    let place = first(rules.len(), decides)?;
     let probability = match rules.get(place)?.field("probability") {
         Some(Value::Whole(number)) => Some(*number as f64),
         Some(Value::Float(number)) => Some(*number),

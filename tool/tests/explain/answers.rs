@@ -76,39 +76,34 @@ fn the_document_lists_every_field_and_no_other() {
     assert_eq!(found, names.collect(), "what is there, and what is listed");
 }
 
+const VALID: &str = "traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+const UPPER: &str = "traceparent: 00-0AF7651916CD43DD8448EB211C80319C-B7AD6B7169203331-01";
+
+/// A configuration, headers, the exit status, and how the first lines begin.
+type Row = (Option<&'static str>, &'static [&'static str], i32, &'static [&'static str]);
+
+const FIRST_LINES: &[Row] = &[
+    (None, &[VALID], 0, &["valid: tracecontext names a trace that is sampled."]),
+    (None, &[UPPER], 1, &["invalid: traceparent: hexadecimal digits are in upper case (TP-05)"]),
+    (None, &["accept: a"], 1, &["none: no header holds a context in a format that is read"]),
+    (Some("{}"), &[VALID], 0, &["continued: a valid context", "No header is changed. It is recorded."]),
+    (Some("{}"), &[UPPER], 1, &["corrupt: traceparent: hexadecimal", "A new trace starts. It is recorded."]),
+    (Some(r#"{"start": "never"}"#), &[UPPER], 1, &["corrupt: ", "No context goes on."]),
+    (Some(r#"{"parent_id": "new"}"#), &[VALID], 0, &["continued", "The trace goes on with a new parent-id."]),
+    (Some(r#"{"mode": "observe"}"#), &[UPPER], 1, &["corrupt: ", "No header is changed."]),
+    (
+        Some(r#"{"exclude": [{"path": "/"}]}"#),
+        &[VALID, ":path: /"],
+        0,
+        &["excluded: ", "No header is changed."],
+    ),
+    (Some(r#"{"role": "edge"}"#), &["accept: a"], 1, &["started: no context", "A new trace starts."]),
+    (Some(r#"{"enabled": false}"#), &[VALID], 0, &["no verdict: the filter judges no request"]),
+];
+
 #[test]
 fn the_first_lines_say_what_matters() {
-    let valid = "traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
-    let upper = "traceparent: 00-0AF7651916CD43DD8448EB211C80319C-B7AD6B7169203331-01";
-    let rows: &[(Option<&str>, &[&str], i32, &[&str])] = &[
-        (None, &[valid], 0, &["valid: tracecontext names a trace that is sampled."]),
-        (None, &[upper], 1, &["invalid: traceparent: hexadecimal digits are in upper case (TP-05)"]),
-        (None, &["accept: a"], 1, &["none: no header holds a context in a format that is read"]),
-        (Some("{}"), &[valid], 0, &["continued: a valid context", "No header is changed. It is recorded."]),
-        (
-            Some("{}"),
-            &[upper],
-            1,
-            &["corrupt: traceparent: hexadecimal", "A new trace starts. It is recorded."],
-        ),
-        (Some(r#"{"start": "never"}"#), &[upper], 1, &["corrupt: ", "No context goes on."]),
-        (
-            Some(r#"{"parent_id": "new"}"#),
-            &[valid],
-            0,
-            &["continued", "The trace goes on with a new parent-id."],
-        ),
-        (Some(r#"{"mode": "observe"}"#), &[upper], 1, &["corrupt: ", "No header is changed."]),
-        (
-            Some(r#"{"exclude": [{"path": "/"}]}"#),
-            &[valid, ":path: /"],
-            0,
-            &["excluded: ", "No header is changed."],
-        ),
-        (Some(r#"{"role": "edge"}"#), &["accept: a"], 1, &["started: no context", "A new trace starts."]),
-        (Some(r#"{"enabled": false}"#), &[valid], 0, &["no verdict: the filter judges no request"]),
-    ];
-    for (config, headers, status, begins) in rows {
+    for (config, headers, status, begins) in FIRST_LINES {
         let file = config.map(|config| File::new(config.as_bytes()));
         let option: Vec<&str> = file.iter().flat_map(|file| ["--config", file.path()]).collect();
         let said = ask(&[option.as_slice(), headers].concat(), "");

@@ -26,6 +26,9 @@ pub(super) fn headline(out: &mut String, answer: &Answer, filtered: &Filtered) {
     };
     out.push_str(&wrapped("", &format!("{}: {why}", verdict.label())));
     out.push_str(&wrapped("", &format!("{} {}", goes_on(answer, filtered), sampled(filtered))));
+    if verdict != Verdict::Corrupt && !reasons.is_empty() {
+        out.push_str(&wrapped("", &format!("Also invalid: {}.", reasons.join("; "))));
+    }
 }
 
 /// What becomes of the context.

@@ -16,6 +16,20 @@ use crate::explain::json::fields;
 /// What a pass changes, counts and says, each below a title.
 type Section = (&'static str, Vec<String>);
 
+/// The titles about a request, and about its response.
+const OF_REQUEST: [&str; 4] = [
+    "What changes in the request",
+    "What is counted",
+    "What an access log can show",
+    "What the filter logs, at most once in ten seconds",
+];
+const OF_RESPONSE: [&str; 4] = [
+    "What changes in the response",
+    "What is counted of the response",
+    "What an access log can show after the response",
+    "What the filter logs of the response",
+];
+
 /// What happens, in each case. Of a second case, only what differs from the first is shown.
 pub(super) fn happens(out: &mut String, answer: &Answer, filtered: &Filtered) {
     let mut first: Option<Vec<Section>> = None;
@@ -41,21 +55,19 @@ fn sections(answer: &Answer, filtered: &Filtered, outcome: &Outcome) -> Vec<Sect
     let run = &outcome.run;
     let view = View { secrets: &filtered.secrets, draws: &run.draws, sent: run.sent, is_short: true };
     let exchange = &answer.exchange;
-    let messages = [
-        ("What changes in the request", &exchange.request, &run.request),
-        ("What changes in the response", &exchange.response, &run.response),
-    ];
+    let messages =
+        [(OF_REQUEST, &exchange.request, &run.request), (OF_RESPONSE, &exchange.response, &run.response)];
     let mut sections = Vec::new();
-    for (title, before, record) in messages {
+    for ([changed, count, shown, log], before, record) in messages {
         let (Some(before), Some(record)) = (before, record) else { continue };
         let hidden = |line: &String| view.draws.hide(&printable(line.as_bytes()), run.sent);
-        sections.push((title, changes(&view, before, record)));
+        sections.push((changed, changes(&view, before, record)));
         let counts = record.counted.iter().map(|(counter, count)| counted(filtered, *counter, *count));
-        sections.push(("What is counted", counts.collect()));
+        sections.push((count, counts.collect()));
         let fields = fields(record, &view).into_iter().map(|(key, value)| field(key, &value));
-        sections.push(("What an access log can show", fields.collect()));
+        sections.push((shown, fields.collect()));
         let logged = record.logged.iter().map(|line| wrapped("  ", &hidden(line)));
-        sections.push(("What the filter logs, at most once in ten seconds", logged.collect()));
+        sections.push((log, logged.collect()));
     }
     sections
 }
