@@ -104,6 +104,7 @@ impl Asked {
             let verdict = did.counters.iter().find(|(name, ..)| name == "tracewarden_requests_total");
             let verdict = verdict.map(|(_, labels, _)| labels["context"].as_str());
             assert_eq!(filter["context"].as_str(), verdict, "{config}: {answer:#}");
+            reasons_fit(filter, verdict);
         }
     }
 
@@ -150,6 +151,17 @@ impl Asked {
         }
         text
     }
+}
+
+/// Checks that the entries that are said to decide lead to what the filter did.
+fn reasons_fit(filter: &Value, verdict: Option<&str>) {
+    assert_eq!(filter["excluded_by"].is_string(), verdict == Some("excluded"), "{filter:#}");
+    assert!(verdict != Some("untrusted") || filter["trusted"] == false, "{filter:#}");
+    assert!(verdict != Some("unlinked") || filter["trusted"] == true, "{filter:#}");
+    let sampling = &filter["sampling"];
+    assert_eq!(sampling["rule"].is_string(), sampling["by"] == "rule", "{filter:#}");
+    let is_share = matches!(sampling["by"].as_str(), Some("rule" | "probability"));
+    assert_eq!(sampling["probability"].is_number(), is_share, "{filter:#}");
 }
 
 impl Did {
