@@ -41,7 +41,10 @@ enum Command {
     ///
     /// An editor says much of it while you type, with the JSON Schema that `tracewarden schema` prints.
     Check(check::Options),
-    /// Show what the filter reads in the trace headers of one request, in any format that it knows.
+    /// Show what the filter reads in trace headers, in any format that it knows; with --config also what it does, and why.
+    ///
+    /// Exit status: 0 what came is valid, 1 it is invalid or missing, or formats contradict each other, 2 the input is not
+    /// understood or the configuration is refused.
     Explain(explain::Options),
     /// Print where an Envoy's or a Prometheus' counters say that context is lost and corrupted, worst first, with the likely
     /// cause and the fix.
@@ -72,7 +75,7 @@ fn main() -> ExitCode {
     let Arguments { json, command } = Arguments::parse();
     let said = match command {
         Command::Check(options) => check::check(&options.file),
-        Command::Explain(options) => Ok(explain::explain(&options.headers)),
+        Command::Explain(options) => explain::explain(&options),
         Command::Report(options) => report::report(&options),
         Command::Audit(options) => audit::audit(&options),
         Command::Schema => return print(&reference::schema()),

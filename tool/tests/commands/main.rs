@@ -24,6 +24,7 @@ const RUN: &[(&str, &[&str])] = &[
         ],
     ),
     ("docs/check.md", &["target/release/tracewarden check envoy.yaml"]),
+    ("docs/explain.md", &["curl -sv"]),
 ];
 
 /// Blocks that are run elsewhere: the document, how the block begins, and what runs it.
@@ -33,6 +34,8 @@ const ELSEWHERE: &[(&str, &str, &str)] = &[
     ("CONTRIBUTING.md", "make", "by hand, before a release; .ci/run has two of them"),
     ("docs/audit.md", "target/release/tracewarden audit", "tool/tests/audit"),
     ("docs/envoy-gateway.md", "kubectl", "tests/gateway"),
+    ("docs/explain.md", "target/release/tracewarden explain", "tool/tests/explain"),
+    ("docs/explain.md", "cat > edge.yaml", "tool/tests/explain"),
     ("docs/istio.md", "", "tests/istio/test_document.py, and docs/istio.md says what was not run"),
     ("docs/local-istio.md", "", "tests/istio starts the same mesh"),
     ("docs/release.md", "", "xtask/tests/packages"),
