@@ -25,7 +25,7 @@ pub(super) fn answers(answers: &[Answer], notes: &[String]) -> String {
     }
     notes.iter().for_each(|note| out.push_str(&wrapped("", note)));
     if answers.iter().all(|answer| answer.filtered.is_none()) {
-        out.push_str("--config FILE shows what a filter does with it.\n");
+        out.push_str("\n--config FILE shows what a filter does with it.\n");
     }
     out
 }
@@ -37,17 +37,17 @@ fn one(out: &mut String, answer: &Answer) {
         (None, None) => {}
     }
     if let Some(reading) = &answer.reading {
-        out.push_str("What came\n");
+        out.push_str("\nWhat came\n");
         came::came(out, answer, reading);
     }
     if let Some(response) = &answer.response {
-        out.push_str("What the response says\n");
+        out.push_str("\nWhat the response says\n");
         came::answered(out, response);
     }
     if let Some(filtered) = &answer.filtered {
         decides::decisions(out, answer, filtered);
         happens::happens(out, answer, filtered);
-        let title = if filtered.notes.is_empty() { "" } else { "What is open\n" };
+        let title = if filtered.notes.is_empty() { "" } else { "\nWhat is open\n" };
         out.push_str(title);
         filtered.notes.iter().for_each(|note| out.push_str(&wrapped("  ", note)));
     }

@@ -67,7 +67,7 @@ fn sampled(filtered: &Filtered) -> String {
 
 /// Each decision, in the order in which the filter makes them.
 pub(super) fn decisions(out: &mut String, answer: &Answer, filtered: &Filtered) {
-    out.push_str("What the filter decides\n");
+    out.push_str("\nWhat the filter decides\n");
     let mut row = |name: &str, value: &str| out.push_str(&field(name, value));
     let (config, request) = (&filtered.config, &filtered.config.request);
     let kind = [request.mode.label(), request.role.label(), filtered.direction().label()].join(", ");

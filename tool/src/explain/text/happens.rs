@@ -43,7 +43,7 @@ pub(super) fn happens(out: &mut String, answer: &Answer, filtered: &Filtered) {
                 lines.iter().filter(|line| is_changed || !known.contains(line)).collect();
             if !shown.is_empty() && known != lines {
                 let instead = if first.is_some() { " instead" } else { "" };
-                let _ = writeln!(out, "{title}{instead}{case}");
+                let _ = writeln!(out, "\n{title}{instead}{case}");
                 shown.into_iter().for_each(|line| out.push_str(line));
             }
         }
