@@ -11,5 +11,7 @@ mod real;
 mod refusals;
 #[path = "../server/mod.rs"]
 mod server;
+mod sources;
 mod support;
 mod text;
+mod workloads;
