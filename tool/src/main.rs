@@ -47,7 +47,8 @@ enum Command {
     /// cause and the fix.
     ///
     /// Exit status: 0 no trace breaks (other things that are missing, such as spans or the contexts of jobs, are shown too),
-    /// 1 traces break or Tracewarden sees nothing, 2 the counters could not be read or understood.
+    /// 1 traces break or Tracewarden sees nothing (with --baseline: a workload got worse), 2 the counters could not be read or
+    /// understood.
     Report(report::Options),
     /// Read traces from a tracing backend or from files, and print between which services spans miss their parents.
     ///

@@ -1,6 +1,7 @@
 //! `tracewarden report`: where an Envoy's or a Prometheus' counters say that context is lost and corrupted.
 
 mod advice;
+mod baseline;
 mod calls;
 mod causes;
 mod counted;
@@ -25,6 +26,7 @@ use serde::Serialize;
 use crate::Said;
 use crate::web::Access;
 use advice::{Rank, Texts};
+use baseline::{Bounds, Comparison};
 use causes::Percent;
 pub(crate) use counted::{Counted, counted};
 use findings::{Finding, Summary};
@@ -51,6 +53,15 @@ pub(crate) struct Options {
     /// Hide causes that concern a smaller share of a workload's requests, such as 0.5. They do not decide the exit status.
     #[arg(long, value_name = "PERCENT", value_parser = Percent::parse)]
     min_share: Option<Percent>,
+    /// Compare with a file that `report --json` wrote earlier, and end with status 1 only if a workload got worse.
+    #[arg(long, value_name = "FILE", requires = "targets")]
+    baseline: Option<String>,
+    /// With --baseline: worse is a share of missing contexts that grew by more than so many points.
+    #[arg(long, value_name = "PERCENT", value_parser = Percent::parse, default_value = "1", requires = "baseline")]
+    tolerance: Percent,
+    /// With --baseline: a workload with fewer requests is not judged by its share or by new causes.
+    #[arg(long, value_name = "NUMBER", default_value_t = 20, requires = "baseline")]
+    min_requests: u64,
     /// How many workloads and causes to print; JSON has all.
     #[arg(long, value_name = "NUMBER", default_value_t = 10)]
     top: usize,
@@ -102,6 +113,8 @@ struct Report {
     /// How many findings are left out, because they concern a small share.
     hidden: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
+    baseline: Option<Comparison>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     calls: Option<Calls>,
     notes: Vec<String>,
 }
@@ -129,6 +142,10 @@ fn of_counters(calls: Option<Calls>, options: &Options) -> Result<Said, String> 
     let (sources, reading) = sources.read().map_err(plain)?;
     let mut report = Report::of(sources, &reading, options)?;
     report.calls = calls;
+    if let Some(file) = &options.baseline {
+        let bounds = Bounds { tolerance: options.tolerance, least: options.min_requests };
+        report.baseline = Some(baseline::compare(file, &report.workloads, &bounds).map_err(plain)?);
+    }
     Ok(Said {
         status: u8::from(report.is_bad()),
         lines: text::lines(&report, options.min_share, &Look::of(options)),
@@ -158,14 +175,18 @@ impl Report {
             workloads,
             findings,
             hidden,
+            baseline: None,
             calls: None,
             notes,
         })
     }
 
-    /// Whether the exit status is 1.
+    /// Whether the exit status is 1: by a baseline only if something got worse.
     fn is_bad(&self) -> bool {
-        self.findings.iter().any(|finding| finding.advice.rank != Rank::Missing)
+        match &self.baseline {
+            Some(baseline) => baseline.worse > 0,
+            None => self.findings.iter().any(|finding| finding.advice.rank != Rank::Missing),
+        }
     }
 }
 

@@ -70,6 +70,11 @@ impl Percent {
     pub(super) fn is_above(self, part: u64, whole: u64) -> bool {
         (part as f64) * 100.0 < self.0 * (whole as f64)
     }
+
+    /// How much of one it is.
+    pub(super) fn share(self) -> f64 {
+        self.0 / 100.0
+    }
 }
 
 impl std::fmt::Display for Percent {

@@ -2,6 +2,7 @@
 
 mod calls;
 mod causes;
+mod comparison;
 mod summary;
 mod table;
 
@@ -69,6 +70,10 @@ pub(super) fn lines(report: &Report, least: Option<Percent>, look: &Look) -> Str
     let builds: Vec<String> = report.builds.iter().map(|build| build.name()).collect();
     if !builds.is_empty() {
         paragraph(&mut out, width, "", PLAIN, &format!("Tracewarden {}", capped(&builds, NAMED)));
+    }
+    if let Some(baseline) = &report.baseline {
+        out.push('\n');
+        comparison::comparison(&mut out, baseline, look);
     }
     out.push('\n');
     summary::summary(&mut out, report);

@@ -22,6 +22,7 @@ const RUN: &[(&str, &[&str])] = &[
             "target/release/tracewarden report http://127.0.0.1:9901",
             "curl -s 'http",
             "target/release/tracewarden report cart=",
+            "target/release/tracewarden report --json 127",
             "target/release/tracewarden report --json http",
         ],
     ),

@@ -1,6 +1,7 @@
 //! `tracewarden report`, as people and programs call it.
 #![expect(clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test may fail")]
 
+mod baseline;
 mod calls;
 #[path = "../command/mod.rs"]
 mod command;
