@@ -305,7 +305,9 @@ impl Prometheus {
             .replace("_interval: 5s", "_interval: 1s");
         let config = config.replace("rule_files: [tracewarden.expected.yaml, tracewarden.rules.yaml]", "");
         fs::write(scratch.path("demo.yaml"), config).expect("a file");
-        Self::start(free_port(), &scratch.path("demo.yaml"), &[])
+        // The directory goes along: a Prometheus that starts slowly reads its configuration late.
+        let config = scratch.path("demo.yaml");
+        Self::over(scratch, free_port(), &config, &[])
     }
 
     fn start(port: u16, config: &Path, arguments: &[String]) -> Self {
