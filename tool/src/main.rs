@@ -71,6 +71,11 @@ enum Command {
 
 fn main() -> ExitCode {
     let Arguments { json, command } = Arguments::parse();
+    if let Command::Report(options) = &command
+        && let Some(every) = options.watched()
+    {
+        return ended(report::watch(options, every, json));
+    }
     let said = match command {
         Command::Check(options) => check::check(&options.file),
         Command::Explain(options) => Ok(explain::explain(&options.headers)),
@@ -90,11 +95,16 @@ fn main() -> ExitCode {
             let _ = anstream::stdout().write_all(text.as_bytes());
             ExitCode::from(status)
         }
-        Err(problem) => {
-            eprintln!("tracewarden: {problem}");
-            ExitCode::from(2)
-        }
+        Err(problem) => ended(Err(problem)),
     }
+}
+
+/// The exit status of a command that has printed what it found.
+fn ended(status: Result<u8, String>) -> ExitCode {
+    ExitCode::from(status.unwrap_or_else(|problem| {
+        eprintln!("tracewarden: {problem}");
+        2
+    }))
 }
 
 /// Prints a document; a reader that has gone wants no more of it.

@@ -17,6 +17,7 @@ mod source;
 mod table;
 mod target;
 mod text;
+mod watch;
 
 use std::collections::BTreeMap;
 
@@ -32,6 +33,7 @@ pub(crate) use counted::{Counted, counted};
 use findings::{Finding, Summary};
 pub(crate) use reading::{clean, printable};
 pub(crate) use text::width;
+pub(crate) use watch::watch;
 
 use calls::Calls;
 use reading::{Build, Reading};
@@ -54,7 +56,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "PERCENT", value_parser = Percent::parse)]
     min_share: Option<Percent>,
     /// Compare with a file that `report --json` wrote earlier, and end with status 1 only if a workload got worse.
-    #[arg(long, value_name = "FILE", requires = "targets")]
+    #[arg(long, value_name = "FILE", requires = "targets", conflicts_with = "watch")]
     baseline: Option<String>,
     /// With --baseline: worse is a share of missing contexts that grew by more than so many points.
     #[arg(long, value_name = "PERCENT", value_parser = Percent::parse, default_value = "1", requires = "baseline")]
@@ -62,6 +64,13 @@ pub(crate) struct Options {
     /// With --baseline: a workload with fewer requests is not judged by its share or by new causes.
     #[arg(long, value_name = "NUMBER", default_value_t = 20, requires = "baseline")]
     min_requests: u64,
+    /// Ask again and again, and show what is counted in between, until Ctrl-C [default: every 10 seconds].
+    #[arg(long, value_name = "SECONDS", num_args = 0..=1, default_missing_value = "10", value_parser = interval,
+        requires = "targets", conflicts_with_all = ["period", "logs"])]
+    watch: Option<u64>,
+    /// With --watch: end after so many times.
+    #[arg(long, value_name = "NUMBER", requires = "watch")]
+    count: Option<u64>,
     /// How many workloads and causes to print; JSON has all.
     #[arg(long, value_name = "NUMBER", default_value_t = 10)]
     top: usize,
@@ -81,7 +90,7 @@ pub(crate) struct Asking {
     /// What the server is; without this option it is asked.
     #[arg(long, value_name = "SERVER")]
     from: Option<Server>,
-    /// Of a Prometheus: how far back to look [default: 1h].
+    /// Of a Prometheus: how far back to look [default: 1h; with --watch 5m].
     #[arg(long, value_name = "TIME", value_parser = seconds)]
     window: Option<u64>,
     /// Of an Envoy: what is counted in that time from now on, instead of since its start.
@@ -194,6 +203,14 @@ impl Report {
 pub(crate) fn seconds(text: &str) -> Result<u64, String> {
     let time = humantime::parse_duration(text).map_err(|error| error.to_string())?;
     if time.as_secs() == 0 { Err("less than a second".to_owned()) } else { Ok(time.as_secs()) }
+}
+
+/// The same, where a number alone is one of seconds.
+fn interval(text: &str) -> Result<u64, String> {
+    let all_seconds = text.parse().ok().filter(|seconds| *seconds > 0);
+    all_seconds
+        .map_or_else(|| seconds(text), Ok)
+        .map_err(|_| "expected seconds, such as 10; name the sources before --watch".to_owned())
 }
 
 fn label(text: &str) -> Result<String, String> {

@@ -49,7 +49,7 @@ pub(crate) struct Row<'a> {
 }
 
 /// Everything that was read.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Reading {
     counts: BTreeMap<(Who, usize), (Counter, f64)>,
     /// The requests that Envoy itself counted.

@@ -64,11 +64,12 @@ struct Origin {
 }
 
 /// What one of the sources said at one time.
-struct Taken {
-    kind: Server,
-    reading: Reading,
+#[derive(Clone)]
+pub(super) struct Taken {
+    pub(super) kind: Server,
+    pub(super) reading: Reading,
     /// Whether it was asked for what was counted in some time.
-    since: Since,
+    pub(super) since: Since,
 }
 
 impl<'a> Sources<'a> {
@@ -91,8 +92,13 @@ impl<'a> Sources<'a> {
         Ok(Self { options, names, scope, all })
     }
 
+    /// Whether all of them can be asked again; otherwise the first that cannot.
+    pub(super) fn saved(&self) -> Option<&str> {
+        self.all.iter().find(|origin| origin.web.is_none()).map(|origin| origin.target.written.as_str())
+    }
+
     /// What each of them says now.
-    fn take(&self) -> Result<Vec<Taken>, String> {
+    pub(super) fn take(&self) -> Result<Vec<Taken>, String> {
         self.all.iter().map(|origin| self.take_one(origin)).collect()
     }
 
@@ -105,7 +111,7 @@ impl<'a> Sources<'a> {
     }
 
     /// All of it as one reading. Of several sources, the names are kept.
-    fn join(&self, taken: Vec<Taken>) -> (Vec<Source>, Reading) {
+    pub(super) fn join(&self, taken: Vec<Taken>) -> (Vec<Source>, Reading) {
         let is_since_start =
             taken.iter().any(|taken| taken.kind == Server::Envoy && taken.since == Since::Start);
         let mut sources = Vec::new();
@@ -199,7 +205,7 @@ impl<'a> Sources<'a> {
 
 impl Taken {
     /// What each Envoy counted since it was asked before, so many seconds ago. A Prometheus was asked for that itself.
-    fn since(now: Vec<Self>, before: &[Self], seconds: u64) -> Vec<Self> {
+    pub(super) fn since(now: Vec<Self>, before: &[Self], seconds: u64) -> Vec<Self> {
         let pairs = now.into_iter().zip(before);
         let since = pairs.map(|(now, before)| match now.since {
             Since::Window => now,

@@ -15,7 +15,9 @@ use super::causes::Percent;
 use super::{Options, Report};
 use crate::lines::{self, plural};
 pub(super) use calls::calls_alone;
-use table::table;
+pub(super) use causes::one_line;
+pub(super) use summary::{intact, places};
+pub(super) use table::table;
 
 /// What there is to say of a Prometheus that knows nothing.
 pub(super) const NOTHING: &str = "it has no series of Tracewarden, nor of any Envoy. Is Envoy's /stats/prometheus scraped, \

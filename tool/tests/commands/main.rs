@@ -45,6 +45,11 @@ const ELSEWHERE: &[(&str, &str, &str)] = &[
         "kubectl exec",
         "tool/tests/report/sources.rs has such answers; there is no cluster here",
     ),
+    (
+        "docs/report.md",
+        "target/release/tracewarden report 127.0.0.1:9901 --watch",
+        "tool/tests/report/watch.rs",
+    ),
     ("docs/runbook.md", "", "tests/envoy/alerts.rs and tool/tests/report/real.rs have a Prometheus"),
 ];
 

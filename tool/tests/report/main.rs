@@ -14,5 +14,7 @@ mod refusals;
 mod server;
 mod sources;
 mod support;
+mod terminal;
 mod text;
+mod watch;
 mod workloads;

@@ -48,6 +48,8 @@ fn the_demo_mesh_is_told_by_its_envoy_and_by_its_prometheus() {
     assert_eq!(told(&report_with(&["-", "--json"], &saved, &[])), story(Some("demo")));
     let saved = get(prometheus.port, "/federate?match[]=%7B__name__=~%22tracewarden_.%2B%22%7D");
     assert_eq!(told(&report_with(&["-", "--json"], &saved, &[])), story(Some("demo")));
+    let watched = report(&[&url, "--watch", "1", "--count", "2"]);
+    assert!(watched.code == Some(1) && watched.out.contains("before 3"), "{watched:?}");
     report(&[&url, "--match", "=="]).assert_refused(&["/api/v1/query answered 400", "parse error"]);
 
     // What is older than the window is no longer told; what comes then, is.

@@ -25,6 +25,18 @@ pub(super) fn causes(out: &mut String, findings: &[Finding], look: &Look) {
     }
 }
 
+/// What it is and how much of it there is, in a line's two parts.
+pub(in crate::report) fn one_line(cause: &Cause<'_>) -> [String; 2] {
+    let who = match cause.findings.as_slice() {
+        [one] => one.who.name(),
+        [first, rest @ ..] => format!("{} and {} more", first.who.name(), rest.len()),
+        [] => String::new(),
+    };
+    let unit = unit(&cause.advice.unit, cause.of.unwrap_or(cause.count));
+    let of = cause.of.map(|of| format!(" of {}", grouped(of))).unwrap_or_default();
+    [format!("{who}: {}", cause.advice.what), format!("{}{of} {unit}", grouped(cause.count))]
+}
+
 fn entry(out: &mut String, look: &Look, place: usize, cause: &Cause<'_>) {
     let Cause { advice, findings, .. } = cause;
     let begin = format!("{place}. ");

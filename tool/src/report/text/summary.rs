@@ -24,7 +24,7 @@ pub(super) fn heading(sources: &[Source]) -> String {
 }
 
 /// What was read.
-fn places(sources: &[Source]) -> String {
+pub(in crate::report) fn places(sources: &[Source]) -> String {
     if let [Source { kind, target, name, .. }] = sources {
         let name = name.as_ref().map(|name| format!("{name}, ")).unwrap_or_default();
         return format!("{kind:?} at {name}{target}");
@@ -66,6 +66,15 @@ pub(super) fn summary(out: &mut String, report: &Report) {
     if !repaired.is_empty() {
         let _ = writeln!(out, "{:<column$}  {}", "repaired", repaired.join(", "));
     }
+}
+
+/// How many contexts of all are intact.
+pub(in crate::report) fn intact(summaries: &[Summary]) -> String {
+    let sum = |count: fn(&Summary) -> u64| {
+        let due = summaries.iter().filter(|summary| summary.expected.is_some());
+        due.map(count).fold(0_u64, u64::saturating_add)
+    };
+    amount(sum(|summary| summary.requests(Verdict::Continued)), sum(|summary| summary.expected.unwrap_or(0)))
 }
 
 fn amount(intact: u64, expected: u64) -> String {

@@ -26,7 +26,7 @@ const COLUMNS: [Column; 7] = [
 ];
 
 /// The worst workloads, and how many more there are.
-pub(super) fn table(out: &mut String, workloads: &[Workload], look: &Look) {
+pub(in crate::report) fn table(out: &mut String, workloads: &[Workload], look: &Look) {
     if workloads.is_empty() {
         return;
     }
