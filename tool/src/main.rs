@@ -50,7 +50,8 @@ enum Command {
     /// cause and the fix.
     ///
     /// Exit status: 0 no trace breaks (other things that are missing, such as spans or the contexts of jobs, are shown too),
-    /// 1 traces break or Tracewarden sees nothing, 2 the counters could not be read or understood.
+    /// 1 traces break or Tracewarden sees nothing (with --baseline: a workload got worse), 2 the counters could not be read or
+    /// understood.
     Report(report::Options),
     /// Read traces from a tracing backend or from files, and print between which services spans miss their parents.
     ///
@@ -73,6 +74,11 @@ enum Command {
 
 fn main() -> ExitCode {
     let Arguments { json, command } = Arguments::parse();
+    if let Command::Report(options) = &command
+        && let Some(every) = options.watched()
+    {
+        return ended(report::watch(options, every, json));
+    }
     let said = match command {
         Command::Check(options) => check::check(&options.file),
         Command::Explain(options) => explain::explain(&options),
@@ -92,11 +98,16 @@ fn main() -> ExitCode {
             let _ = anstream::stdout().write_all(text.as_bytes());
             ExitCode::from(status)
         }
-        Err(problem) => {
-            eprintln!("tracewarden: {problem}");
-            ExitCode::from(2)
-        }
+        Err(problem) => ended(Err(problem)),
     }
+}
+
+/// The exit status of a command that has printed what it found.
+fn ended(status: Result<u8, String>) -> ExitCode {
+    ExitCode::from(status.unwrap_or_else(|problem| {
+        eprintln!("tracewarden: {problem}");
+        2
+    }))
 }
 
 /// Prints a document; a reader that has gone wants no more of it.

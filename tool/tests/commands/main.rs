@@ -20,10 +20,14 @@ const RUN: &[(&str, &[&str])] = &[
         "docs/report.md",
         &[
             "target/release/tracewarden report http://127.0.0.1:9901",
-            "target/release/tracewarden report --json",
+            "curl -s 'http",
+            "target/release/tracewarden report cart=",
+            "target/release/tracewarden report --json 127",
+            "target/release/tracewarden report --json http",
         ],
     ),
     ("docs/check.md", &["target/release/tracewarden check envoy.yaml"]),
+    ("docs/mesh-cost.md", &["target/release/tracewarden report --json"]),
     ("docs/explain.md", &["curl -sv"]),
 ];
 
@@ -39,8 +43,17 @@ const ELSEWHERE: &[(&str, &str, &str)] = &[
     ("docs/istio.md", "", "tests/istio/test_document.py, and docs/istio.md says what was not run"),
     ("docs/local-istio.md", "", "tests/istio starts the same mesh"),
     ("docs/release.md", "", "xtask/tests/packages"),
-    ("docs/mesh-cost.md", "target/release/tracewarden report --json", "tool/tests/report, the baseline"),
-    ("docs/report.md", "curl -s", "tool/tests/report; the second half needs a Prometheus"),
+    ("docs/report.md", "curl -sG", "tool/tests/report/real.rs has a Prometheus"),
+    (
+        "docs/report.md",
+        "kubectl exec",
+        "tool/tests/report/sources.rs has such answers; there is no cluster here",
+    ),
+    (
+        "docs/report.md",
+        "target/release/tracewarden report 127.0.0.1:9901 --watch",
+        "tool/tests/report/watch.rs",
+    ),
     ("docs/runbook.md", "", "tests/envoy/alerts.rs and tool/tests/report/real.rs have a Prometheus"),
 ];
 
