@@ -12,5 +12,6 @@ mod metrics;
 mod rules;
 mod sampling;
 mod settings;
+mod tables;
 mod value;
 mod w3c;
