@@ -9,6 +9,7 @@ mod headers;
 mod hop;
 mod imports;
 mod metrics;
+mod names;
 mod rules;
 mod sampling;
 mod settings;

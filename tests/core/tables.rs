@@ -46,6 +46,32 @@ fn the_logs_name_every_verdict_but_that_of_excluded_requests() {
 }
 
 #[test]
+fn spans_name_every_verdict_of_a_broken_context() {
+    let rows = rows("docs/spans.md", "| attribute | value |");
+    let row = rows.iter().find(|row| row[0] == "`tracewarden.context`").unwrap();
+    let stated: Vec<&str> = row[1].split([',', ' ']).filter(|word| word.starts_with('`')).collect();
+    let broken = Verdict::ALL.iter().filter(|verdict| verdict.is_broken());
+    assert_eq!(stated, broken.map(|verdict| format!("`{}`", verdict.label())).collect::<Vec<_>>());
+}
+
+#[test]
+fn the_prices_of_the_hop_audit_are_those_of_the_table() {
+    let prices = read("tests/data/prices.txt");
+    let price = |scenario: &str| -> u32 {
+        let line = prices
+            .lines()
+            .find(|line| line.starts_with(&format!("{scenario} ")) && line.contains(" request "));
+        let (_, rest) = line.unwrap_or_else(|| panic!("{scenario}")).split_once(" request ").unwrap();
+        rest.split_whitespace().next().unwrap().parse().unwrap()
+    };
+    let scenarios =
+        ["forwarded", "hop audit, before", "hop audit, before, observed", "hop audit, after, another trace"];
+    let rows = rows("docs/hop-audit.md", "| filter | instructions of the request pass | host calls |");
+    let stated: Vec<u32> = rows.iter().map(|row| row[1].replace(',', "").parse().unwrap()).collect();
+    assert_eq!(stated, scenarios.map(|scenario| (price(scenario) + 50) / 100 * 100));
+}
+
+#[test]
 fn recovery_names_every_result_of_correlation() {
     let text = read("docs/recovery.md");
     for word in quoted::<CorrelationResult>() {
