@@ -66,6 +66,29 @@ fn every_file_of_the_repository_that_a_document_names_is_there() {
     assert!(named > 60, "{named} are named");
 }
 
+#[test]
+fn the_document_on_spans_names_every_attribute() {
+    let text = fs::read_to_string(root().join("docs/spans.md")).unwrap();
+    let mut attributes = 0;
+    for path in files("src/span", "rs") {
+        let source = fs::read_to_string(path).unwrap();
+        for word in source.split('"').filter(|word| is_attribute(word)) {
+            attributes += 1;
+            assert!(text.contains(&format!("`{word}`")), "docs/spans.md: {word}");
+        }
+    }
+    assert!(attributes > 20, "{attributes} attributes");
+}
+
+/// Whether a text of the source is the name of an attribute, by its namespace.
+fn is_attribute(text: &str) -> bool {
+    const NAMESPACES: &[&str] =
+        &["client", "error", "http", "network", "rpc", "server", "tracewarden", "url", "user_agent"];
+    let is_name = |byte: u8| byte.is_ascii_lowercase() || matches!(byte, b'.' | b'_');
+    text.split_once('.').is_some_and(|(namespace, _)| NAMESPACES.contains(&namespace))
+        && text.bytes().all(is_name)
+}
+
 /// The words of letters, digits, `_` and what else belongs to them.
 fn words(text: &str, also: impl Fn(u8) -> bool) -> impl Iterator<Item = &str> {
     let is_apart = move |sign: char| {
