@@ -100,8 +100,9 @@ fn compare(Block { document, commands, shown }: &Block, desk: &Desk) {
     }
 }
 
-/// A line without what differs from run to run: ids, times and revisions.
+/// A line without what differs from run to run: ids, times, and revisions, whether they were changed or not.
 fn masked(line: &str) -> String {
+    let line = &line.replace(", dirty)", ")");
     let (line, cut) = line.split_once('…').unwrap_or((line, ""));
     assert!(cut.is_empty(), "an ellipsis is the end of a line: {line}{cut}");
     let mut words = Vec::new();
