@@ -116,7 +116,8 @@ fn nothing(files: &[File], found: &Found<'_>) -> Message {
 
 /// In the order of the files, and of their lines.
 fn sort(messages: &mut [Message], files: &[File]) {
-    let order: HashMap<&str, usize> = files.iter().enumerate().map(|(place, file)| (&*file.name, place)).collect();
+    let order: HashMap<&str, usize> =
+        files.iter().enumerate().map(|(place, file)| (&*file.name, place)).collect();
     messages.sort_by_key(|message| (order.get(&*message.file).copied(), message.line));
 }
 

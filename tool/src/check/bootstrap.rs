@@ -29,7 +29,8 @@ fn has_any(tree: &Node) -> bool {
     match &tree.tree {
         Tree::List(items) => items.iter().any(has_any),
         Tree::Object(fields) => {
-            let is_type = |value: &Node| value.text().is_some_and(|name| name.starts_with("type.googleapis.com/"));
+            let is_type =
+                |value: &Node| value.text().is_some_and(|name| name.starts_with("type.googleapis.com/"));
             fields.iter().any(|(name, value)| name.text == "@type" && is_type(value) || has_any(value))
         }
         _ => false,
@@ -40,7 +41,8 @@ impl<'t> Search<'_, 't> {
     /// Looks at a value and all that is in it.
     pub(super) fn walk(&mut self, node: &'t Node, place: &str, around: &Around) {
         if node.is_a(".filters.http.wasm.v3.Wasm") {
-            let plugin = node.at(&["config"]).and_then(|config| self.plugin(config, node.line, place, around));
+            let plugin =
+                node.at(&["config"]).and_then(|config| self.plugin(config, node.line, place, around));
             self.found.plugins.extend(plugin);
             return;
         }
@@ -49,11 +51,13 @@ impl<'t> Search<'_, 't> {
         around.is_upstream |= node.is_a(".upstreams.http.v3.HttpProtocolOptions");
         match &node.tree {
             Tree::Object(fields) => {
+                let is_ours = node.text_at(&["name"]).is_some_and(is_ours);
                 for (name, value) in fields {
                     let name = &name.text;
+                    let is_named = is_ours && name == "typed_config";
                     let place = if place.is_empty() { name.clone() } else { format!("{place}.{name}") };
                     let is_upstream = around.is_upstream || name == "upstream_http_filters";
-                    self.walk(value, &place, &Around { is_upstream, ..around.clone() });
+                    self.walk(value, &place, &Around { is_upstream, is_named, ..around.clone() });
                 }
             }
             Tree::List(items) => {
@@ -89,8 +93,9 @@ impl<'t> Search<'_, 't> {
             config.text_at(&["vm_config", "code", "local", "filename"]),
             config.text_at(&["vm_config", "code", "remote", "http_uri", "uri"]),
         ];
-        let is_named = names.into_iter().flatten().any(is_ours);
-        let configuration = config.entry("configuration");
+        let is_named = around.is_named || names.into_iter().flatten().any(is_ours);
+        let configuration =
+            config.entry("configuration").filter(|(_, node)| !matches!(node.tree, Tree::Null));
         let source = configuration.map_or(Source::Absent, |(name, node)| source(name.line, node));
         let around = around.clone();
         // What runs after the router runs after the tracer.
@@ -126,7 +131,9 @@ fn source(line: usize, any: &Node) -> Source<'_> {
             Some(Ok(bytes)) => Source::Bytes(bytes),
             _ => Source::Unreadable(node.line, "a BytesValue that is not base64".to_owned()),
         },
-        ("google.protobuf.StringValue", _) => Source::Unreadable(line, "a StringValue whose value is no text".to_owned()),
+        ("google.protobuf.StringValue", _) => {
+            Source::Unreadable(line, "a StringValue whose value is no text".to_owned())
+        }
         ("", _) => Source::Unreadable(line, "no @type".to_owned()),
         (kind, _) => Source::Unreadable(line, kind.to_owned()),
     }

@@ -16,7 +16,8 @@ pub(super) struct Valid<'a, 't> {
 /// The doubts about a plugin on its own. `traces_in_istio` says that Istio's own tracing is on.
 pub(super) fn of(valid: &Valid<'_, '_>, traces_in_istio: bool) -> Vec<Message> {
     let Valid { plugin, config } = valid;
-    let mut messages: Vec<Message> = plugin.image.iter().filter_map(|image| of_image(plugin, image)).collect();
+    let mut messages: Vec<Message> =
+        plugin.image.iter().filter_map(|image| of_image(plugin, image)).collect();
     if !config.enabled {
         let text = "enabled: false, so this plugin changes nothing and counts nothing";
         messages.push(plugin.message(&codes::DISABLED, plugin.line_of_field(&["enabled"]), text.to_owned()));
@@ -53,9 +54,10 @@ pub(super) fn of(valid: &Valid<'_, '_>, traces_in_istio: bool) -> Vec<Message> {
     ];
     messages.extend(plugin.around.tracer.as_ref().and_then(|tracer| of_tracer(valid, tracer)));
     let doubts = rows.into_iter().filter(|(holds, ..)| *holds);
-    messages.extend(doubts.map(|(_, code, field, text)| {
-        plugin.message(code, plugin.line_of_field(field), text.to_owned())
-    }));
+    messages
+        .extend(doubts.map(|(_, code, field, text)| {
+            plugin.message(code, plugin.line_of_field(field), text.to_owned())
+        }));
     messages
 }
 
@@ -76,9 +78,11 @@ fn of_image(plugin: &Plugin<'_>, image: &Image<'_>) -> Option<Message> {
     let (scheme, address) = image.url.split_once("://").unwrap_or(("oci", image.url));
     let is_digest = |text: &str| text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
     let (code, line, text) = match image.digest {
-        _ if address.starts_with(PLACEHOLDER) => {
-            (&codes::IMAGE_NOT_SET, image.line, "url still names registry.example; set it to where you pushed the image")
-        }
+        _ if address.starts_with(PLACEHOLDER) => (
+            &codes::IMAGE_NOT_SET,
+            image.line,
+            "url still names registry.example; set it to where you pushed the image",
+        ),
         Some((digest, line)) if !is_digest(digest) => (
             &codes::IMAGE_NOT_SET,
             line,
@@ -96,7 +100,8 @@ fn of_image(plugin: &Plugin<'_>, image: &Image<'_>) -> Option<Message> {
 
 /// The doubts about plugins that share a proxy: correlation needs both sides of it, with one memory.
 pub(super) fn of_sides(plugins: &[Valid<'_, '_>]) -> Vec<Message> {
-    let remembers = |valid: &&Valid<'_, '_>| valid.config.enabled && valid.config.request.correlation.is_some();
+    let remembers =
+        |valid: &&Valid<'_, '_>| valid.config.enabled && valid.config.request.correlation.is_some();
     let remembering: Vec<_> = plugins.iter().filter(remembers).collect();
     remembering.iter().filter_map(|valid| of_side(valid, &remembering)).collect()
 }

@@ -59,7 +59,13 @@ fn is_manifest(path: &Path) -> bool {
     path.extension().is_some_and(|extension| ["yaml", "yml", "json"].iter().any(|known| extension == *known))
 }
 
-fn add(name: &str, text: io::Result<String>, is_named: bool, files: &mut Vec<File>, messages: &mut Vec<Message>) {
+fn add(
+    name: &str,
+    text: io::Result<String>,
+    is_named: bool,
+    files: &mut Vec<File>,
+    messages: &mut Vec<Message>,
+) {
     match text {
         Ok(text) => files.push(File { name: name.to_owned(), text, is_named }),
         Err(error) => messages.push(Message::of_file(&codes::CANNOT_READ, name, 1, reason(error))),

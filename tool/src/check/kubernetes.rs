@@ -35,7 +35,8 @@ pub(super) fn read<'t>(file: &'t File, object: &'t Node, kind: &str, found: &mut
 /// A `WasmPlugin`, or what is in the `wasm` of a `TrafficExtension`.
 fn istio<'t>(file: &'t File, object: &'t Node, kind: &str, wasm: &'t Node) -> Option<Plugin<'t>> {
     let url = wasm.entry("url").and_then(|(name, node)| Some((node.text()?, name.line)));
-    let names = [object.text_at(&["metadata", "name"]), wasm.text_at(&["pluginName"]), url.map(|(url, _)| url)];
+    let names =
+        [object.text_at(&["metadata", "name"]), wasm.text_at(&["pluginName"]), url.map(|(url, _)| url)];
     let configuration = wasm.entry("pluginConfig").filter(|(_, node)| !matches!(node.tree, Tree::Null));
     let plugin = Plugin {
         file: &file.name,
@@ -56,7 +57,8 @@ fn gateway<'t>(file: &'t File, object: &'t Node, kind: &str, found: &mut Found<'
     let filters = object.at(&["spec", "wasm"]).map_or(&[][..], Node::items);
     for (number, wasm) in filters.iter().enumerate() {
         let code = ["image", "http"].iter().find_map(|form| wasm.at(&["code", form]));
-        let url = code.and_then(|code| code.entry("url")).and_then(|(name, node)| Some((node.text()?, name.line)));
+        let url =
+            code.and_then(|code| code.entry("url")).and_then(|(name, node)| Some((node.text()?, name.line)));
         let names = [wasm.text_at(&["name"]), wasm.text_at(&["rootID"]), url.map(|(url, _)| url)];
         let configuration = wasm.entry("config").filter(|(_, node)| !matches!(node.tree, Tree::Null));
         let plugin = Plugin {

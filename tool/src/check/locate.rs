@@ -1,5 +1,7 @@
 //! In which line of a file something is: a field of a tree, or a place in a text that is itself a value of YAML.
 
+use std::str::CharIndices;
+
 use tracewarden::settings::Step;
 
 use super::tree::Node;
@@ -20,7 +22,8 @@ pub(super) fn find(tree: &Node, path: &[Step], takes_last: bool) -> Option<Spot>
         match step {
             Step::Field(wanted) => {
                 let mut entries = node.fields().iter().filter(|(name, _)| name.text == *wanted);
-                let Some((name, value)) = (if takes_last { entries.next_back() } else { entries.next() }) else {
+                let Some((name, value)) = (if takes_last { entries.next_back() } else { entries.next() })
+                else {
                     break;
                 };
                 (node, spot) = (value, Some(Spot { line: name.line, byte: name.bytes.start }));
@@ -94,27 +97,36 @@ fn escaped(source: &str) -> impl Iterator<Item = Written> {
     std::iter::from_fn(move || {
         loop {
             let (place, character) = characters.next()?;
-            match character {
-                '\\' => match characters.next()?.1 {
-                    digits @ ('x' | 'u' | 'U') => {
-                        let count = match digits { 'x' => 2, 'u' => 4, _ => 8 };
-                        let code: String = characters.by_ref().take(count).map(|(_, digit)| digit).collect();
-                        // The second half of a pair is part of the character before.
-                        if !is_second_half(&code) {
-                            return Some((place, None));
-                        }
-                    }
-                    'n' | 'r' | 't' | 'v' | 'f' | 'N' | '_' | 'L' | 'P' | ' ' | '\t' | '\n' => {}
-                    quoted @ ('"' | '\\' | '/') => return Some((place, Some(quoted))),
-                    _ => return Some((place, None)),
-                },
-                blank if blank.is_whitespace() => {}
-                other => return Some((place, Some(other))),
+            let written = match character {
+                '\\' => escape(&mut characters)?,
+                blank if blank.is_whitespace() => continue,
+                other => Some(Some(other)),
+            };
+            if let Some(character) = written {
+                return Some((place, character));
             }
         }
     })
 }
 
-fn is_second_half(code: &str) -> bool {
-    u32::from_str_radix(code, 16).is_ok_and(|code| (0xdc00..0xe000).contains(&code))
+/// What the escape stands for whose backslash was read: a character that is compared, or one that is skipped. `None` at the end.
+fn escape(characters: &mut CharIndices<'_>) -> Option<Option<Option<char>>> {
+    let (_, kind) = characters.next()?;
+    let digits = match kind {
+        'n' | 'r' | 't' | 'v' | 'f' | 'N' | '_' | 'L' | 'P' | ' ' | '\t' | '\n' => return Some(None),
+        '"' | '\\' | '/' => return Some(Some(Some(kind))),
+        'x' => 2,
+        'u' => 4,
+        'U' => 8,
+        _ => return Some(Some(None)),
+    };
+    let code: String = characters.take(digits).map(|(_, digit)| digit).collect();
+    Some(counts(&code).then_some(None))
+}
+
+/// Whether the character of this code is compared: not white space, and not the second half of a pair, which is part of the character
+/// before.
+fn counts(code: &str) -> bool {
+    let code = u32::from_str_radix(code, 16).unwrap_or_default();
+    !(0xdc00..0xe000).contains(&code) && !char::from_u32(code).is_some_and(char::is_whitespace)
 }

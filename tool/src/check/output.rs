@@ -65,9 +65,7 @@ impl Outcome {
             let alike = self.messages.iter().filter(|message| message.severity(self.is_strict) == severity);
             alike.map(described).collect()
         };
-        let plugin = |(file, line, place, valid): &(String, usize, String, bool)| {
-            json!({"file": file, "line": line, "place": place, "valid": valid})
-        };
+        let plugin = |(file, line, place, valid): &(String, usize, String, bool)| json!({"file": file, "line": line, "place": place, "valid": valid});
         let [errors, warnings, notes] = SEVERITIES.map(of);
         json!({
             "valid": self.count(Severity::Error) == 0,

@@ -52,6 +52,8 @@ pub(super) struct Around {
     pub(super) is_traced: bool,
     /// Whether it runs after the router, for each attempt.
     pub(super) is_upstream: bool,
+    /// Whether the filter that it is in has Tracewarden's name.
+    pub(super) is_named: bool,
 }
 
 /// One of Envoy's own tracers.
@@ -123,7 +125,8 @@ impl Plugin<'_> {
             ) => {
                 // Istio's root namespace, which nothing else names, reaches all others; kustomize may still set one.
                 let reaches_all = |name: &str| matches!(name, "" | "istio-system");
-                let is_near = namespace == their_namespace || reaches_all(namespace) || reaches_all(their_namespace);
+                let is_near =
+                    namespace == their_namespace || reaches_all(namespace) || reaches_all(their_namespace);
                 is_near && (selector == their_selector || selector.is_empty() || their_selector.is_empty())
             }
             _ => false,
@@ -143,7 +146,8 @@ impl Plugin<'_> {
             messages.extend(faults.iter().map(|fault| self.described(&codes::ON_BAD_CONFIG, fault)));
         }
         if let Source::Unreadable(line, found) = &self.source {
-            let text = format!("configuration: expected a google.protobuf.StringValue with JSON, found {found}");
+            let text =
+                format!("configuration: expected a google.protobuf.StringValue with JSON, found {found}");
             messages.push(self.message(&codes::UNREADABLE_TYPE, *line, text));
             return Judged { config: None, messages };
         }
@@ -151,11 +155,14 @@ impl Plugin<'_> {
             Ok(Loaded { config, notices }) => {
                 let config = messages.is_empty().then_some(config);
                 let ignored = notices.iter().map(|fault| self.described(&codes::IGNORED_VARIABLE, fault));
-                messages.extend(ignored.map(|message| Message { text: format!("ignored {}", message.text), ..message }));
+                messages.extend(
+                    ignored.map(|message| Message { text: format!("ignored {}", message.text), ..message }),
+                );
                 Judged { config, messages }
             }
             Err(Faults(faults)) => {
-                messages.extend(faults.iter().map(|fault| self.described(codes::of_fault(fault.kind), fault)));
+                messages
+                    .extend(faults.iter().map(|fault| self.described(codes::of_fault(fault.kind), fault)));
                 Judged { config: None, messages }
             }
         }

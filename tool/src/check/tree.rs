@@ -168,8 +168,8 @@ fn line_of(at: &Location) -> usize {
 }
 
 fn bytes_of(at: &Location) -> Range<usize> {
-    let [start, length] =
-        [at.span().byte_offset(), at.span().byte_len()].map(|number| number.map_or(0, |number| number as usize));
+    let [start, length] = [at.span().byte_offset(), at.span().byte_len()]
+        .map(|number| number.map_or(0, |number| number as usize));
     start..start.saturating_add(length)
 }
 
@@ -230,7 +230,9 @@ impl<'de> Visitor<'de> for Whatever {
 
     fn visit_map<A: MapAccess<'de>>(self, mut entries: A) -> Result<Tree, A::Error> {
         let mut fields = Vec::new();
-        while let Some((Spanned { value, defined, .. }, node)) = entries.next_entry::<Spanned<String>, Node>()? {
+        while let Some((Spanned { value, defined, .. }, node)) =
+            entries.next_entry::<Spanned<String>, Node>()?
+        {
             let name = Name { text: value, line: line_of(&defined), bytes: bytes_of(&defined) };
             fields.push((name, node));
         }

@@ -24,7 +24,10 @@ impl<'t> Variables<'t> {
         let stated = vm.at(&["environment_variables", "key_values"]).map_or(&[][..], Node::fields);
         let inherited = vm.at(&["environment_variables", "host_env_keys"]);
         Self {
-            stated: stated.iter().filter_map(|(name, value)| Some((&*name.text, scalar(value)?, name.line))).collect(),
+            stated: stated
+                .iter()
+                .filter_map(|(name, value)| Some((&*name.text, scalar(value)?, name.line)))
+                .collect(),
             inherited: names(inherited),
             takes_all: false,
         }
@@ -38,7 +41,8 @@ impl<'t> Variables<'t> {
             if entry.text_at(&["valueFrom"]) == Some("HOST") {
                 variables.inherited.push((name, entry.line));
             } else {
-                let (value, line) = entry.at(&["value"]).map_or((None, entry.line), |value| (scalar(value), value.line));
+                let (value, line) =
+                    entry.at(&["value"]).map_or((None, entry.line), |value| (scalar(value), value.line));
                 variables.stated.push((name, value.unwrap_or_default(), line));
             }
         }

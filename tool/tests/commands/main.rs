@@ -23,7 +23,10 @@ const RUN: &[(&str, &[&str])] = &[
             "target/release/tracewarden report --json",
         ],
     ),
-    ("docs/check.md", &["target/release/tracewarden check envoy.yaml"]),
+    (
+        "docs/check.md",
+        &["target/release/tracewarden check - <<", "target/release/tracewarden check envoy.yaml"],
+    ),
 ];
 
 /// Blocks that are run elsewhere: the document, how the block begins, and what runs it.
@@ -32,6 +35,11 @@ const ELSEWHERE: &[(&str, &str, &str)] = &[
     ("README.md", "target/release/tracewarden report", "tool/tests; there is no Jaeger here"),
     ("CONTRIBUTING.md", "make", "by hand, before a release; .ci/run has two of them"),
     ("docs/audit.md", "target/release/tracewarden audit", "tool/tests/audit"),
+    (
+        "docs/check.md",
+        "kubectl kustomize",
+        "by hand; tool/tests/check reads the same plugins from the chart's files",
+    ),
     ("docs/envoy-gateway.md", "kubectl", "tests/gateway"),
     ("docs/istio.md", "", "tests/istio/test_document.py, and docs/istio.md says what was not run"),
     ("docs/local-istio.md", "", "tests/istio starts the same mesh"),
