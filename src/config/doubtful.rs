@@ -9,8 +9,8 @@ use crate::trust::Trust;
 use crate::words::{Mode, ParentId, Role, Start};
 
 impl Config {
-    /// Whether it enforces, and yet gives no lost or corrupt context back, records nothing and withholds nothing. All that it
-    /// changes is that corrupt headers are removed.
+    /// Whether it enforces, and yet gives no lost or corrupt context back, records nothing and withholds nothing. It
+    /// removes corrupt headers and names the trace to the caller, and that is all that it changes.
     #[must_use]
     pub fn repairs_nothing(&self) -> bool {
         let request = &self.request;

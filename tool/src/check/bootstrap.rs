@@ -40,9 +40,9 @@ fn has_any(tree: &Node) -> bool {
 impl<'t> Search<'_, 't> {
     /// Looks at a value and all that is in it.
     pub(super) fn walk(&mut self, node: &'t Node, place: &str, around: &Around) {
-        if node.is_a(".filters.http.wasm.v3.Wasm") {
+        if let Some(wasm) = wasm(node) {
             let plugin =
-                node.at(&["config"]).and_then(|config| self.plugin(config, node.line, place, around));
+                wasm.at(&["config"]).and_then(|config| self.plugin(config, node.line, place, around));
             self.found.plugins.extend(plugin);
             return;
         }
@@ -113,6 +113,15 @@ impl<'t> Search<'_, 't> {
         };
         (is_named || plugin.reads_as_ours()).then_some(plugin)
     }
+}
+
+/// The filter that a message is, typed itself or in a `TypedStruct`.
+fn wasm(node: &Node) -> Option<&Node> {
+    const KIND: &str = ".filters.http.wasm.v3.Wasm";
+    if node.is_a(".TypedStruct") && node.text_at(&["type_url"]).is_some_and(|name| name.ends_with(KIND)) {
+        return node.at(&["value"]);
+    }
+    node.is_a(KIND).then_some(node)
 }
 
 /// Whether a name says that something is Tracewarden's.

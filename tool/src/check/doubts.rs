@@ -35,7 +35,7 @@ pub(super) fn of(valid: &Valid<'_, '_>, traces_in_istio: bool) -> Vec<Message> {
             config.repairs_nothing(),
             &codes::REPAIRS_NOTHING,
             &["start"],
-            "start: never without correlation gives no lost context back; only corrupt headers are removed; add correlation \
+            "start: never without correlation gives no lost context back; add correlation \
              on both sides of the pod, or say mode: observe",
         ),
         (

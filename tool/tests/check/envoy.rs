@@ -156,7 +156,10 @@ fn a_filter_is_known_by_its_names_or_by_what_it_is_configured_with() {
     let bytes = |text| any("google.protobuf.BytesValue", json!({"value": text}));
     let mut outer = wasm("x", &text(r#"{"rate": 5}"#), "/etc/x.wasm");
     outer["name"] = "tracewarden".into();
+    let inner = wasm("x", &text(r#"{"role": "gate"}"#), "/etc/tracewarden.wasm")["typed_config"].clone();
+    let typed = any("udpa.type.v1.TypedStruct", json!({"type_url": inner["@type"], "value": inner}));
     let rows = [
+        (json!({"name": "x", "typed_config": typed}), Some(1)),
         (wasm("x", &text("{}"), "/etc/Tracewarden.wasm"), Some(0)),
         (wasm("x", &text(SEVERAL), "/etc/x.wasm"), Some(0)),
         (wasm("tracewarden", &Value::Null, "/etc/x.wasm"), Some(0)),

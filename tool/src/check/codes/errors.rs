@@ -9,7 +9,7 @@ codes! {
         example: Arguments("check no-such-file.yaml"),
         fix: "Name a file or a directory that this user can read. Convert a file in UTF-16, such as one that PowerShell wrote.",
     }
-    NOTHING_FOUND = "TW0002" Error "Nothing of Tracewarden is there" {
+    NOTHING_FOUND = "TW0002" Error "There is no filter of Tracewarden" {
         meaning: "The input was understood, and no document of it has a filter of Tracewarden. The message says how many documents \
                   were passed over. The exit status is 2. [Which plugins are judged](check.md#which-plugins-are-judged) says how \
                   one is recognised.",
@@ -17,7 +17,7 @@ codes! {
         fix: "Check the file that has the filter. A plugin by another name is recognised if its image, its `root_id` or its own name \
               has `tracewarden` in it.",
     }
-    SYNTAX = "TW0101" Error "This is no JSON, or no YAML" {
+    SYNTAX = "TW0101" Error "The text is neither JSON nor YAML" {
         meaning: "The text cannot be read at all. The filter itself reads JSON: a text in Envoy's `configuration` has no comments and \
                   no comma before a closing bracket. A file whose name ends in `.json` must be JSON too.",
         example: Json("{\"role\": \"edge\",}\n"),
@@ -44,7 +44,7 @@ codes! {
         example: Json("{\"sampling\": {\"probability\": \"0.1\"}}\n"),
         fix: "Write what the message expects. A number and `true` have no quotes; a list has brackets even with one item.",
     }
-    UNKNOWN_WORD = "TW0106" Error "A word is not one of those that are possible" {
+    UNKNOWN_WORD = "TW0106" Error "The field does not know this word" {
         meaning: "The field takes one of a few words, and this is none of them. Upper and lower case differ.",
         example: Json("{\"role\": \"Edge\"}\n"),
         fix: "Take one of the words that the message lists.",
@@ -54,7 +54,7 @@ codes! {
         example: Json("{\"sampling\": {\"probability\": 10}}\n"),
         fix: "Take a number of that range. A probability is a share: 10 % is `0.1`.",
     }
-    MALFORMED = "TW0108" Error "A text has not the form that is needed" {
+    MALFORMED = "TW0108" Error "A text has the wrong form" {
         meaning: "The field takes a text of a certain form, such as a header's name, an address range or a regular expression.",
         example: Json("{\"header\": \"trace parent\"}\n"),
         fix: "The message says which form. [Configuration](configuration.md) has an example for each field.",
@@ -65,14 +65,13 @@ codes! {
         fix: "The message names a field and what it must be, given the others.",
     }
     VARIABLE = "TW0110" Error "An environment variable is missing or wrong" {
-        meaning: "A variable of Tracewarden's own has a value that cannot be read, or a secret is not set that the configuration \
-                  names by its variable. The variables are those that the plugin's VM is given; \
-                  [Variables](check.md#variables) says where they come from.",
+        meaning: "A variable of Tracewarden's own has a value that cannot be read. Or the configuration names the variable of a secret, \
+                  and that is not set. [Variables](check.md#variables) says where variables come from.",
         example: Yaml(include_str!("examples/TW0110.yaml")),
         fix: "Correct the value. A secret for a file that is checked elsewhere can have any value there: \
               `TRACE_FORCE_SECRET=any tracewarden check …`.",
     }
-    ON_BAD_CONFIG = "TW0111" Error "TRACEWARDEN_ON_BAD_CONFIG is neither refuse nor bypass" {
+    ON_BAD_CONFIG = "TW0111" Error "`TRACEWARDEN_ON_BAD_CONFIG` is neither `refuse` nor `bypass`" {
         meaning: "The variable says what happens with a bad configuration. Another word in it is refused itself, whatever the \
                   configuration is: a static Envoy ends, and an Istio proxy answers 500 when it next starts.",
         example: Yaml(include_str!("examples/TW0111.yaml")),
@@ -84,9 +83,9 @@ codes! {
         example: Json(""),
         fix: "Look at the command that should have written it. For a configuration with every default write `{}`.",
     }
-    UNREADABLE_TYPE = "TW0113" Error "The configuration is in a message that the filter cannot read" {
-        meaning: "Envoy's `configuration` can hold any message, and hands only the text of a `google.protobuf.StringValue` and the \
-                  bytes of a `google.protobuf.BytesValue` over as they are. A `google.protobuf.Struct` comes in protobuf's own \
+    UNREADABLE_TYPE = "TW0113" Error "The filter cannot read this type of configuration" {
+        meaning: "Envoy's `configuration` can hold any message. Only the text of a `google.protobuf.StringValue` and the bytes of a \
+                  `google.protobuf.BytesValue` reach the filter as they are. A `google.protobuf.Struct` comes in protobuf's own \
                   form, and the filter refuses it (tried with Envoy 1.40.0).",
         example: Yaml(include_str!("examples/TW0113.yaml")),
         fix: "Write the configuration as text in a `StringValue`: `value: '{\"role\": \"internal\"}'`.",

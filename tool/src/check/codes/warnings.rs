@@ -24,10 +24,10 @@ codes! {
         example: Yaml(include_str!("examples/TW0203.yaml")),
         fix: "Remove both from the upstream filter.",
     }
-    REPAIRS_NOTHING = "TW0204" Warning "It enforces, and repairs nothing" {
+    REPAIRS_NOTHING = "TW0204" Warning "The filter enforces, but repairs nothing" {
         meaning: "With `start: never` no trace starts here, and without `correlation` no lost context is given back. Corrupt headers \
-                  are removed, and that is the one difference from `mode: observe`. It is not said of a plugin that has another \
-                  task, such as `export`, `egress`, `trust` or other formats.",
+                  are removed, and responses name the trace; otherwise it does what `mode: observe` does. Nothing is said of a plugin \
+                  that has another task, such as `export`, `egress`, `trust` or other formats.",
         example: Json("{\"start\": \"never\"}\n"),
         fix: "Add [`correlation`](recovery.md#correlation) on both sides of the pod, or say `mode: observe`. At a waypoint, which has no \
               outbound side, allow it: `--allow TW0204`.",
@@ -53,21 +53,21 @@ codes! {
     NO_FIRST_SPAN = "TW0208" Warning "Traces start with a span that nobody records" {
         meaning: "At `role: edge` with `start: always`, requests from outside start traces here. Neither `export` nor a tracer of Envoy \
                   records the span that they begin with. A backend shows each of these traces with a missing parent. SDKs behind the edge that \
-                  follow their parent record what is sampled here, with the default everything. A plugin with `role: internal` starts \
+                  follow their parent record what is sampled here: with the default, everything. A plugin with `role: internal` starts \
                   traces only for losses, and nothing is said of it.",
         example: Json("{\"role\": \"edge\", \"sampling\": {\"probability\": 0.1}}\n"),
         fix: "Record the span with [`export`](spans.md), or let the first service start the trace with `start: never`. If Istio's tracing \
               records these requests, check its `Telemetry` in the same run, or allow it: `--allow TW0208`.",
     }
-    SAMPLES_ALL = "TW0209" Warning "An edge samples everything, without a limit" {
-        meaning: "Every request from outside starts a sampled trace: `sampling.probability` is 1, which is the default, no rule has less, \
+    SAMPLES_ALL = "TW0209" Warning "An edge samples everything without a limit" {
+        meaning: "Every trace that starts at this edge is sampled. `sampling.probability` is 1, which is the default, no rule has less, \
                   and there is no rate limit. The collector and the backend then receive as much as outsiders send.",
         example: Json("{\"role\": \"edge\", \"export\": {\"otlp\": {\"cluster\": \"otel_collector\"}}}\n"),
         fix: "Say a lower [`sampling.probability`](sampling.md), or `sampling.max_traces_per_second_per_worker`.",
     }
     OTHER_SLOTS = "TW0210" Warning "The two sides of correlation have different slots" {
         meaning: "Both sides find an entry by its hash and the number of `slots`. With different numbers the outbound side looks in other \
-                  places than the inbound side has written to, and finds nothing.",
+                  places than the inbound side has written to, and finds next to nothing.",
         example: Yaml(include_str!("examples/TW0210.yaml")),
         fix: "Give both sides the same `slots`.",
     }
