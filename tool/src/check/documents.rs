@@ -61,9 +61,7 @@ impl File {
     fn strictly(&self, piece: &str, tree: Node) -> Result<Node, tree::Problem> {
         let is_json = self.name.ends_with(".json");
         match serde_json::from_str::<serde::de::IgnoredAny>(piece) {
-            Err(error) if is_json => {
-                Err(tree::Problem { line: error.line().max(1), text: error.to_string() })
-            }
+            Err(error) if is_json => Err(tree::Problem::new(error.line().max(1), &error.to_string())),
             _ => Ok(tree),
         }
     }

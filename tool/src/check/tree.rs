@@ -41,25 +41,23 @@ pub(super) struct Problem {
     pub(super) text: String,
 }
 
-/// The most values that aliases may repeat, so that a small file cannot take all memory.
-const MAX_REPEATED: usize = 100_000;
+impl Problem {
+    /// The line is said in front of the message, so what a parser says of it is cut off.
+    pub(super) fn new(line: usize, said: &str) -> Self {
+        Self { line, text: said.split(" at line ").next().unwrap_or_default().to_owned() }
+    }
+}
 
-/// Reads a text with one document.
+/// Reads a text with one document. The parser's own limits on depth and on the number of values, repeated ones too, hold.
 pub(super) fn parse(text: &str) -> Result<Node, Problem> {
     let options = serde_saphyr::options! {
         // The reader of configurations reports them with all other faults.
         duplicate_keys: DuplicateKeyPolicy::PassThrough,
         non_finite_float_policy: NonFiniteFloatPolicy::PassThrough,
-        alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: MAX_REPEATED },
         with_snippet: false,
     };
-    serde_saphyr::from_str_with_options(text, options).map_err(|error| {
-        let line = error.location().map_or(1, |at| line_of(&at));
-        let said = error.to_string();
-        // The line is said in front of the message.
-        let text = said.split(" at line ").next().unwrap_or_default().to_owned();
-        Problem { line, text }
-    })
+    serde_saphyr::from_str_with_options(text, options)
+        .map_err(|error| Problem::new(error.location().map_or(1, |at| line_of(&at)), &error.to_string()))
 }
 
 /// The documents of a text, which lines with `---` part, each with the byte and the line that it begins at. Such a line is no part

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{found, judged, messages};
+use crate::support::{Directory, found, judged, messages, run};
 
 /// The codes that are given, in order.
 fn codes(input: &str) -> Vec<String> {
@@ -154,6 +154,17 @@ fn correlation_on_one_side_only() {
             .collect();
         assert_eq!(codes(&documents.join("\n---\n")), expected, "{name}");
     }
+    let [one, other] = [inbound, outbound].map(|configuration| {
+        format!(
+            "name: tracewarden\ntyped_config:\n  '@type': type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm\n  \
+             config:\n    configuration:\n      '@type': type.googleapis.com/google.protobuf.StringValue\n      \
+             value: '{configuration}'\n"
+        )
+    });
+    let directory = Directory::new("sides", &[("in.yaml", &one), ("out.yaml", &other)]);
+    let said = run(&["check", directory.text()], "").1;
+    assert_eq!(said.matches("warning TW0207").count(), 2, "two Envoys: {said}");
+    assert_eq!(codes(&[one, other].join("---\n")), [""; 0], "one Envoy");
     assert_eq!(codes(inbound), [""; 0], "a configuration alone does not say what is around it");
 }
 

@@ -48,6 +48,10 @@ fn a_broken_manifest_in_a_directory_is_reported() {
     );
     let (status, said, _) = run(&["check", directory.text()], "");
     assert!(status == Some(1) && said.contains("a.yaml:2: error TW0101: expected YAML or JSON: "), "{said}");
+    let envoy = "{\"static_resources\":\n{\"listeners\": [\"tracewarden\",]}}";
+    let directory_of_envoy = Directory::new("strict", &[("envoy.json", envoy)]);
+    let (_, said, _) = run(&["check", directory_of_envoy.text()], "");
+    assert!(said.contains("envoy.json:2: error TW0101: expected YAML or JSON: expected value\n"), "{said}");
     let file = directory.0.join("b.json");
     let (status, said, _) = run(&["check", file.to_str().expect("text")], "");
     assert!(

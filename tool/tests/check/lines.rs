@@ -56,6 +56,13 @@ fn a_text_in_yaml_has_the_lines_of_the_file() {
     for (name, value, [role, unknown]) in rows {
         let text = filter(&value);
         assert_eq!(found(&text), codes(&[("TW0106", role), ("TW0102", unknown)]), "{name}:\n{text}");
+        let second = format!("a: é\n---\n{text}");
+        let said: Vec<_> = found(&second).into_iter().filter(|(_, line)| *line > 2).collect();
+        assert_eq!(
+            said,
+            codes(&[("TW0106", role + 2), ("TW0102", unknown + 2)]),
+            "{name}, second:\n{second}"
+        );
     }
 }
 
