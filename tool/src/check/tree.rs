@@ -48,12 +48,24 @@ impl Problem {
     }
 }
 
-/// Reads a text with one document. The parser's own limits on depth and on the number of values, repeated ones too, hold.
+/// The most values of a document. The configuration that a large Envoy dumps has a million.
+const MAX_VALUES: usize = 2_000_000;
+/// The most values that aliases may repeat, so that a small file cannot take all memory.
+const MAX_REPEATED: usize = 200_000;
+
+/// Reads a text with one document. Of the parser's own limits the one on depth holds.
 pub(super) fn parse(text: &str) -> Result<Node, Problem> {
     let options = serde_saphyr::options! {
         // The reader of configurations reports them with all other faults.
         duplicate_keys: DuplicateKeyPolicy::PassThrough,
         non_finite_float_policy: NonFiniteFloatPolicy::PassThrough,
+        alias_limits: serde_saphyr::alias_limits! { max_total_replayed_events: MAX_REPEATED },
+        budget: serde_saphyr::budget! {
+            max_nodes: MAX_VALUES,
+            max_events: 2 * MAX_VALUES,
+            // One anchor for all filters of a configuration is no attack.
+            enforce_alias_anchor_ratio: false,
+        },
         with_snippet: false,
     };
     serde_saphyr::from_str_with_options(text, options)

@@ -1,5 +1,7 @@
 //! Each fault is said with its line, all of them at once, in every form that a text can have in YAML.
 
+use serde_json::json;
+
 use crate::support::{found, judged, messages};
 
 /// An HTTP filter whose configuration is this value of YAML.
@@ -91,6 +93,17 @@ fn every_document_of_a_stream_is_judged_though_one_cannot_be_read() {
 }
 
 #[test]
+fn a_large_configuration_is_read() {
+    let listener = json!({"many": vec![1; 1_000], "typed_config": {"@type": "type.googleapis.com/x.X"}});
+    let many = json!({"configs": vec![listener; 400]}).to_string();
+    assert_eq!(found(&many), codes(&[("TW0002", 1)]), "400,000 values are no fault");
+    let mut shared = "a: &shared {b: 1}\nc:\n".to_owned();
+    shared.push_str(&"- *shared\n".repeat(500));
+    shared.push_str(&filter("'{\"role\": \"gate\"}'"));
+    assert_eq!(found(&shared), codes(&[("TW0106", 509)]), "500 aliases of one anchor");
+}
+
+#[test]
 fn what_could_take_all_memory_is_refused() {
     let mut bomb = "a: &a [x, x, x, x, x, x, x, x, x, x]\n".to_owned();
     for (name, before) in [('b', 'a'), ('c', 'b'), ('d', 'c'), ('e', 'd'), ('f', 'e'), ('g', 'f')] {
@@ -98,8 +111,10 @@ fn what_could_take_all_memory_is_refused() {
         bomb.push_str(&format!("{name}: &{name} [{items}]\n"));
     }
     let deep = "[".repeat(100_000);
-    for input in [bomb, deep] {
+    for (input, reason) in [(bomb, "alias"), (deep, "recursion limit")] {
         let (status, value) = judged(&input);
-        assert_eq!((status, &value["errors"][0]["code"]), (Some(1), &"TW0101".into()), "{value}");
+        let said = messages(&value);
+        let is_said = matches!(&said[..], [(code, _, text)] if code == "TW0101" && text.contains(reason));
+        assert!(status == Some(1) && is_said, "{value}");
     }
 }
