@@ -57,11 +57,12 @@ tool: ## build the command for people: target/release/tracewarden
 	@$(CARGO) build --locked --release -p tracewarden-tool
 
 REFERENCE := $(CARGO) run --locked --quiet -p tracewarden-tool --
-reference: $(ONLY_KUBECTL) ## write the references of the configuration and the metrics again, in docs, and the chart's files
+reference: $(ONLY_KUBECTL) ## write the references of docs again (configuration, metrics, codes), and the chart's files
 	@$(CARGO) build --locked -p tracewarden-tool
 	@cd docs && $(REFERENCE) schema >new && mv new configuration.schema.json
 	@cd docs && $(REFERENCE) reference configuration >new && mv new configuration.md
 	@cd docs && $(REFERENCE) reference metrics >new && mv new metrics.md
+	@cd docs && $(REFERENCE) reference codes >new && mv new check-codes.md
 	@$(XTASK) blame envoy/prometheus/blame.yaml target/blame.json >docs/new && mv docs/new docs/blame.md
 	@$(PYTHON) make/chart.py $(KUBECTL) envoy/istio/chart
 

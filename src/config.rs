@@ -1,5 +1,6 @@
 //! The plugin's configuration: a tree and the environment in, a [`Config`] that is valid by construction out.
 
+mod doubtful;
 mod environment;
 mod expected;
 

@@ -1,99 +1,141 @@
-//! A plugin's configuration as the filter reads it: alone, or wherever a whole Envoy configuration has one.
+//! Configurations as the filter reads them, wherever a file has them, and what is doubtful about them.
 
 mod bootstrap;
+pub(crate) mod codes;
+mod documents;
+mod doubts;
+mod inputs;
+mod kubernetes;
+mod locate;
+mod message;
+mod output;
+mod plugin;
+mod tree;
+mod variables;
 
-use std::io::Read;
-use std::path::{Path, PathBuf};
+use std::collections::HashMap;
+use std::path::PathBuf;
 
-use clap::Args;
-use serde_json::{Value, json};
-use tracewarden::config::{Config, Loaded};
-use tracewarden::settings::{Fault, Faults};
+use clap::{Args, ValueEnum};
 
-use self::bootstrap::{Bootstrap, Plugin, Tracer};
-use crate::{Said, open};
+use self::codes::Severity;
+use self::documents::{File, Found};
+use self::doubts::Valid;
+use self::message::Message;
+use self::output::Outcome;
+use self::plugin::{Judged, Plugin};
+use crate::Said;
+use crate::lines::plural;
 
 /// What is validated.
 #[derive(Args)]
 pub(crate) struct Options {
-    /// The JSON that goes into `configuration` (Envoy) or `pluginConfig` (Istio), or an Envoy configuration; `-` is standard
-    /// input.
-    #[arg(default_value = "-")]
-    pub(crate) file: PathBuf,
+    /// Files and directories; `-` is standard input. Of a directory, every *.yaml, *.yml and *.json in it is read.
+    #[arg(default_value = "-", value_name = "FILE|DIRECTORY")]
+    files: Vec<PathBuf>,
+    /// How the answer is written; `json` is what `--json` gives.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    format: Format,
+    /// Take warnings for errors: they make the exit status 1.
+    #[arg(long)]
+    strict: bool,
+    /// Do not say this warning or note, such as TW0204; may be repeated.
+    #[arg(long, value_name = "CODE", value_parser = allowed)]
+    allow: Vec<&'static str>,
 }
 
-/// Checks what is in a file: an Envoy configuration, or a plugin's.
-pub(crate) fn check(file: &Path) -> Result<Said, String> {
-    let mut bytes = Vec::new();
-    let read = open(file).and_then(|mut file| file.read_to_end(&mut bytes));
-    read.map_err(|error| format!("{}: {error}", file.display()))?;
-    match Bootstrap::of(&bytes) {
-        Some(bootstrap) => {
-            check_bootstrap(&bootstrap).map_err(|problem| format!("{}: {problem}", file.display()))
-        }
-        None => Ok(check_plugin(Config::load(&bytes, |name| std::env::var(name).ok()))),
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Format {
+    /// Lines for people.
+    Text,
+    /// One object for programs.
+    Json,
+    /// Workflow commands of GitHub Actions, which mark the lines.
+    Github,
+}
+
+impl Options {
+    /// Whether the answer is to be JSON.
+    pub(crate) fn wants_json(&self) -> bool {
+        self.format == Format::Json
     }
 }
 
-fn check_plugin(loaded: Result<Loaded, Faults>) -> Said {
-    match loaded {
-        Ok(Loaded { notices, .. }) => Said {
-            status: 0,
-            lines: notices.iter().map(|notice| format!("ignored {notice}\n")).collect::<String>() + "valid\n",
-            value: json!({"valid": true, "notices": notices.iter().map(Fault::to_string).collect::<Vec<_>>()}),
-        },
-        Err(faults) => Said {
-            status: 1,
-            lines: format!("{faults}\n"),
-            value: json!({"valid": false, "error": faults.to_string(), "faults": described(&faults.0)}),
-        },
+/// Checks what is in files.
+pub(crate) fn check(options: &Options) -> Said {
+    let mut messages = Vec::new();
+    let files = inputs::read(&options.files, &mut messages);
+    let trees: Vec<_> = files.iter().map(|file| file.parse(&mut messages)).collect();
+    let mut found = Found::default();
+    files.iter().zip(&trees).for_each(|(file, trees)| found.add(file, trees));
+    let plugins = judge(&found, &mut messages);
+    if plugins.is_empty() && messages.is_empty() {
+        messages.push(nothing(&files, &found));
+    }
+    messages.retain(|message| !options.allow.contains(&message.code.id));
+    sort(&mut messages, &files);
+    let files = files.len().try_into().unwrap_or(u64::MAX);
+    let outcome =
+        Outcome { messages, plugins, files, passed_over: found.passed_over, is_strict: options.strict };
+    Said {
+        status: status(&outcome),
+        lines: if options.format == Format::Github { outcome.github() } else { outcome.text() },
+        value: outcome.value(),
     }
 }
 
-/// Checks each plugin on its own; every line begins with the plugin's place. A warning makes nothing invalid.
-fn check_bootstrap(bootstrap: &Bootstrap) -> Result<Said, String> {
-    let plugins = bootstrap.plugins()?;
-    let (mut status, mut lines, mut values, mut warnings) = (0, String::new(), Vec::new(), Vec::new());
-    for plugin in &plugins {
-        let place = &plugin.place;
-        let loaded = plugin.load();
-        warnings.extend(loaded.as_ref().ok().and_then(|loaded| warning(plugin, &loaded.config)));
-        let mut said = check_plugin(loaded);
-        status = status.max(said.status);
-        lines.extend(said.lines.lines().map(|line| format!("{place}: {line}\n")));
-        if let Some(fields) = said.value.as_object_mut() {
-            fields.insert("place".to_owned(), place.as_str().into());
-        }
-        values.push(said.value);
+/// Judges each plugin, and all together.
+fn judge(found: &Found<'_>, messages: &mut Vec<Message>) -> Vec<(String, usize, String, bool)> {
+    let mut plugins = Vec::new();
+    let mut valid = Vec::new();
+    for plugin in &found.plugins {
+        let Judged { config, messages: said } = plugin.judge();
+        let Plugin { file, line, place, .. } = plugin;
+        plugins.push(((*file).to_owned(), *line, place.clone(), config.is_some()));
+        messages.extend(said);
+        valid.extend(config.map(|config| Valid { plugin, config }));
     }
-    lines.extend(warnings.iter().map(|(place, text)| format!("{place}: warning: {text}\n")));
-    let warnings: Vec<Value> =
-        warnings.into_iter().map(|(place, text)| json!({"place": place, "message": text})).collect();
-    let value = json!({"valid": status == 0, "plugins": values, "warnings": warnings});
-    Ok(Said { status, lines, value })
+    // What cannot be read may be the other side.
+    if messages.iter().all(|message| message.code.severity != Severity::Error) {
+        messages.extend(doubts::of_sides(&valid));
+    }
+    messages.extend(valid.iter().flat_map(|valid| doubts::of(valid, found.traces_in_istio)));
+    plugins
 }
 
-/// What is wrong with a plugin in its place, though its configuration is valid.
-fn warning<'a>(plugin: &'a Plugin<'_>, config: &Config) -> Option<(&'a str, String)> {
-    let text = match &plugin.tracer {
-        _ if !config.enabled => return None,
-        Some(Tracer { name, place }) if config.request.writes_more_than_w3c() => format!(
-            "Envoy's tracer ({name}, {place}) writes its context after this filter, which writes other formats than \
-             tracecontext too, so one request can carry two traces; move the filter to the router's upstream_http_filters, \
-             set no_context_propagation: true in that tracing (from Envoy 1.38 on), or remove the tracer"
-        ),
-        None if plugin.is_upstream && (config.export.is_some() || config.request.correlation.is_some()) => {
-            "Envoy tells an upstream filter of no stream's end, so export records no span under the parent-ids that it \
-             writes, and correlation counts requests in flight that have ended; remove both here"
-                .to_owned()
-        }
-        _ => return None,
-    };
-    Some((&plugin.place, text))
+fn nothing(files: &[File], found: &Found<'_>) -> Message {
+    let name = files.first().map_or("", |file| &file.name);
+    let text = format!(
+        "expected a filter of Tracewarden, found none in {} ({} passed over); one is known by \"tracewarden\" in its name or \
+         its image, or by its configuration",
+        plural(files.len().try_into().unwrap_or(u64::MAX), "file"),
+        plural(found.passed_over, "document"),
+    );
+    Message::of_file(&codes::NOTHING_FOUND, name, 1, text)
 }
 
-/// Faults for programs.
-fn described(faults: &[Fault]) -> Value {
-    let fault = |fault: &Fault| json!({"path": fault.place(), "kind": fault.kind.label(), "message": fault.to_string()});
-    faults.iter().map(fault).collect()
+/// In the order of the files, and of their lines.
+fn sort(messages: &mut [Message], files: &[File]) {
+    let order: HashMap<&str, usize> =
+        files.iter().enumerate().map(|(place, file)| (&*file.name, place)).collect();
+    messages.sort_by_key(|message| (order.get(&*message.file).copied(), message.line));
+}
+
+fn status(outcome: &Outcome) -> u8 {
+    let is_unread =
+        |message: &Message| [codes::CANNOT_READ.id, codes::NOTHING_FOUND.id].contains(&message.code.id);
+    match outcome.count(Severity::Error) {
+        0 => 0,
+        _ if outcome.messages.iter().any(is_unread) => 2,
+        _ => 1,
+    }
+}
+
+/// The code of a warning or a note.
+fn allowed(id: &str) -> Result<&'static str, String> {
+    match codes::all().find(|code| code.id == id) {
+        Some(code) if code.severity == Severity::Error => Err("an error cannot be allowed".to_owned()),
+        Some(code) => Ok(code.id),
+        None => Err("expected the code of a warning or a note, such as TW0204".to_owned()),
+    }
 }

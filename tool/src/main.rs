@@ -34,10 +34,16 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Validate a plugin's configuration exactly as the filter does, with the environment variables of this process.
+    /// Validate configurations exactly as the filter does, and warn of what is allowed and doubtful.
     ///
-    /// Of a whole Envoy configuration (YAML or JSON with static_resources), every plugin in it is validated, with the variables
-    /// that its VM is given. A warning names each plugin whose formats Envoy's own tracer contradicts.
+    /// Reads YAML and JSON: a plugin's configuration alone, an Envoy configuration, and objects of Kubernetes (WasmPlugin,
+    /// TrafficExtension, EnvoyFilter, EnvoyExtensionPolicy), also in a List or a stream such as kustomize prints. Each message has
+    /// its file, its line and a code, which `tracewarden reference codes` explains.
+    ///
+    /// A plugin is judged with the variables that its VM is given; a configuration alone, and what a VM inherits, with those of this
+    /// process.
+    ///
+    /// Exit status: 0 valid, also with warnings, 1 there are errors, 2 a file cannot be read or nothing of Tracewarden is in it.
     ///
     /// An editor says much of it while you type, with the JSON Schema that `tracewarden schema` prints.
     Check(check::Options),
@@ -79,8 +85,9 @@ fn main() -> ExitCode {
     {
         return ended(report::watch(options, every, json));
     }
+    let json = json || matches!(&command, Command::Check(options) if options.wants_json());
     let said = match command {
-        Command::Check(options) => check::check(&options.file),
+        Command::Check(options) => Ok(check::check(&options)),
         Command::Explain(options) => explain::explain(&options),
         Command::Report(options) => report::report(&options),
         Command::Audit(options) => audit::audit(&options),

@@ -1,5 +1,6 @@
 //! The references that people and editors read, made of what the filter itself knows.
 
+mod codes;
 mod markdown;
 mod metrics;
 mod schema;
@@ -15,6 +16,8 @@ pub(crate) enum Reference {
     Configuration,
     /// Every metric, with its labels and their values.
     Metrics,
+    /// Every code of `tracewarden check`, with an example and the fix.
+    Codes,
 }
 
 impl Reference {
@@ -30,6 +33,9 @@ impl Reference {
                 .replace("{{tags}}\n", &metrics::tags())
                 .replace("{{istio}}\n", &metrics::istio_tags())
                 .replace("{{sections}}\n", &metrics::sections()),
+            Self::Codes => include_str!("reference/codes.md")
+                .replace("{{overview}}\n", &codes::overview())
+                .replace("{{sections}}\n", &codes::sections()),
         }
     }
 }

@@ -26,7 +26,10 @@ const RUN: &[(&str, &[&str])] = &[
             "target/release/tracewarden report --json http",
         ],
     ),
-    ("docs/check.md", &["target/release/tracewarden check envoy.yaml"]),
+    (
+        "docs/check.md",
+        &["target/release/tracewarden check - <<", "target/release/tracewarden check envoy.yaml"],
+    ),
     ("docs/mesh-cost.md", &["target/release/tracewarden report --json"]),
     ("docs/explain.md", &["curl -sv"]),
 ];
@@ -37,6 +40,11 @@ const ELSEWHERE: &[(&str, &str, &str)] = &[
     ("README.md", "target/release/tracewarden report", "tool/tests; there is no Jaeger here"),
     ("CONTRIBUTING.md", "make", "by hand, before a release; .ci/run has two of them"),
     ("docs/audit.md", "target/release/tracewarden audit", "tool/tests/audit"),
+    (
+        "docs/check.md",
+        "kubectl kustomize",
+        "by hand; tool/tests/check reads the same plugins from the chart's files",
+    ),
     ("docs/envoy-gateway.md", "kubectl", "tests/gateway"),
     ("docs/explain.md", "target/release/tracewarden explain", "tool/tests/explain"),
     ("docs/explain.md", "cat > edge.yaml", "tool/tests/explain"),

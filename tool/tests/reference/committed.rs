@@ -9,6 +9,7 @@ fn the_documents_are_those_that_the_command_prints() {
         ("docs/configuration.schema.json", &["schema"]),
         ("docs/configuration.md", &["reference", "configuration"]),
         ("docs/metrics.md", &["reference", "metrics"]),
+        ("docs/check-codes.md", &["reference", "codes"]),
     ];
     for (path, arguments) in rows {
         let (committed, due) = (file(path), printed(arguments));

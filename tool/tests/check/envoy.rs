@@ -1,27 +1,12 @@
-//! `tracewarden check` on whole Envoy configurations.
-#![expect(clippy::expect_used, reason = "a test may fail")]
-
-mod command;
-
-use std::path::PathBuf;
-use std::process::Command;
+//! Whole Envoy configurations.
 
 use serde_json::{Value, json};
 
+use crate::command;
+use crate::support::{Ended, messages, run, tracewarden};
+
 const SEVERAL: &str = r#"{"propagation": {"inject": ["tracecontext", "b3"]}}"#;
 const MANAGER: &str = "static_resources.listeners[0].filter_chains[0].filters[0].typed_config";
-
-/// How the command ends, what it prints, and what it complains of.
-type Ended = (Option<i32>, String, String);
-
-fn run(arguments: &[&str], input: &str) -> Ended {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_tracewarden"));
-    command
-        .env_remove("OTEL_TRACES_SAMPLER")
-        .env_remove("TRACEWARDEN_MODE")
-        .env_remove("TRACE_SAMPLING_RATE");
-    command::end(command.args(arguments), input)
-}
 
 fn check(bootstrap: &Value) -> Ended {
     run(&["check"], &bootstrap.to_string())
@@ -69,17 +54,6 @@ fn bootstrap(filters: &[Value], tracing: &Value) -> Value {
 }
 
 #[test]
-fn the_examples_of_the_repository_are_valid_and_have_no_conflict() {
-    for (name, plugins) in [("envoy.yaml", 7), ("restricted.yaml", 1), ("after-tracer.yaml", 1)] {
-        let path = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../envoy").join(name);
-        let (status, said, complaint) = run(&["check", path.to_str().expect("text")], "");
-        assert_eq!(status, Some(0), "{name}: {said}{complaint}");
-        assert_eq!(said.matches(": valid\n").count(), plugins, "{name}: {said}");
-        assert_eq!(said.lines().count(), plugins, "{name}: {said}");
-    }
-}
-
-#[test]
 fn a_plugin_is_warned_of_a_tracer_that_writes_after_it() {
     let quiet = json!({"provider": opentelemetry()["provider"], "no_context_propagation": true});
     let loud = json!({"provider": opentelemetry()["provider"], "no_context_propagation": false});
@@ -99,10 +73,11 @@ fn a_plugin_is_warned_of_a_tracer_that_writes_after_it() {
     for (name, bootstrap, is_warned) in rows {
         let (status, said, complaint) = check(&bootstrap);
         assert_eq!(status, Some(0), "{name}: {said}{complaint}");
-        let warning = format!(
-            "{MANAGER}.http_filters[0]: warning: Envoy's tracer (envoy.tracers.opentelemetry, {MANAGER}.tracing)"
-        );
-        assert_eq!(said.contains(&warning), is_warned, "{name}: {said}");
+        let begin =
+            format!("<stdin>:1: warning TW0202: {MANAGER}.http_filters[0]: one request can carry two traces");
+        assert_eq!(said.starts_with(&begin), is_warned, "{name}: {said}");
+        let tracer = format!("Envoy's tracer (envoy.tracers.opentelemetry, {MANAGER}.tracing)");
+        assert_eq!(said.contains(&tracer), is_warned, "{name}: {said}");
         assert_eq!(said.contains("warning"), is_warned, "{name}: {said}");
     }
 }
@@ -130,11 +105,14 @@ fn filters_of_a_cluster_run_after_every_tracer() {
     let (status, said, _) = check(&bootstrap);
     let place = "static_resources.clusters[0].typed_extension_protocol_options.options.http_filters";
     assert_eq!(status, Some(1), "{said}");
-    assert!(said.contains(&format!("{place}[0]: valid\n")), "{said}");
-    assert!(said.contains(&format!("{place}[1]: role: expected one of")), "{said}");
-    let warnings: Vec<_> = said.lines().filter(|line| line.contains("warning")).collect();
-    let begin = format!("{place}[2]: warning: Envoy tells an upstream filter of no stream's end");
-    assert!(warnings.len() == 1 && warnings[0].starts_with(&begin), "{said}");
+    let begins = [
+        format!("<stdin>:1: error TW0106: {place}[1]: role: expected one of"),
+        format!("<stdin>:1: warning TW0203: {place}[2]: export and correlation do not work"),
+        "not valid: 4 plugins in 1 file, 1 error, 1 warning".to_owned(),
+    ];
+    for (line, begin) in said.lines().zip(begins) {
+        assert!(line.starts_with(&begin), "{line}\n{begin}");
+    }
 }
 
 #[test]
@@ -147,7 +125,7 @@ fn an_upstream_filter_is_warned_of_what_needs_the_end_of_a_stream() {
         {
             let (status, said, _) = check(&bootstrap(&filters, &Value::Null));
             assert_eq!(status, Some(0), "{said}");
-            let is_said = said.contains("warning: Envoy tells an upstream filter of no stream's end");
+            let is_said = said.contains("warning TW0203");
             assert_eq!(is_said, is_warned && is_upstream, "{configuration}: {said}");
         }
     }
@@ -155,50 +133,62 @@ fn an_upstream_filter_is_warned_of_what_needs_the_end_of_a_stream() {
 
 #[test]
 fn every_message_has_the_place_of_its_plugin() {
-    let filters = [ours(r#"{"role": "gate", "mode": 1}"#), ours(r#"{"role": "edge"}"#)];
-    let (status, said, _) = check(&bootstrap(&filters, &Value::Null));
-    assert_eq!(status, Some(1), "{said}");
-    let place = |number| format!("{MANAGER}.http_filters[{number}]: ");
-    assert_eq!(said.lines().filter(|line| line.starts_with(&place(0))).count(), 2, "{said}");
-    assert!(said.lines().any(|line| line == place(1) + "valid"), "{said}");
-    let (_, said, _) = run(&["check", "--json"], &bootstrap(&filters, &opentelemetry()).to_string());
+    let filters = [ours(r#"{"role": "gate", "mode": 1}"#), ours(r#"{"role": "internal"}"#)];
+    let (status, said, _) = run(&["check", "--json"], &bootstrap(&filters, &Value::Null).to_string());
     let value: Value = serde_json::from_str(&said).expect("JSON");
-    assert_eq!((&value["valid"], &value["warnings"]), (&false.into(), &json!([])));
-    assert_eq!(value["plugins"][0]["place"], format!("{MANAGER}.http_filters[0]"));
-    assert_eq!(value["plugins"][0]["faults"][0]["path"], "mode");
-    assert_eq!((&value["plugins"][1]["valid"], &value["plugins"][1]["notices"]), (&true.into(), &json!([])));
-    let (_, said, _) = run(&["check", "--json"], &bootstrap(&[ours(SEVERAL)], &opentelemetry()).to_string());
-    let value: Value = serde_json::from_str(&said).expect("JSON");
-    assert_eq!(value["warnings"][0]["place"], format!("{MANAGER}.http_filters[0]"), "{said}");
+    let place = |number| Value::from(format!("{MANAGER}.http_filters[{number}]"));
+    let errors = value["errors"].as_array().expect("a list");
+    assert_eq!(
+        (status, errors.len(), &value["valid"], &value["warnings"]),
+        (Some(1), 2, &false.into(), &json!([]))
+    );
+    assert!(errors.iter().all(|error| error["place"] == place(0) && error["file"] == "<stdin>"), "{said}");
+    assert_eq!((&errors[0]["path"], &errors[1]["path"]), (&"mode".into(), &"role".into()));
+    for (number, valid) in [(0, false), (1, true)] {
+        let plugin = &value["plugins"][number];
+        assert_eq!((&plugin["place"], &plugin["valid"]), (&place(number), &valid.into()), "{said}");
+    }
 }
 
 #[test]
 fn a_filter_is_known_by_its_names_or_by_what_it_is_configured_with() {
-    let structure = any("google.protobuf.Struct", json!({"value": {"role": "gate"}}));
+    let structure = any("google.protobuf.Struct", json!({"value": {"role": "edge"}}));
+    let bytes = |text| any("google.protobuf.BytesValue", json!({"value": text}));
+    let mut outer = wasm("x", &text(r#"{"rate": 5}"#), "/etc/x.wasm");
+    outer["name"] = "tracewarden".into();
+    let inner = wasm("x", &text(r#"{"role": "gate"}"#), "/etc/tracewarden.wasm")["typed_config"].clone();
+    let typed = any("udpa.type.v1.TypedStruct", json!({"type_url": inner["@type"], "value": inner}));
     let rows = [
+        (json!({"name": "x", "typed_config": typed}), Some(1)),
         (wasm("x", &text("{}"), "/etc/Tracewarden.wasm"), Some(0)),
         (wasm("x", &text(SEVERAL), "/etc/x.wasm"), Some(0)),
         (wasm("tracewarden", &Value::Null, "/etc/x.wasm"), Some(0)),
+        (outer, Some(1)),
+        // What Envoy does not hand over as text.
         (wasm("tracewarden", &structure, "/etc/x.wasm"), Some(1)),
+        (wasm("tracewarden", &bytes("e30="), "/etc/x.wasm"), Some(0)),
+        (wasm("tracewarden", &bytes("eyJ4IjoxfQ=="), "/etc/x.wasm"), Some(1)),
+        (wasm("tracewarden", &bytes("?"), "/etc/x.wasm"), Some(1)),
         // Another filter's.
         (wasm("x", &text("{}"), "/etc/x.wasm"), Some(2)),
         (wasm("x", &text(r#"{"rate": 5}"#), "/etc/x.wasm"), Some(2)),
-        // A type that is not read.
-        (wasm("tracewarden", &any("google.protobuf.BytesValue", json!({"value": "e30="})), "x"), Some(2)),
     ];
     for (filter, expected) in rows {
         let (status, said, complaint) = check(&bootstrap(std::slice::from_ref(&filter), &Value::Null));
         assert_eq!(status, expected, "{filter}: {said}{complaint}");
     }
-    let (_, _, complaint) = check(&bootstrap(&[], &Value::Null));
-    assert!(complaint.contains("expected a wasm filter of Tracewarden, found none"), "{complaint}");
+    let (_, said, _) = check(&bootstrap(&[], &Value::Null));
+    assert!(
+        said.starts_with("<stdin>:1: error TW0002: expected a filter of Tracewarden, found none"),
+        "{said}"
+    );
 }
 
 #[test]
 fn the_environment_is_that_of_the_vm() {
     let mut filter = ours("{}");
     let check_with = |filter: &Value| {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_tracewarden"));
+        let mut command = tracewarden();
         command.arg("check").env("TRACE_SAMPLING_RATE", "7");
         command::end(&mut command, &bootstrap(std::slice::from_ref(filter), &Value::Null).to_string())
     };
@@ -215,12 +205,26 @@ fn the_environment_is_that_of_the_vm() {
 }
 
 #[test]
-fn a_plugins_own_json_is_judged_as_ever() {
-    let (status, said, _) = run(&["check"], SEVERAL);
-    assert_eq!((status, said.as_str()), (Some(0), "valid\n"));
-    // Whatever is no Envoy configuration is a plugin's, though it names the field.
-    for input in [r#"{"service": {"name": "static_resources"}}"#, "static_resources", "static_resources: ["] {
-        let (_, said, complaint) = run(&["check"], input);
-        assert!(!said.contains("http_filters") && complaint.is_empty(), "{input}: {said}{complaint}");
+fn a_part_of_an_envoy_configuration_is_enough() {
+    let listener =
+        bootstrap(&[ours(r#"{"role": "gate"}"#)], &Value::Null)["static_resources"]["listeners"][0].clone();
+    for part in [listener.clone(), json!([listener]), json!({"configs": [{"dynamic_listeners": [listener]}]})]
+    {
+        let (status, said, _) = check(&part);
+        assert!(status == Some(1) && said.contains("error TW0106"), "{part}: {said}");
+    }
+}
+
+#[test]
+fn what_only_names_static_resources_is_no_envoy_configuration() {
+    for input in [r#"{"service": {"name": "static_resources"}}"#, "static_resources"] {
+        let (status, said, _) = run(&["check", "--json"], input);
+        let value: Value = serde_json::from_str(&said).expect("JSON");
+        assert_eq!(value["plugins"][0]["place"], "", "{input}: {said}");
+        assert_eq!(
+            status,
+            Some(messages(&value).len().try_into().expect("a small number")),
+            "{input}: {said}"
+        );
     }
 }
