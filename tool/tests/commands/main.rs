@@ -35,6 +35,7 @@ const ELSEWHERE: &[(&str, &str, &str)] = &[
     ("docs/envoy-gateway.md", "kubectl", "tests/gateway"),
     ("docs/istio.md", "", "tests/istio/test_document.py, and docs/istio.md says what was not run"),
     ("docs/local-istio.md", "", "tests/istio starts the same mesh"),
+    ("docs/monitoring.md", "", "tests/manifests renders and validates; the document says what was not run"),
     ("docs/release.md", "", "xtask/tests/packages"),
     ("docs/report.md", "curl -s", "tool/tests/report; the second half needs a Prometheus"),
     ("docs/runbook.md", "", "tests/envoy/alerts.rs and tool/tests/report/real.rs have a Prometheus"),
