@@ -68,6 +68,10 @@ test('it renders a monitor, the rules and the dashboard, in the namespace and wi
   assert.deepEqual([dashboard.metadata.name, dashboard.data], ['tracewarden-dashboard', { 'tracewarden.json': DASHBOARD }]);
 });
 
+test('without Istio the monitor can be left out', () => {
+  assert.deepEqual(renderedBy('Without Istio').map(({ kind }) => kind).sort(), ['ConfigMap', 'PrometheusRule']);
+});
+
 test('the rules are those of the files, of which promtool has no complaint', () => {
   const { spec } = only('PrometheusRule', renderedBy('One component'));
   const files = ['expected', 'rules'].map((name) => readYaml(`envoy/prometheus/tracewarden.${name}.yaml`));
