@@ -57,7 +57,7 @@ tool: ## build the command for people: target/release/tracewarden
 	@$(CARGO) build --locked --release -p tracewarden-tool
 
 REFERENCE := $(CARGO) run --locked --quiet -p tracewarden-tool --
-reference: $(ONLY_KUBECTL) ## write the references of docs again (configuration, metrics, codes), and the chart's files
+reference: $(ONLY_KUBECTL) ## write again what is made of other files: references in docs (configuration, metrics, codes), the chart's files, the rules of envoy/monitoring
 	@$(CARGO) build --locked -p tracewarden-tool
 	@cd docs && $(REFERENCE) schema >new && mv new configuration.schema.json
 	@cd docs && $(REFERENCE) reference configuration >new && mv new configuration.md
@@ -65,6 +65,7 @@ reference: $(ONLY_KUBECTL) ## write the references of docs again (configuration,
 	@cd docs && $(REFERENCE) reference codes >new && mv new check-codes.md
 	@$(XTASK) blame envoy/prometheus/blame.yaml target/blame.json >docs/new && mv docs/new docs/blame.md
 	@$(PYTHON) make/chart.py $(KUBECTL) envoy/istio/chart
+	@$(PYTHON) make/monitoring.py envoy/monitoring
 
 test: build policy alerts host-files manifests page $(IN_ENVOY) $(IN_INTEROP) $(IN_XTASK) ## run every test, with the real Envoy and the vendors' libraries
 	@$(TESTING) $(CARGO) test --locked --workspace

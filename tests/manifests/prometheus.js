@@ -47,6 +47,15 @@ export function scraped(jobs, use) {
   );
 }
 
+/** A rule of relabelling, which the Prometheus operator writes with other names. */
+export function inPrometheus({ sourceLabels, targetLabel, ...rule }) {
+  return {
+    ...(sourceLabels && { source_labels: sourceLabels }),
+    ...(targetLabel && { target_label: targetLabel }),
+    ...rule,
+  };
+}
+
 function freePort() {
   return new Promise((resolve) => {
     const server = createServer().listen(0, '127.0.0.1', () => {

@@ -3,13 +3,12 @@
 import assert from 'node:assert/strict';
 import { spawnSync } from 'node:child_process';
 import { readFileSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:http';
 import { test } from 'node:test';
 
 import { eventually, inScratch, running } from './envoy.js';
-import { prometheus, scraped } from './prometheus.js';
+import { inPrometheus, prometheus, scraped } from './prometheus.js';
 import { meshConfig, sidecar, visit } from './sidecar.js';
-import { inRepository, readYaml } from './support.js';
+import { inRepository, readYaml, served } from './support.js';
 
 const [JOB] = readYaml('envoy/istio/prometheus.yaml').scrape_configs;
 const CANONICAL = '__meta_kubernetes_pod_label_service_istio_io_canonical_name';
@@ -20,14 +19,9 @@ test('it looks at every pod', () => {
 });
 
 test('the Prometheus operator is told the same', () => {
-  const { spec } = readYaml('envoy/istio/podmonitor.yaml');
+  const { spec } = readYaml('envoy/monitoring/podmonitor.yaml');
   const { path, relabelings, metricRelabelings, ...rest } = spec.podMetricsEndpoints[0];
   assert.deepEqual([spec.podMetricsEndpoints.length, rest], [1, {}]);
-  const inPrometheus = ({ sourceLabels, targetLabel, ...rule }) => ({
-    ...(sourceLabels && { source_labels: sourceLabels }),
-    ...(targetLabel && { target_label: targetLabel }),
-    ...rule,
-  });
   assert.equal(path, JOB.metrics_path);
   assert.deepEqual(relabelings.map(inPrometheus), JOB.relabel_configs);
   assert.deepEqual(metricRelabelings.map(inPrometheus), JOB.metric_relabel_configs);
@@ -197,17 +191,3 @@ test('nothing is left out that a rule reads', () => {
   assert.ok(read.size > 15, `${read.size} metrics`);
   for (const name of read) assert.match(name, kept);
 });
-
-/** A server of these pages, for as long as `use` takes. */
-async function served(pages, use) {
-  const server = createServer(({ url }, response) => {
-    response.writeHead(200, { 'content-type': 'text/plain; version=0.0.4' }).end(pages[url]);
-  });
-  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
-  try {
-    return await use(`127.0.0.1:${server.address().port}`);
-  } finally {
-    server.close();
-    server.closeAllConnections();
-  }
-}

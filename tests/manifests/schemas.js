@@ -1,11 +1,12 @@
-// Istio's published schemas, made strict: what a schema does not know is refused, as `kubectl apply --validate=strict`
+// Istio's and the Prometheus operator's published schemas, made strict: what a schema does not know is refused, as `kubectl apply --validate=strict`
 // would.
 
 import { WasmPlugin } from '@kubernetes-models/istio/extensions.istio.io/v1alpha1';
 import { EnvoyFilter } from '@kubernetes-models/istio/networking.istio.io/v1alpha3';
 import { Telemetry } from '@kubernetes-models/istio/telemetry.istio.io/v1';
+import { PodMonitor, PrometheusRule } from '@kubernetes-models/prometheus-operator/monitoring.coreos.com/v1';
 
-const MODELS = { WasmPlugin, EnvoyFilter, Telemetry };
+const MODELS = { WasmPlugin, EnvoyFilter, Telemetry, PodMonitor, PrometheusRule };
 
 /** What holds anything as far as the schema knows; the filter's own reader and Envoy judge these. */
 const FREE = [/^spec\.pluginConfig\./, /^spec\.configPatches\.\d+\.patch\.value\./];

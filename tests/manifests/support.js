@@ -2,6 +2,7 @@
 
 import { execFileSync, spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, readdirSync } from 'node:fs';
+import { createServer } from 'node:http';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -36,6 +37,20 @@ export function check(config, environment) {
     input: JSON.stringify(config),
   });
   return JSON.parse(stdout);
+}
+
+/** A server of these pages, for as long as `use` takes. */
+export async function served(pages, use) {
+  const server = createServer(({ url }, response) => {
+    response.writeHead(200, { 'content-type': 'text/plain; version=0.0.4' }).end(pages[url]);
+  });
+  await new Promise((resolve) => server.listen(0, '127.0.0.1', resolve));
+  try {
+    return await use(`127.0.0.1:${server.address().port}`);
+  } finally {
+    server.close();
+    server.closeAllConnections();
+  }
 }
 
 /** Every directory that renders something alone, by its path under envoy/istio. */

@@ -40,7 +40,7 @@ pub(crate) fn write(sh: &Shell, rows: &Path, out: &Path) -> anyhow::Result<Strin
     let test = json!({
         "rule_files": RULES.map(|file| beside.join(file)),
         "evaluation_interval": "1m",
-        "tests": all.iter().map(Row::test).collect::<Vec<_>>(),
+        "tests": all.iter().map(Row::test).chain([side_by_side(&all)]).collect::<Vec<_>>(),
     });
     sh.write_file(out, serde_json::to_string_pretty(&test)?)?;
     Ok(table(&all))
@@ -63,30 +63,54 @@ fn table(rows: &[Row]) -> String {
     table
 }
 
+/// All rows at once, each in a cluster of its own: what is in one cluster changes nothing in another.
+fn side_by_side(rows: &[Row]) -> Value {
+    let clusters = || rows.iter().enumerate().map(|(number, row)| (format!("row-{number}"), row));
+    let series = clusters().flat_map(|(cluster, row)| row.series(&cluster)).collect();
+    let expected = clusters().flat_map(|(cluster, row)| row.expected(&cluster)).collect();
+    test("all of them, each in its cluster", series, expected)
+}
+
+/// A test that whatever fires is expected, and the other way round.
+fn test(name: &str, series: Vec<Value>, expected: Vec<Value>) -> Value {
+    json!({
+        "name": name,
+        "interval": "1m",
+        "input_series": series,
+        "promql_expr_test": [{
+            "expr": r#"group by (alertname, certainty, cluster, workload) (ALERTS{alertstate="firing"})"#,
+            "eval_time": format!("{MINUTE}m"),
+            "exp_samples": expected,
+        }],
+    })
+}
+
+/// Labels as in a selector. One without a value is none.
+fn labels(pairs: &[(&str, &str)]) -> String {
+    let stated = pairs.iter().filter(|(_, value)| !value.is_empty());
+    let stated: Vec<String> = stated.map(|(name, value)| format!("{name}={value:?}")).collect();
+    format!("{{{}}}", stated.join(", "))
+}
+
 impl Row {
+    /// In a Prometheus that knows no clusters.
     fn test(&self) -> Value {
-        let series = self.workloads.iter().flat_map(|(name, workload)| workload.series(name));
-        let series = series.map(|(series, values)| json!({"series": series, "values": values}));
-        json!({
-            "name": self.situation,
-            "interval": "1m",
-            "input_series": series.collect::<Vec<_>>(),
-            "promql_expr_test": [{
-                "expr": r#"group by (alertname, certainty, workload) (ALERTS{alertstate="firing"})"#,
-                "eval_time": format!("{MINUTE}m"),
-                "exp_samples": self.expected(),
-            }],
-        })
+        test(&self.situation, self.series(""), self.expected(""))
+    }
+
+    fn series(&self, cluster: &str) -> Vec<Value> {
+        let all = self.workloads.iter().flat_map(|(name, workload)| workload.series(cluster, name));
+        all.map(|(series, values)| json!({"series": series, "values": values})).collect()
     }
 
     /// A sample for each alert and workload.
-    fn expected(&self) -> Vec<Value> {
+    fn expected(&self, cluster: &str) -> Vec<Value> {
         let sample = |alert: &str, workload: &str| {
             let (name, certainty) = alert.split_once(" (").unwrap_or((alert, ""));
             let certainty = certainty.trim_end_matches(')');
-            let certainty =
-                if certainty.is_empty() { String::new() } else { format!("certainty={certainty:?}, ") };
-            json!({"labels": format!("{{alertname={name:?}, {certainty}workload={workload:?}}}"), "value": 1})
+            let names =
+                [("alertname", name), ("certainty", certainty), ("cluster", cluster), ("workload", workload)];
+            json!({"labels": labels(&names), "value": 1})
         };
         let of_alert = |(alert, workloads): (&String, &Vec<String>)| {
             workloads.iter().map(|workload| sample(alert, workload)).collect::<Vec<_>>()

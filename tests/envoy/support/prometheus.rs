@@ -31,15 +31,19 @@ const QUICK: &[(&str, &str)] = &[
 impl Prometheus {
     /// One that scrapes the Envoy with this admin port.
     pub(crate) fn scraping(name: &str, admin: u16) -> Self {
+        Self::start(name, &file("demo.yaml").replace("127.0.0.1:9901", &format!("127.0.0.1:{admin}")))
+    }
+
+    /// One with this configuration, and the rules next to it.
+    pub(crate) fn start(name: &str, config: &str) -> Self {
         let (port, scratch) = (free_port(), Scratch::new(name));
-        for file in ["demo.yaml", "tracewarden.expected.yaml", "tracewarden.rules.yaml"] {
-            let text = std::fs::read_to_string(in_repository("envoy/prometheus").join(file)).expect(file);
-            let text = text.replace("127.0.0.1:9901", &format!("127.0.0.1:{admin}"));
+        let rules = ["tracewarden.expected.yaml", "tracewarden.rules.yaml"].map(|name| (name, file(name)));
+        for (name, text) in rules.into_iter().chain([("prometheus.yaml", config.to_owned())]) {
             let text = QUICK.iter().fold(text, |text, (slow, quick)| text.replace(slow, quick));
-            std::fs::write(scratch.path(file), text).expect(file);
+            std::fs::write(scratch.path(name), text).expect(name);
         }
         let child = Command::new(prometheus_binary())
-            .arg(format!("--config.file={}", scratch.path("demo.yaml").display()))
+            .arg(format!("--config.file={}", scratch.path("prometheus.yaml").display()))
             .arg(format!("--storage.tsdb.path={}", scratch.path("data").display()))
             .arg(format!("--web.listen-address=127.0.0.1:{port}"))
             .args(["--log.level=error"])
@@ -55,6 +59,16 @@ impl Prometheus {
     /// The series that an expression gives now, each with its labels and value.
     pub(crate) fn query(&self, expression: &str) -> Vec<Value> {
         let answer = self.ask(&format!("/api/v1/query?query={}", percent_encoded(expression)));
+        answer.pointer("/data/result").and_then(Value::as_array).expect(expression).clone()
+    }
+
+    /// The series that an expression gives within the last quarter of a minute, as a graph asks for them.
+    pub(crate) fn query_range(&self, expression: &str) -> Vec<Value> {
+        let now = self.query("vector(time())");
+        let end =
+            now.first().and_then(|now| now.pointer("/value/0")).and_then(Value::as_f64).expect("the time");
+        let range = format!("start={}&end={end}&step=1", end - 15.0);
+        let answer = self.ask(&format!("/api/v1/query_range?query={}&{range}", percent_encoded(expression)));
         answer.pointer("/data/result").and_then(Value::as_array).expect(expression).clone()
     }
 
@@ -82,6 +96,11 @@ impl Drop for Prometheus {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// A file of the directory of the rules.
+fn file(name: &str) -> String {
+    std::fs::read_to_string(in_repository("envoy/prometheus").join(name)).expect(name)
 }
 
 fn percent_encoded(text: &str) -> String {

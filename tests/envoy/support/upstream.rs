@@ -55,6 +55,13 @@ pub(crate) fn ok(lines: &[(&str, &[u8])]) -> Vec<u8> {
     response("200 OK", lines)
 }
 
+/// A 200 with a body.
+pub(crate) fn ok_with(content_type: &str, body: &[u8]) -> Vec<u8> {
+    let start =
+        format!("HTTP/1.1 200 OK\r\ncontent-type: {content_type}\r\ncontent-length: {}\r\n", body.len());
+    [head(start, &[]), body.to_vec()].concat()
+}
+
 /// A response without a body.
 pub(crate) fn response(status: &str, lines: &[(&str, &[u8])]) -> Vec<u8> {
     head(format!("HTTP/1.1 {status}\r\ncontent-length: 0\r\n"), lines)

@@ -50,6 +50,7 @@ const ELSEWHERE: &[(&str, &str, &str)] = &[
     ("docs/explain.md", "cat > edge.yaml", "tool/tests/explain"),
     ("docs/istio.md", "", "tests/istio/test_document.py, and docs/istio.md says what was not run"),
     ("docs/local-istio.md", "", "tests/istio starts the same mesh"),
+    ("docs/monitoring.md", "", "tests/manifests renders and validates; the document says what was not run"),
     ("docs/release.md", "", "xtask/tests/packages"),
     ("docs/report.md", "curl -sG", "tool/tests/report/real.rs has a Prometheus"),
     (

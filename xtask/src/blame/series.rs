@@ -81,9 +81,10 @@ impl Default for Workload {
 }
 
 impl Workload {
-    pub(super) fn series(&self, name: &str) -> Vec<Series> {
+    pub(super) fn series(&self, cluster: &str, name: &str) -> Vec<Series> {
+        // An empty label is none.
         let named = |metric: &str, labels: &str| {
-            format!(r#"{metric}{{namespace="shop", workload="{name}"{labels}}}"#)
+            format!(r#"{metric}{{cluster="{cluster}", namespace="shop", workload="{name}"{labels}}}"#)
         };
         let served = self.inbound.values().chain(self.outbound.values()).sum::<u64>() + self.uncounted;
         let enabled = [format!("{}x{MINUTE}", u8::from(self.enabled))];
