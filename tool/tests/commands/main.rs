@@ -25,7 +25,7 @@ const RUN: &[(&str, &[&str])] = &[
     ),
     (
         "docs/check.md",
-        &["target/release/tracewarden check - <<", "target/release/tracewarden check envoy.yaml"],
+        &["target/release/tracewarden check - <<", "target/release/tracewarden check envoy/envoy.yaml"],
     ),
 ];
 
