@@ -19,7 +19,7 @@ include make/backends.mk
 include make/measure.mk
 include tests/mutants.mk
 include tests/second-host.mk
-.PHONY: help build wasm-target packer $(LINKED) tool reference test policy alerts manifests page page-screenshot interop test-matrix lint
+.PHONY: help build wasm-target packer $(LINKED) tool reference test policy alerts manifests page page-screenshot interop test-matrix lint host-files
 .PHONY: envoy-up envoy-down envoy-status envoy-traces image release clean
 
 help: ## print the targets
@@ -66,7 +66,7 @@ reference: $(ONLY_KUBECTL) ## write the references of docs again (configuration,
 	@$(XTASK) blame envoy/prometheus/blame.yaml target/blame.json >docs/new && mv docs/new docs/blame.md
 	@$(PYTHON) make/chart.py $(KUBECTL) envoy/istio/chart
 
-test: build policy alerts manifests page $(IN_ENVOY) $(IN_INTEROP) $(IN_XTASK) ## run every test, with the real Envoy and the vendors' libraries
+test: build policy alerts host-files manifests page $(IN_ENVOY) $(IN_INTEROP) $(IN_XTASK) ## run every test, with the real Envoy and the vendors' libraries
 	@$(TESTING) $(CARGO) test --locked --workspace
 
 POLICY := target/policy/release/tracewarden-policy
@@ -85,6 +85,13 @@ alerts: packer .venv/bin/promtool .venv/bin/prometheus ## check and test the rec
 	@.venv/bin/promtool test rules target/blame.json
 	@cmp -s docs/blame.md target/blame.md || { echo "docs/blame.md differs from target/blame.md: make reference writes it." >&2; exit 1; }
 	@sed -n '/^|/p' target/blame.md
+
+JUDGE := $(HOST_SCHEMAS)/bin/check-jsonschema --builtin-schema
+host-files: $(IN_HOST_FILES) ## validate the repository host's workflows and forms
+	@$(JUDGE) vendor.github-workflows .github/workflows/*.yml
+	@$(JUDGE) custom.github-workflows-require-timeout .github/workflows/*.yml
+	@$(JUDGE) vendor.github-issue-forms $(filter-out %/config.yml,$(wildcard .github/ISSUE_TEMPLATE/*.yml))
+	@$(JUDGE) vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
 
 EXPORTERS := target/exporters/debug/exporters
 manifests: build tool $(IN_MANIFESTS) $(IN_INTEROP) $(EXPORTERS) ## validate Istio's manifests, and try them with real SDKs

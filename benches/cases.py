@@ -137,6 +137,7 @@ ROWS = {
     "default": DEFAULT,
     "spans": SPANS,
     "routes": ROUTES,
+    "sidecar": list(_rows(_CASES["sidecar"])),
     # Bare Envoy is a row of each of them.
     "all": [*DEFAULT, *ROUTES[1:], *_rows(_CASES["options"])],
 }

@@ -17,6 +17,7 @@ HELM ?= $(HELM_PRIVATE)
 COLLECTOR := .venv/collector
 INTEROP := .venv/interop
 CYCLONEDX := .venv/cyclonedx
+HOST_SCHEMAS := .venv/host-schemas
 PROMETHEUS_2 := .venv/bin/prometheus .venv/bin/promtool
 
 # What the targets with these names need.
@@ -26,6 +27,7 @@ IN_PAGE := $(IN_ENVOY) .venv/bin/chromium tests/page/node_modules/.package-lock.
 ONLY_KUBECTL := $(filter $(KUBECTL_PRIVATE),$(KUBECTL))
 IN_MANIFESTS := $(ONLY_ENVOY) $(ONLY_KUBECTL) $(filter $(HELM_PRIVATE),$(HELM)) $(PROMETHEUS_2) tests/manifests/node_modules/.package-lock.json
 IN_INTEROP := $(INTEROP)/ready
+IN_HOST_FILES := $(HOST_SCHEMAS)/ready
 IN_XTASK := .venv/bin/skopeo .venv/bin/docker-registry $(CYCLONEDX)/ready
 TESTING = ENVOY='$(abspath $(ENVOY))' KUBECTL='$(abspath $(KUBECTL))' HELM='$(abspath $(HELM))' INTEROP_PYTHON='$(abspath $(INTEROP)/bin/python)' \
 	TRACEWARDEN='$(abspath target/release/tracewarden)' PYTHON='$(PYTHON)'
@@ -76,6 +78,11 @@ $(INTEROP)/ready: tests/interop/requirements.txt
 # The judge of the bill of materials.
 $(CYCLONEDX)/ready: xtask/tests/requirements.txt
 	@$(BORROW) venv $(CYCLONEDX) "CycloneDX's schemas and a validator" --no-deps -r $<
+	@touch $@
+
+# The judge of the workflows and the forms of issues.
+$(HOST_SCHEMAS)/ready: tests/host/requirements.txt
+	@$(BORROW) venv $(HOST_SCHEMAS) "the schemas of the repository host's files" --no-deps -r $<
 	@touch $@
 
 # Node.js is this machine's if that is new enough; otherwise PyPI's, in a virtual environment.

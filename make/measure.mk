@@ -1,5 +1,6 @@
 # Measurements and searches that are not part of `make test`.
-#   BENCH=all        adds every mode and option to the benchmark; BENCH=spans is about exported spans alone, BENCH=routes about routes
+#   BENCH=all        adds every mode and option to the benchmark; BENCH=spans is about exported spans alone, BENCH=routes about
+#                    routes, BENCH=sidecar about Istio's sidecar-observe
 #   BEFORE           another module, whose memory is measured too
 #   FUZZ_SECONDS     how long each fuzz target runs
 #   FUZZ_JOBS        how many of them run at a time
@@ -11,20 +12,24 @@ BENCH_DIR := target/bench
 BENCHING = PYTHONPATH=envoy $(PYTHON) -B
 BENCH_MICRO := $(BENCH_DIR)/micro/release/tracewarden-micro
 #   ALARM_MINUTES    how long the meshes of `make alarms` run
-.PHONY: alarms test-sdks bench bench-correlation bench-memory test-matrix fuzz fuzz-build $(BENCH_MICRO)
+.PHONY: alarms test-sdks bench bench-correlation bench-memory bench-sidecar test-matrix fuzz fuzz-build $(BENCH_MICRO)
 
-bench: build $(BENCH_DIR)/floor.wasm $(if $(filter spans routes,$(BENCH)),,$(BENCH_MICRO)) $(ONLY_ENVOY) ## count the instructions of a request (BENCH=all: of every option)
+bench: build $(BENCH_DIR)/floor.wasm $(if $(filter spans routes sidecar,$(BENCH)),,$(BENCH_MICRO)) $(ONLY_ENVOY) ## count the instructions of a request (BENCH=all: of every option)
 	@$(BENCHING) benches/bench.py $(BENCH) --envoy '$(ENVOY)' --module $(MODULE) --floor $(BENCH_DIR)/floor.wasm \
 		--floor-unpruned $(BENCH_DIR)/floor-unpruned.wasm --micro $(BENCH_MICRO) --results $(BENCH_DIR)/results.json
 
 # Maven's plugin copies what the application needs; Java runs it from its source.
 MAVEN_COPY := org.apache.maven.plugins:maven-dependency-plugin:2.8:copy-dependencies
-test-sdks: build tool $(IN_MANIFESTS) $(IN_INTEROP) target/exporters/debug/exporters ## the uploads of `make manifests`, with SDKs for Go and Java too (needs go, java and mvn)
+test-sdks: build tool $(IN_MANIFESTS) $(IN_INTEROP) target/exporters/debug/exporters ## the uploads and losses of `make manifests`, with SDKs for Go, Java and Rust too (needs go, java and mvn)
 	@cd tests/manifests/sdk/go && go build -o '$(abspath target/exporters/go)' .
-	@mvn -q -B -f tests/manifests/sdk/java/pom.xml $(MAVEN_COPY) -DoutputDirectory='$(abspath target/exporters/java)'
+	@cd tests/manifests/losses/go && go build -o '$(abspath target/losses/go)' .
+	@for folder in sdk losses; do \
+		mvn -q -B -f tests/manifests/$$folder/java/pom.xml $(MAVEN_COPY) -DoutputDirectory='$(abspath target)'/java/$$folder || exit; done
+	@$(CARGO) build --locked --quiet --manifest-path tests/manifests/losses/rust/Cargo.toml --target-dir target/losses/rust
 	@cd tests/manifests && $(TESTING) EXPORTERS='$(abspath $(EXPORTERS))' \
-		GO_EXPORTERS='$(abspath target/exporters/go)' JAVA_EXPORTERS='$(abspath target/exporters/java)' \
-		node --test --test-reporter=spec uploads.test.js
+		GO_EXPORTERS='$(abspath target/exporters/go)' JAVA_EXPORTERS='$(abspath target/java/sdk)' GO_LOSSES='$(abspath target/losses/go)' \
+		JAVA_LOSSES='$(abspath target/java/losses)' RUST_LOSSES='$(abspath target/losses/rust/debug/losses)' \
+		node --test --test-reporter=spec uploads.test.js losses.test.js
 
 ALARM_MINUTES ?= 17
 alarms: build $(IN_ENVOY) .venv/bin/prometheus ## let healthy and faulty demo meshes run for 17 minutes, and tell which alerts fire
@@ -35,6 +40,9 @@ bench-correlation: build $(ONLY_ENVOY) ## measure correlation's memory and its l
 
 bench-memory: build $(ONLY_ENVOY) ## measure Envoy's memory with the module (BEFORE=other.wasm: and with another)
 	@$(BENCHING) benches/memory.py --envoy '$(ENVOY)' $(BEFORE) $(MODULE)
+
+bench-sidecar: build tool $(IN_MANIFESTS) ## measure what a sidecar pays for sidecar-observe: memory, microseconds, series
+	@cd tests/manifests && $(TESTING) node cost.js
 
 # The floor exports the same callbacks as the filter, so that the host calls the same ones.
 $(BENCH_DIR)/floor.wasm: $(BENCH_DIR)/floor-unpruned.wasm $(EXPORTS)

@@ -8,10 +8,10 @@ settings! {
     #[derive(Copy)]
     pub struct AccessLogSettings "Access log" {
         /// Publish `trace_context` (the verdict), `trace_id`, `span_id`, `parent_id` and `sampled` for
-        /// `%FILTER_STATE(wasm.trace_id:PLAIN)%` and so on. For a replaced context there are also `linked_trace_id` and
-        /// `linked_span_id`. Each costs a call to Envoy.
+        /// `%FILTER_STATE(wasm.trace_id:PLAIN)%` and so on. An `untrusted` request has `linked_trace_id` and `linked_span_id` in
+        /// place of `parent_id`. Each costs a call to Envoy.
         pub filter_state: bool = false,
-        /// Publish `trace_context` alone, so that an access log can show the calls that are broken, and no others.
+        /// Publish `trace_context` alone, so that an access log can show only the calls that are broken.
         pub verdict: VerdictOf = VerdictOf::Nobody,
     }
 }
@@ -19,9 +19,9 @@ settings! {
 labels! {
     /// Whose verdict the access log can show.
     pub enum VerdictOf {
-        /// Nobody's, unless `filter_state` is on.
+        /// That of no request, unless `filter_state` is on.
         Nobody = "none",
-        /// That of requests that are `lost`, `corrupt`, `untrusted` or `unlinked`. Of the others nothing is published.
+        /// That of requests that are `lost`, `corrupt`, `untrusted` or `unlinked`, and of no others.
         Broken = "broken",
         /// That of every request that is not excluded.
         Every = "every",

@@ -20,8 +20,8 @@ settings! {
     /// What the filter reads in `configuration` (Envoy) or `pluginConfig` (Istio). Every field may be left out, such as
     /// `{"role": "internal", "direction": "inbound"}`.
     pub struct Config "Tracewarden's configuration", checked {
-        /// What the filter's own variables do, whose names begin with `TRACE` or are `ENABLE_DISTRIBUTED_TRACING`. With
-        /// `"override"` a proxy can be an exception among those that share this configuration.
+        /// What the filter's own variables do: `ENABLE_DISTRIBUTED_TRACING`, and those whose names begin with `TRACE`. With
+        /// `"override"` a proxy can differ from others that share this configuration.
         pub environment: EnvironmentWord = EnvironmentWord::Default,
         /// Whether the filter works. With `false` it changes nothing and counts nothing.
         pub enabled: bool = true,
@@ -48,9 +48,9 @@ settings! {
 labels! {
     /// What environment variables do to fields.
     pub enum EnvironmentWord {
-        /// They count for fields that are left out here.
+        /// They set the fields that are left out here.
         Default = "default",
-        /// They go before the fields that are stated here.
+        /// They also replace the fields that are stated here.
         Override = "override",
     }
 }
@@ -80,11 +80,11 @@ impl Config {
         self.hop == HopSide::After && self.request.mode == Mode::Observe
     }
 
-    /// Reads the plugin's configuration from JSON; an empty text is read as `{}`. The environment, which answers with the value
-    /// of a variable, changes the defaults.
+    /// Reads the plugin's configuration from JSON. An empty text is read as `{}`. The environment gives the value of a variable,
+    /// and changes the defaults.
     ///
     /// # Errors
-    /// Everything that is wrong with it and with our own variables.
+    /// Every fault in it, and in the filter's own variables.
     pub fn load(json: &[u8], environment: impl Fn(&str) -> Option<String>) -> Result<Loaded, Faults> {
         let tree = match json.trim_ascii() {
             [] => Ok(Value::Object(Vec::new())),
@@ -94,10 +94,10 @@ impl Config {
         Self::read(&tree, &environment)
     }
 
-    /// Reads it from a tree that some text was parsed into.
+    /// Reads the configuration from a tree that a text was parsed into.
     ///
     /// # Errors
-    /// The same.
+    /// Every fault in it, and in the filter's own variables.
     pub fn read(tree: &Value, environment: &dyn Fn(&str) -> Option<String>) -> Result<Loaded, Faults> {
         let mut reader = Reader::new(environment);
         let mut notices = Vec::new();
@@ -137,7 +137,7 @@ impl Config {
 const FREE_HEADER: &str = "a header name of 1 to 128 letters, digits and -_.!#$%&'*+^`|~, without a meaning in HTTP or for the filter";
 
 impl EnvironmentWord {
-    /// What a tree says, before it is read.
+    /// The word in a tree that has not been read yet.
     fn of_tree(tree: &Value) -> Option<Self> {
         match tree.field("environment")? {
             Value::Text(word) => Self::of_label(word),

@@ -15,8 +15,8 @@ use crate::w3c::{TraceId, TraceParent};
 use crate::words::CorrelationResult;
 
 settings! {
-    /// A memory that Envoy's workers share, with two entries for each slot. A slot takes about 335 bytes once it is used, and as
-    /// much more as the `tracestate` has that came with the request. Such as `{}`.
+    /// A memory that Envoy's workers share, with two entries for each slot. A slot takes about 335 bytes once it is used, and the
+    /// bytes of the request's `tracestate` in addition. Such as `{}`.
     #[derive(Copy)]
     pub struct Correlation "Correlation" {
         /// How many traces, and as many requests, are remembered. A later one may take the place of an earlier one.

@@ -13,7 +13,7 @@ settings! {
 settings! {
     /// What is removed from some requests, such as `{"match": {"host": "*.example.org"}, "strip": "all"}`.
     pub(crate) struct EgressEntry "Egress entry" {
-        /// Which requests. Where the listener states no direction, a condition on it holds.
+        /// Which requests. If neither the configuration nor the listener states a direction, a condition on it holds.
         when as "match": Match,
         /// What is removed from them.
         strip: Strip,

@@ -20,11 +20,11 @@ use crate::settings::{Object, QueueBytes, Reader, Rule, Rules, Setting, UrlPath,
 use crate::words::{Protocol, labels};
 
 settings! {
-    /// A collector, and how spans are batched for it, such as `{"otlp": {"cluster": "otel_collector"}}`. A recorded span costs
-    /// about twice what the request pass costs. Plugins of a VM with the same collector and the same resource share a queue. The
-    /// bounds of the one that was configured last count.
+    /// A collector, and how spans are batched for it, such as `{"otlp": {"cluster": "otel_collector"}}`. A recorded span, with its
+    /// upload, costs about twice what the request pass costs. Plugins of a VM with the same collector and the same resource share a
+    /// queue. The bounds of the plugin that was configured last count.
     pub struct Export "Export" {
-        /// How many bytes of spans a worker keeps until they have arrived, those on their way among them.
+        /// How many bytes of spans a worker keeps until they have arrived. Spans on their way count.
         pub queue_bytes: QueueBytes | null = QueueBytes::DEFAULT,
         /// How many spans a worker keeps until they have arrived, such as `10000`. `null` is as many as `queue_bytes` hold.
         pub queue: Option<NonZeroU32> = None,

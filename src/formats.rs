@@ -27,7 +27,7 @@ settings! {
     /// the writing.
     pub struct Propagation "Propagation" {
         /// The formats that are read, such as `["tracecontext", "b3"]`. The first one that holds a context counts. The headers
-        /// of other formats are neither read nor changed.
+        /// of other formats are not read, and only `trust`, `egress` and `remove` change them.
         pub extract: Vec<Format> = vec![Format::TraceContext],
         /// The formats that are written, such as `["tracecontext", "b3"]`.
         pub inject: Vec<WrittenFormat> = vec![WrittenFormat(Format::TraceContext)],

@@ -46,7 +46,8 @@ settings! {
         /// Whether a trace may start here. A sidecar that records no spans should start none if SDKs start the traces.
         pub start: Start = Start::Always,
         /// Where the trace-id of a trace that starts here comes from. With `"x-request-id"`, services that only pass on that header
-        /// stay in one trace. A header without a UUID is counted in `tracewarden_corrupt_total`.
+        /// stay in one trace. A header without a UUID is counted in `tracewarden_corrupt_total`. The header of a sender that is not
+        /// trusted is ignored.
         pub trace_id_source: TraceIdSource = TraceIdSource::Random,
         /// Which parent-id a valid context is sent on with. `"forward"` is not possible with `export`.
         pub parent_id: ParentId = ParentId::Auto,
@@ -62,7 +63,7 @@ settings! {
         /// Remember what this pod receives, so that a lost context can be restored. Both sides of the pod need it, with the same
         /// `slots`, in VMs that have the same `vm_id` or none.
         pub correlation: Option<Correlation> = None,
-        /// What is removed from outbound requests. The first entry that matches counts.
+        /// What is removed from requests, such as those to hosts outside of the mesh. The first entry that matches counts.
         pub egress: Egress = Egress::default(),
         /// W3C baggage.
         pub baggage: Baggage = Baggage::default(),

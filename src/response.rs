@@ -20,10 +20,10 @@ settings! {
         /// Whether the context on the upstream's response is compared with the request's, and counted. A header or metric that
         /// is there twice is `corrupt`. It costs one look at the response's headers, and another one if a context is there.
         pub validate: bool = true,
-        /// What becomes of what the upstream's response says of a trace: the headers `traceparent`, its name in the field
+        /// What happens to the context that the upstream put on its response: the headers `traceparent`, its name in the field
         /// `header`, `traceresponse`, a trace id header of `inject`, and the entries `traceparent` and `trace` in `Server-Timing`.
-        /// It applies to every response, also if the request is excluded or has no context. A line of `Server-Timing` that cannot
-        /// be read without doubt is removed if the letters `trace` are in it. `mode: observe` removes nothing.
+        /// It applies to every response, also if the request is excluded or has no context. An ambiguous line of `Server-Timing`
+        /// is removed if the letters `trace` are in it. `mode: observe` removes nothing.
         pub upstream: UpstreamContext = UpstreamContext::Auto,
         /// The headers that give the caller the context of its request, such as `["server-timing"]` or
         /// `["traceparent", {"header": "x-trace-id"}]`. `[]` is none. Each costs one write.

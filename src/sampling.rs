@@ -45,10 +45,11 @@ settings! {
         /// Probabilities for some requests, such as `[{"match": {"path_prefix": "/checkout"}, "probability": 0.5}]`. The first
         /// rule that matches counts.
         pub(crate) rules: Vec<Rule> = Vec::new(),
-        /// A header that has a trace sampled, whatever else is configured. It is never sent on.
+        /// A header with a secret that has a trace sampled, whatever else is configured. It is never sent on, unless `enabled` is
+        /// `false`.
         pub(crate) force: Option<SecretHeader> = None,
         /// Whether traces that start here say that their ids are random (flags `03`, W3C Level 2). Older SDKs refuse such a
-        /// `traceparent`: OpenTelemetry for Rust before 0.32 and for Go before 2026. A received context keeps its flag.
+        /// `traceparent`, such as OpenTelemetry's for Rust before 0.32. A received context keeps its flag.
         pub random_flag: bool = true,
         /// Limit for sampling traces without a sampled parent, in traces per second and worker, such as `100`. One second's
         /// worth may come at once. Traces over the limit are not sampled.

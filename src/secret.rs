@@ -5,8 +5,8 @@ use crate::headers::Headers;
 use crate::settings::{HeaderName, Reader, Rules, Secret, Setting, settings};
 
 settings! {
-    /// A header whose value must be a secret. It is compared in constant time, never logged, and never sent on. Such as
-    /// `{"header": "x-trace-force", "value_env": "TRACE_FORCE_SECRET"}`.
+    /// A header whose value must be a secret. It is compared in constant time, never logged, and never sent on, unless `enabled`
+    /// is `false`. Such as `{"header": "x-trace-force", "value_env": "TRACE_FORCE_SECRET"}`.
     pub(crate) struct SecretHeader "Secret header", checked {
         /// The header's name.
         pub(crate) name as "header": HeaderName,

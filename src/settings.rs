@@ -25,20 +25,20 @@ pub use value::Value;
 
 /// A part of the configuration.
 pub(crate) trait Setting: Sized {
-    /// Reads it from a value alone; `None` if that is not possible, which the reader knows of then.
+    /// Reads the setting from a value alone. Returns `None` if that is not possible; the reader then has a fault.
     fn make(value: &Value, reader: &mut Reader<'_>) -> Option<Self>;
 
-    /// Reads it over what it is by default.
+    /// Reads the setting over its default.
     fn read(&mut self, value: &Value, reader: &mut Reader<'_>) {
         if let Some(made) = Self::make(value, reader) {
             *self = made;
         }
     }
 
-    /// What it may be.
+    /// The shape of the values that the setting takes.
     fn shape() -> Shape;
 
-    /// How documents write it where it is a default; the fields of an object are written on their own.
+    /// The value as documents write it where it is a default. The fields of an object are written one by one.
     fn value(&self) -> Value {
         Value::Object(Vec::new())
     }

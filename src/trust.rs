@@ -13,7 +13,7 @@ use crate::words::labels;
 settings! {
     /// Whose context counts, if outsiders can send requests.
     pub struct Trust "Trust", checked {
-        /// Whether the context of a sender counts that `trusted` does not list.
+        /// Whether a context counts if `trusted` does not list its sender.
         pub(crate) default: TrustDefault = TrustDefault::Trusted,
         /// The senders whose context counts. A list needs `"default": "untrusted"`. A certificate or an address costs a call
         /// to Envoy.
@@ -59,7 +59,7 @@ labels! {
     pub enum Untrusted {
         /// A new trace starts. The received one becomes a link.
         Restart = "restart",
-        /// The trace continues, but this hop decides whether it is sampled.
+        /// The trace continues under a parent-id of this hop, which decides whether it is sampled.
         IgnoreSampled = "ignore_sampled",
         /// It is removed, and no trace starts.
         Strip = "strip",

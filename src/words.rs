@@ -18,7 +18,7 @@ labels! {
 
     /// Which way requests go, as a configuration states it.
     pub enum DirectionWord {
-        /// Envoy's listener tells.
+        /// Not stated: the plugin asks Envoy's listener, and a condition holds either way.
         Auto = "auto",
         /// To the workload.
         Inbound = "inbound",
@@ -142,7 +142,7 @@ labels! {
     pub enum Mode {
         /// Requests are counted and headers repaired.
         Enforce = "enforce",
-        /// Requests are counted, and no header is changed.
+        /// Requests are counted. No header is changed, but headers that hold secrets are removed.
         Observe = "observe",
     }
 

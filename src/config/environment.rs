@@ -1,4 +1,4 @@
-//! What environment variables say: for fields that the JSON leaves out, or instead of them.
+//! What environment variables say: for fields that the JSON leaves out, or in place of fields that it states.
 
 use super::{Config, FREE_HEADER};
 use crate::formats::{Propagation, WrittenFormat, is_free};
@@ -22,7 +22,7 @@ impl OnBadConfig {
     /// Reads the variable; without it a bad configuration is refused.
     ///
     /// # Errors
-    /// There is another word in it.
+    /// The variable holds another word.
     pub fn load(environment: impl Fn(&str) -> Option<String>) -> Result<Self, Faults> {
         const NAME: &str = "TRACEWARDEN_ON_BAD_CONFIG";
         let Some(word) = environment(NAME) else { return Ok(Self::Refuse) };
@@ -47,7 +47,7 @@ pub(super) fn defaults(reader: &Reader<'_>, notices: &mut Vec<Fault>) -> Config 
     }
 }
 
-/// What our own variables say: before the JSON as defaults, or after it.
+/// What the filter's own variables say: before the JSON as defaults, or after it.
 #[inline(never)]
 pub(super) fn ours(config: &mut Config, reader: &mut Reader<'_>) {
     text(reader, "ENABLE_DISTRIBUTED_TRACING", "true or false", parse_bool, &mut config.enabled);

@@ -58,7 +58,7 @@ labels! {
         UnknownWord = "unknown_word",
         /// The number is too small or too large.
         OutOfRange = "out_of_range",
-        /// The text has not the form that the field needs.
+        /// The text does not have the form that the field needs.
         Malformed = "malformed",
         /// Fields that are right one by one do not fit together.
         Conflict = "conflict",

@@ -70,7 +70,7 @@ impl<'a> Reader<'a> {
         (self.environment)(name).filter(|value| !value.is_empty())
     }
 
-    /// Reads what is one step further.
+    /// Reads the place one step further.
     pub(crate) fn within(&mut self, step: Step, read: &mut dyn FnMut(&mut Self)) {
         self.path.push(step);
         read(self);
@@ -87,7 +87,7 @@ impl<'a> Reader<'a> {
         self.note(FaultKind::Malformed, Expected::Phrase(expected), found.to_string(), detail);
     }
 
-    /// Notes that the value at this place is of another type than expected, so that nothing is made of it.
+    /// Notes that the value at this place has another type than expected, and makes nothing of it.
     pub(crate) fn wrong_type<T>(&mut self, expected: &'static str, found: &Value) -> Option<T> {
         self.fault(FaultKind::WrongType, Expected::Phrase(expected), found);
         None

@@ -39,7 +39,7 @@ pub struct Form {
     pub expected: &'static str,
     /// A regular expression in the dialect of JSON Schema; empty if there is none.
     pub pattern: &'static str,
-    /// How many characters there are at least.
+    /// The least number of characters.
     pub least: usize,
 }
 
@@ -78,7 +78,7 @@ pub struct Field {
     pub meaning: String,
     /// What it may hold.
     pub shape: Shape,
-    /// What it is if it is left out; `None` if it must not be.
+    /// Its value if the field is left out; `None` if the field is required.
     pub default: Option<Value>,
 }
 

@@ -15,12 +15,12 @@ settings! {
     pub struct Spans "Span", checked {
         /// Which spans a hop has. A waypoint, which Istio calls inbound, needs `"server_and_client"`.
         pub kind: Kind = Kind::Auto,
-        /// Further attributes. Each name stands once.
+        /// Further attributes. No name may occur twice.
         pub attributes: Vec<Attribute> = Vec::new(),
-        /// What is shown as `REDACTED`: a segment of a path, a value of a header or property, or the `user-agent` that one of these
-        /// matches as a whole, such as `["[0-9]+"]`. A value is judged as it came and percent-decoded, with and without what
-        /// follows a `;` or a `:`. It is decoded up to three times, and redacted if it has escapes after that. Values over
-        /// 1,024 bytes are redacted too, and so is what comes after 64 KiB of a request's values were tried, times patterns.
+        /// What is shown as `REDACTED`: a segment of a path, a value of a header or property, or the `user-agent`, if one of these
+        /// patterns matches it as a whole, such as `["[0-9]+"]`. A value is tried as it came and percent-decoded, with and without
+        /// what follows a `;` or a `:`. It is decoded up to three times, and redacted if it has escapes after that. Values over
+        /// 1,024 bytes are redacted too. For each request the patterns read at most 64 KiB of values in all. The rest is redacted.
         pub(crate) redact: Vec<Pattern> = Vec::new(),
     }
 }

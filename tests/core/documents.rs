@@ -83,6 +83,46 @@ fn every_test_that_a_document_names_is_there() {
 }
 
 #[test]
+fn the_versions_are_those_that_are_run() {
+    let versions = &documents()[Path::new("docs/versions.md")];
+    let read = |path: &str| fs::read_to_string(root().join(path)).unwrap();
+    let after = |path: &str, name: &str| {
+        let line = read(path).lines().find_map(|line| line.strip_prefix(name).map(str::to_owned));
+        line.unwrap_or_else(|| panic!("{path}: {name}")).trim_matches(['"', ' ']).to_owned()
+    };
+    let envoys = after("make/measure.mk", "ENVOY_VERSIONS ?= ").replace(' ', ", ");
+    assert!(versions.contains(&format!("| Envoy | {envoys} |")), "docs/versions.md: Envoy {envoys}");
+    let istio = after("make/istio.mk", "ISTIO_VERSION := ");
+    let (istio, _) = istio.rsplit_once('.').unwrap();
+    let others = [
+        format!("| Istio | {istio}:"),
+        format!("| Rust | {},", after("rust-toolchain.toml", "channel = ")),
+        format!("| kubectl, and kustomize in it | {} |", after("make/borrowed.mk", "KUBECTL_VERSION ?= ")),
+    ];
+    for row in others {
+        assert!(versions.contains(&row), "docs/versions.md has no row {row}");
+    }
+}
+
+/// A tag can be moved to other code, a commit cannot.
+#[test]
+fn every_action_of_a_workflow_is_pinned_by_its_commit() {
+    let mut pinned = 0;
+    for entry in fs::read_dir(root().join(".github/workflows")).unwrap() {
+        let path = entry.unwrap().path();
+        for line in fs::read_to_string(&path).unwrap().lines() {
+            let Some((_, action)) = line.split_once("uses: ") else { continue };
+            let commit =
+                action.split_once('@').and_then(|(_, rest)| rest.split(' ').next()).unwrap_or_default();
+            let is_commit = commit.len() == 40 && commit.bytes().all(|byte| byte.is_ascii_hexdigit());
+            assert!(is_commit && action.contains(" # v"), "{}: {action}", path.display());
+            pinned += 1;
+        }
+    }
+    assert!(pinned > 2, "{pinned} actions");
+}
+
+#[test]
 fn every_target_of_make_that_a_document_names_is_there() {
     let makefiles =
         ["Makefile"].into_iter().map(PathBuf::from).chain(["make", "tests"].into_iter().flat_map(|folder| {

@@ -88,6 +88,22 @@ fn a_filter_that_observes_counts_what_came_and_leaves_the_tracer_its_way() {
     assert!(!counted.keys().any(|name| name.starts_with("repairs")), "{counted:?}");
 }
 
+/// The tracer makes no span of a request whose `traceparent` it cannot read, and writes nothing.
+#[test]
+fn what_the_tracer_cannot_read_passes_it_and_the_filter_repairs_it() {
+    let upstream = Upstream::start();
+    let enforce = traced("tracer-unread-enforce", &upstream, r#"{"direction": "inbound"}"#, json!({}));
+    let observe = r#"{"direction": "inbound", "mode": "observe"}"#;
+    let observe = traced("tracer-unread-observe", &upstream, observe, json!({}));
+    for value in [&b"00-00000000000000000000000000000000-b7ad6b7169203331-01"[..], b"00-1-2-1"] {
+        let brings = [("traceparent", value)];
+        let (sent, told) = contexts(&enforce, &upstream, &brings);
+        assert_eq!(told, Some(sent), "{value:?}");
+        assert_eq!(get(observe.port("mesh"), "/", &brings).status(), 200);
+        assert_eq!(upstream.take_one().all("traceparent"), [value]);
+    }
+}
+
 /// From 1.38 on, an option keeps the tracer's context out of the request. An older Envoy refuses the option.
 #[test]
 fn where_the_tracer_propagates_nothing_the_filters_context_goes_on() {

@@ -65,19 +65,19 @@ export function complaint(configuration) {
   });
 }
 
-/** Lets an Envoy run for as long as `use` takes; it is given the ports by name and a way to read Envoy's files. */
-export function running(configuration, use) {
+/** Lets an Envoy run for as long as `use` takes; it is given its process, the ports by name and a way to read Envoy's files. */
+export function running(configuration, use, workers = 1) {
   return inScratch(async (path) => {
     writeFileSync(path('envoy.json'), JSON.stringify(configuration).replaceAll('/dev/stdout', path('access.log')));
     const files = ['-c', path('envoy.json'), '--admin-address-path', path('admin')];
-    const envoy = spawn(tool('ENVOY'), [...files, '--disable-hot-restart', '--concurrency', '1', '-l', 'error'], {
+    const envoy = spawn(tool('ENVOY'), [...files, '--disable-hot-restart', '--concurrency', String(workers), '-l', 'error'], {
       stdio: ['ignore', 'ignore', 'inherit'],
     });
     const ended = new Promise((resolve) => envoy.once('exit', resolve));
     try {
       const admin = await eventually('Envoy to start', () => addressIn(path('admin')));
       const ports = await eventually('its listeners', () => portsOf(admin, configuration.static_resources.listeners.length));
-      return await use({ admin, ports, accessLog: () => readFileSync(path('access.log'), 'utf8') });
+      return await use({ admin, pid: envoy.pid, ports, accessLog: () => readFileSync(path('access.log'), 'utf8') });
     } finally {
       envoy.kill();
       await ended;

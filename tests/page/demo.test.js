@@ -1,11 +1,13 @@
 // The page as the demo mesh serves it, in a real browser.
 
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import { createRequire } from 'node:module';
 import { test } from 'node:test';
+import { promisify } from 'node:util';
 
 import { chromium, mesh } from './stage.js';
 import { overflowing, rows, tiles, visit } from './visit.js';
@@ -61,11 +63,14 @@ test('it shows who loses, who corrupts and why, in Envoy’s numbers, and goes o
   assert.deepEqual(await figures(page), { Intact: '77.8 %', Lost: '11.1 %', Corrupt: '11.1 %', Repaired: '6' });
   assert.equal((await tiles(page)).Intact.sentence, '21 of 27 requests');
 
-  const listeners = await rows(page, '#listeners > table');
-  assert.deepEqual(listeners.slice(0, 2), [
+  const wrong = await rows(page, '#listeners > table');
+  assert.deepEqual(wrong, [
     ['lossy_outbound outbound', '3', '3 100 %', '0', '0'],
     ['mangler_outbound outbound', '3', '0', '3 100 %', '0'],
   ]);
+  await page.getByText('4 healthy listeners').click();
+  await page.locator('#healthy table').waitFor();
+  const listeners = [...wrong, ...await rows(page, '#healthy')];
   const due = await counted('requests', ({ role, listener }) => `${role} ${listener}`);
   const shown = Object.fromEntries(listeners.map(([name, count]) => [`internal ${name.split(' ')[0]}`, Number(count)]));
   delete due['internal edge'];
@@ -85,12 +90,13 @@ test('it shows who loses, who corrupts and why, in Envoy’s numbers, and goes o
 
   // From the readings of this page alone: those five were counted before and after it was opened.
   await page.getByRole('button', { name: '1 minute' }).click();
-  await says('#finding', /In the last minute, of which this page has watched \d+ seconds\./);
+  await says('#since', /^In the last minute, of which this page has watched \d+ seconds\.$/);
   const minute = await tiles(page);
   assert.equal(minute.Lost.figure, percent(2, 6));
   assert.equal(minute.Lost.recent, `since start ${(await expectedTiles()).Lost} 5 min ${percent(2, 6)}`);
-  assert.deepEqual(await rows(page, '#listeners > table').then((all) => all.map(([name, count]) => `${name} ${count}`)),
-    ['lossy_outbound outbound 2', 'checkout_inbound inbound 2', 'lossy_inbound inbound 2']);
+  const counts = async (selector) => (await rows(page, selector)).map(([name, count]) => `${name} ${count}`);
+  assert.deepEqual(await counts('#listeners > table'), ['lossy_outbound outbound 2']);
+  assert.deepEqual(await counts('#healthy'), ['checkout_inbound inbound 2', 'lossy_inbound inbound 2']);
   assert.deepEqual(await rows(page, '#causes'), []);
   await close();
 });
@@ -210,6 +216,24 @@ test('dark is dark, and what charts are made of stands out in both', TIMEOUT, as
   assert.ok(light > 200 && dark < 50, backgrounds.join(' '));
 });
 
+const ADVICE = 'Cause, fix and last traces';
+
+test('the command that it names lists the last traces of a listener', TIMEOUT, async () => {
+  const { page, says, close } = await open();
+  await says('#finding', /lossy_outbound forgets/);
+  for (const [listener, verdict] of [['lossy_outbound', 'lost'], ['mangler_outbound', 'corrupt']]) {
+    const command = await page.locator(`[data-key="${listener}"] code`).innerText();
+    const { stdout } = await promisify(execFile)('bash', ['-c', command], { cwd: mesh.logs, timeout: 20_000 });
+    const lines = stdout.trim().split('\n').map((line) => JSON.parse(line));
+    assert.ok(lines.length > 0 && lines.length <= 5, stdout);
+    for (const line of lines) {
+      assert.deepEqual([line.listener, line.trace_context], [listener, verdict]);
+      assert.match(line.trace_id, /^[0-9a-f]{32}$/);
+    }
+  }
+  await close();
+});
+
 test('a keyboard reaches everything, and shows where it is', TIMEOUT, async () => {
   const { page, says, close } = await open();
   await says('#finding', /lossy_outbound forgets/);
@@ -224,24 +248,29 @@ test('a keyboard reaches everything, and shows where it is', TIMEOUT, async () =
       const { top, bottom, width, height } = element.getBoundingClientRect();
       let behind = element;
       while (getComputedStyle(behind).backgroundColor === 'rgba(0, 0, 0, 0)') behind = behind.parentElement;
-      return { text: element.textContent, outlineStyle, outline: parseFloat(outlineWidth),
+      // A link in a sentence is as high as its line.
+      const isInline = element.closest('.finding li, .finding h2') !== null;
+      return { text: element.textContent || element.placeholder, isInline, outlineStyle, outline: parseFloat(outlineWidth),
         contrast: (${CONTRAST})(outlineColor, getComputedStyle(behind).backgroundColor),
         inView: top >= 0 && bottom <= innerHeight && width > 0, height };
     })()`);
     if (focus === null) break;
-    const { outlineStyle, outline, contrast, inView, height } = focus;
-    assert.ok(outlineStyle === 'solid' && outline >= 2 && contrast >= 3 && inView && height >= 24, JSON.stringify(focus));
+    const { outlineStyle, outline, contrast, inView, height, isInline } = focus;
+    const isSeen = outlineStyle === 'solid' && outline >= 2 && contrast >= 3 && inView;
+    assert.ok(isSeen && (height >= 24 || isInline), JSON.stringify(focus));
     reached.push(focus.text);
   }
   assert.deepEqual(reached,
-    ['Skip to what is wrong', 'Pause', 'Since start', '5 minutes', '1 minute', 'Verdicts over time as a table']);
+    ['Skip to what is wrong', 'Pause', 'lossy_outbound', 'mangler_outbound', 'Copy as text', 'Since start', '5 minutes',
+      '1 minute', 'Verdicts over time as a table', 'Filter by name', 'lossy_outbound', ADVICE, 'mangler_outbound', ADVICE,
+      '4 healthy listeners', 'edge']);
 
   const pressed = () => page.locator('#period [aria-pressed=true]').innerText();
   assert.equal(await pressed(), 'Since start');
   await page.getByRole('button', { name: '5 minutes' }).focus();
   await page.keyboard.press('Space');
   assert.equal(await pressed(), '5 minutes');
-  await page.locator('summary').focus();
+  await page.getByText('Verdicts over time as a table').focus();
   await page.keyboard.press('Enter');
   await page.locator('#verdicts table').waitFor();
   await page.locator('.skip').focus();

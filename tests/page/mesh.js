@@ -33,6 +33,9 @@ export class Mesh {
     return mesh;
   }
 
+  /** Where the logs are. */
+  get logs() { return join(this.#run, 'mesh'); }
+
   async up() {
     if (!process.env.ENVOY) throw new Error('ENVOY must name an Envoy; `make page` does');
     await this.#mesh('up', '--envoy', process.env.ENVOY, '--port', String(this.edge), '--admin-port', String(this.admin));

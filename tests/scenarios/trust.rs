@@ -193,6 +193,18 @@ fn what_an_outsider_sent_goes_wherever_nothing_is_written_over_it() {
 }
 
 #[test]
+fn an_outsiders_request_id_names_no_trace() {
+    let config = r#""trace_id_source": "x-request-id",
+        "trust": {"default": "untrusted", "trusted": [{"cidr": "10.0.0.0/8"}]}"#;
+    let request: &[Line<'_>] = &[("x-request-id", b"bae65882-2bcd-43db-89d1-7fbd1d746a13")];
+    let peer = Sender { address: Some("10.1.2.3:5000"), ..NOBODY };
+    for (sender, is_named) in [(peer, true), (NOBODY, false)] {
+        let sent = text(&run(config, sender, request), "traceparent");
+        assert_eq!(sent.contains("bae658822bcd43db89d17fbd1d746a13"), is_named, "{sent}");
+    }
+}
+
+#[test]
 fn observing_counts_outsiders_and_touches_nothing() {
     let config = r#""mode": "observe", "trust": {"default": "untrusted"}"#;
     let request: &[Line<'_>] = &[("traceparent", SAMPLED), ("baggage", b"k=v"), ("b3", B3)];

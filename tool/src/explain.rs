@@ -1,138 +1,145 @@
-//! The request pass, observing, over headers from the command line.
-#![expect(clippy::indexing_slicing, reason = "to assign to a member of a JSON object adds it")]
+//! What the filter reads in trace headers, and what it does with them.
 
-use std::collections::BTreeMap;
+mod answer;
+mod bare;
+mod change;
+mod config;
+mod decision;
+mod escape;
+mod host;
+mod ids;
+mod input;
+mod json;
+mod line;
+mod open;
+mod reading;
+mod rules;
+mod run;
+mod text;
+mod why;
 
-use clap::Args;
-use rand::rngs::ChaCha12Rng;
-use serde_json::{Value, json};
-use tracewarden::config::Config;
-use tracewarden::filter::Filter;
-use tracewarden::headers::{HeaderWriter, Headers, Refused};
-use tracewarden::host::{AccessLog, Clock, Log, Metrics, Properties, Random, SharedMemory};
-use tracewarden::metrics::Counter;
-use tracewarden::w3c::TraceState;
-use tracewarden::words::Format;
+use std::ffi::OsString;
+use std::io::{IsTerminal, stdin};
+use std::path::{Path, PathBuf};
 
+use clap::{Args, ValueEnum};
+use tracewarden::words::Direction;
+
+use self::answer::Answer;
+use self::host::World;
+use self::input::{Exchange, Input, Lines, MAX_INPUT, understand};
+use self::line::Reader;
 use crate::Said;
+use crate::lines::bounded;
 
-/// What an observing pass says, in the order and by the names in which it is shown. Of an observed context the span's id is
-/// the parent's.
-const SHOWN: &[(&str, &str)] = &[
-    (FORMAT, "format"),
-    ("trace_context", "context"),
-    ("trace_id", "trace-id"),
-    ("parent_id", "parent-id"),
-    ("sampled", "sampled"),
-];
-const FORMAT: &str = "format";
-
-/// The headers of one request.
+/// What is explained, and with which filter.
 #[derive(Args)]
 pub(crate) struct Options {
-    /// A header as it is on the wire, such as 'traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01'.
-    #[arg(required = true, value_name = "NAME: VALUE", value_parser = crate::web::header)]
-    pub(crate) headers: Vec<(String, String)>,
+    /// Headers, one in each argument: 'traceparent: 00-…-01', TRACEPARENT=00-…-01, or a value alone, which is recognized by its
+    /// form. An argument may also hold what `curl -v` prints, or a dump of HTTP. `-`, or no argument, is standard input.
+    #[arg(value_name = "HEADER")]
+    headers: Vec<OsString>,
+    /// The configuration of a filter, in JSON or YAML. The answer then says what that filter does, and why.
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The direction of the listener, if the configuration does not state one.
+    #[arg(long, value_name = "DIRECTION", requires = "config")]
+    direction: Option<Way>,
+    /// The method of the request, in place of the one in the input.
+    #[arg(long, value_name = "METHOD")]
+    method: Option<OsString>,
+    /// The path of the request, in place of the one in the input.
+    #[arg(long, value_name = "PATH")]
+    path: Option<OsString>,
+    /// The host of the request, in place of the one in the input.
+    #[arg(long, value_name = "HOST")]
+    authority: Option<OsString>,
+    /// The address of the sender, for `trust.trusted[].cidr`.
+    #[arg(long, value_name = "ADDRESS", requires = "config")]
+    source_address: Option<OsString>,
+    /// The URI in the sender's certificate, such as spiffe://mesh/ns/shop/sa/cart, for `trust.trusted[].san`.
+    #[arg(long, value_name = "URI", requires = "config", visible_alias = "peer-principal")]
+    peer_uri: Option<OsString>,
 }
 
-/// A host that has nothing, and notes what an observing pass reports.
-#[derive(Default)]
-struct Observer {
-    published: BTreeMap<&'static str, String>,
-    corruptions: Vec<String>,
-    conflicts: usize,
+/// The direction of a listener.
+#[derive(Clone, Copy, ValueEnum)]
+enum Way {
+    /// To the workload.
+    Inbound,
+    /// From the workload.
+    Outbound,
 }
 
-/// What the filter reads in these headers.
-pub(crate) fn explain(headers: &[(String, String)]) -> Said {
-    let formats: Vec<&str> = Format::ALL.iter().map(|format| format.label()).collect();
-    let json = format!(
-        r#"{{"mode": "observe", "direction": "inbound", "propagation": {{"extract": {formats:?}}},
-        "access_log": {{"filter_state": true}}}}"#
-    );
-    let mut observer = Observer::default();
-    let loaded = Config::load(json.as_bytes(), |_| None);
-    let passed = loaded.map(|loaded| {
-        let lines = headers.iter().map(|(name, value)| (name, value));
-        Filter::new(loaded.config).request(&lines.collect::<Headers>(), &mut observer);
-    });
-    say(passed.is_ok(), headers, &observer)
+/// What the filter reads, and what it does.
+///
+/// # Errors
+/// The input is not understood, or the configuration is refused.
+pub(crate) fn explain(options: &Options) -> Result<Said, String> {
+    let configuration = options.config.as_deref().map(config::load).transpose()?;
+    let request = configuration.as_ref().map(|configuration| &configuration.config.request);
+    let header = request.map_or("traceparent", |request| &*request.header);
+    let Input { mut exchanges, notes } = understand(&options.text()?, &Reader::new(header))?;
+    exchanges.iter_mut().for_each(|exchange| options.complete(exchange));
+    let world = options.world();
+    let answers = exchanges.into_iter().map(|exchange| Answer::of(exchange, configuration.as_ref(), &world));
+    let answers: Vec<Answer> = answers.collect();
+    let is_valid = answers.iter().all(Answer::is_valid);
+    Ok(Said {
+        status: u8::from(!is_valid),
+        lines: text::answers(&answers, &notes),
+        value: json::answers(&answers, &notes, is_valid),
+    })
 }
 
-fn say(passed: bool, headers: &[(String, String)], observer: &Observer) -> Said {
-    let Observer { published, corruptions, conflicts } = observer;
-    let fields: Vec<(&str, &str)> =
-        SHOWN.iter().filter_map(|(name, shown)| Some((*shown, published.get(name)?.as_str()))).collect();
-    let members = members(headers);
-    let mut lines = String::new();
-    let mut line = |name: &str, value: &str| lines.push_str(&format!("{name:<15}{value}\n"));
-    fields.iter().for_each(|(name, value)| line(name, value));
-    members.iter().for_each(|(key, value)| line("tracestate", &format!("{key} = {value}")));
-    corruptions.iter().for_each(|problem| line("invalid", problem));
-    if *conflicts > 0 {
-        line("conflict", "two formats name different traces; the first counts");
+impl Options {
+    /// All that is to be explained, in lines.
+    fn text(&self) -> Result<Vec<u8>, String> {
+        let mut text = Vec::new();
+        let input = OsString::from("-");
+        let is_silent = self.headers.is_empty();
+        if is_silent && stdin().is_terminal() {
+            return Err(format!("nothing to explain: {}", Reader::EXPECTED));
+        }
+        for header in self.headers.iter().chain(is_silent.then_some(&input)) {
+            if *header == input {
+                let read = bounded(Path::new("-"), MAX_INPUT);
+                text.extend(read.map_err(|error| format!("standard input: {error}"))?);
+            } else {
+                text.extend(header.as_encoded_bytes());
+            }
+            text.push(b'\n');
+        }
+        if text.len() > MAX_INPUT + 1 {
+            return Err(format!("expected at most {MAX_INPUT} bytes, found {}", text.len()));
+        }
+        Ok(text)
     }
-    let has_format = published.contains_key(FORMAT);
-    if !has_format && corruptions.is_empty() {
-        lines.push_str("no header of any format that is known here\n");
-    }
-    let is_valid = passed && has_format && corruptions.is_empty() && *conflicts == 0;
-    let mut value = json!({
-        "valid": is_valid,
-        "invalid": corruptions,
-        "conflicts": conflicts,
-        "tracestate": members.into_iter().collect::<Value>(),
-    });
-    for (name, text) in fields {
-        value[name] = text.into();
-    }
-    Said { status: u8::from(!is_valid), lines, value }
-}
 
-/// The members of a valid `tracestate`.
-fn members(headers: &[(String, String)]) -> Vec<(String, String)> {
-    let lines = headers.iter().filter(|(name, _)| name == "tracestate").map(|(_, value)| value.as_bytes());
-    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-    let Ok(list) = TraceState::parse(lines) else { return Vec::new() };
-    list.members().iter().map(|member| (text(member.key()), text(member.value()))).collect()
-}
-
-impl Metrics for Observer {
-    fn count(&mut self, counter: Counter, _: u64) {
-        match counter {
-            Counter::Format { format } => self.publish(FORMAT, format.label().as_bytes()),
-            Counter::Corrupt { corruption, .. } => self.corruptions.push(corruption.to_string()),
-            Counter::Conflict { .. } => self.conflicts += 1,
-            _ => {}
+    /// Puts what was stated into the request.
+    fn complete(&self, exchange: &mut Exchange) {
+        let Some(request) = &mut exchange.request else { return };
+        let stated = [(":method", &self.method), (":path", &self.path), (":authority", &self.authority)];
+        for (name, value) in stated {
+            if let Some(value) = value {
+                request.retain(|(known, _)| known != name.as_bytes());
+                let line = (name.into(), value.as_encoded_bytes().to_vec());
+                let others: Lines = std::mem::take(request);
+                request.extend([line].into_iter().chain(others));
+            }
         }
     }
-}
 
-impl AccessLog for Observer {
-    fn publish(&mut self, key: &'static str, value: &[u8]) {
-        self.published.insert(key, String::from_utf8_lossy(value).into_owned());
-    }
-}
-
-impl Random for Observer {
-    type Rng = ChaCha12Rng;
-}
-
-impl Clock for Observer {}
-impl Properties for Observer {}
-impl SharedMemory for Observer {}
-impl Log for Observer {}
-
-impl HeaderWriter for Observer {
-    fn set(&mut self, _: &str, _: &[u8]) -> Result<(), Refused> {
-        Err(Refused)
-    }
-
-    fn add(&mut self, _: &str, _: &[u8]) -> Result<(), Refused> {
-        Err(Refused)
-    }
-
-    fn remove(&mut self, _: &str) -> Result<(), Refused> {
-        Err(Refused)
+    fn world(&self) -> World {
+        let bytes = |value: &Option<OsString>| value.as_ref().map(|value| value.as_encoded_bytes().to_vec());
+        World {
+            direction: self.direction.map(|way| match way {
+                Way::Inbound => Direction::Inbound,
+                Way::Outbound => Direction::Outbound,
+            }),
+            peer_uri: bytes(&self.peer_uri),
+            peer_address: bytes(&self.source_address),
+            ..World::default()
+        }
     }
 }

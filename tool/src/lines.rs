@@ -1,6 +1,8 @@
 //! Words and lines that every command writes alike.
 
 use std::fmt::Write;
+use std::io::{self, Read};
+use std::path::Path;
 
 use anstyle::Style;
 
@@ -25,4 +27,14 @@ pub(crate) fn paragraph(out: &mut String, width: usize, label: &str, text: &str,
         let _ = writeln!(out, "{of_label}{label}{of_label:#}{of_text}{line}{of_text:#}");
         label = " ".repeat(indent);
     }
+}
+
+/// All of a file or of standard input, unless that is longer.
+pub(crate) fn bounded(file: &Path, most: usize) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    crate::open(file)?.take(most as u64 + 1).read_to_end(&mut bytes)?;
+    if bytes.len() > most {
+        return Err(io::Error::other(format!("expected at most {most} bytes, found more")));
+    }
+    Ok(bytes)
 }

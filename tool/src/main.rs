@@ -47,13 +47,17 @@ enum Command {
     ///
     /// An editor says much of it while you type, with the JSON Schema that `tracewarden schema` prints.
     Check(check::Options),
-    /// Show what the filter reads in the trace headers of one request, in any format that it knows.
+    /// Show what the filter reads in trace headers, in any format that it knows; with --config also what it does, and why.
+    ///
+    /// Exit status: 0 what came is valid, 1 it is invalid or missing, or formats contradict each other, 2 the input is not
+    /// understood or the configuration is refused.
     Explain(explain::Options),
     /// Print where an Envoy's or a Prometheus' counters say that context is lost and corrupted, worst first, with the likely
     /// cause and the fix.
     ///
     /// Exit status: 0 no trace breaks (other things that are missing, such as spans or the contexts of jobs, are shown too),
-    /// 1 traces break or Tracewarden sees nothing, 2 the counters could not be read or understood.
+    /// 1 traces break or Tracewarden sees nothing (with --baseline: a workload got worse), 2 the counters could not be read or
+    /// understood.
     Report(report::Options),
     /// Read traces from a tracing backend or from files, and print between which services spans miss their parents.
     ///
@@ -76,10 +80,15 @@ enum Command {
 
 fn main() -> ExitCode {
     let Arguments { json, command } = Arguments::parse();
+    if let Command::Report(options) = &command
+        && let Some(every) = options.watched()
+    {
+        return ended(report::watch(options, every, json));
+    }
     let json = json || matches!(&command, Command::Check(options) if options.wants_json());
     let said = match command {
         Command::Check(options) => Ok(check::check(&options)),
-        Command::Explain(options) => Ok(explain::explain(&options.headers)),
+        Command::Explain(options) => explain::explain(&options),
         Command::Report(options) => report::report(&options),
         Command::Audit(options) => audit::audit(&options),
         Command::Schema => return print(&reference::schema()),
@@ -96,11 +105,16 @@ fn main() -> ExitCode {
             let _ = anstream::stdout().write_all(text.as_bytes());
             ExitCode::from(status)
         }
-        Err(problem) => {
-            eprintln!("tracewarden: {problem}");
-            ExitCode::from(2)
-        }
+        Err(problem) => ended(Err(problem)),
     }
+}
+
+/// The exit status of a command that has printed what it found.
+fn ended(status: Result<u8, String>) -> ExitCode {
+    ExitCode::from(status.unwrap_or_else(|problem| {
+        eprintln!("tracewarden: {problem}");
+        2
+    }))
 }
 
 /// Prints a document; a reader that has gone wants no more of it.

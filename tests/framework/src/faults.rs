@@ -60,6 +60,10 @@ impl Faults {
         self.nth.push((call, nth, fault));
     }
 
+    pub(crate) fn are_planned(&self) -> bool {
+        !self.always.is_empty() || !self.nth.is_empty()
+    }
+
     /// The fault that strikes this call, a counted one before a constant one.
     pub(crate) fn strike(&mut self, call: Call) -> Option<Fault> {
         let mut due = None;

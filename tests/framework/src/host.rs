@@ -207,6 +207,11 @@ impl Host {
         self.faults = Faults::default();
     }
 
+    /// Whether a fault may strike a later call.
+    pub fn has_faults(&self) -> bool {
+        self.faults.are_planned()
+    }
+
     /// How often that call was made, faulty answers included.
     pub fn calls(&self, call: Call) -> u64 {
         self.calls.get(&call).copied().unwrap_or_default()

@@ -66,6 +66,9 @@ pub(crate) struct Advice {
     /// The word for one of what is counted.
     #[serde(skip)]
     pub(crate) unit: String,
+    /// A few words for a table.
+    #[serde(skip)]
+    pub(crate) short: String,
     pub(crate) what: String,
     pub(crate) cause: String,
     #[serde(rename = "mend")]
@@ -98,6 +101,7 @@ impl Texts {
             kind,
             rank,
             unit: text("unit"),
+            short: text("short"),
             what: text("what"),
             cause: text("cause"),
             fix: text("fix"),

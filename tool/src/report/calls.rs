@@ -1,13 +1,14 @@
 //! Which calls are broken: an access log that shows only those, as docs/logs.md has it.
 
 use std::collections::HashMap;
-use std::io::{BufRead, BufReader};
+use std::io::BufReader;
 use std::path::Path;
 
 use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 use tracewarden::words::{Labelled, Verdict};
 
+use super::input::next_line;
 use super::reading::clean;
 use crate::open;
 
@@ -79,34 +80,13 @@ pub(super) fn read(files: &[String]) -> Result<Option<Calls>, String> {
         let failed = |error| format!("{}: {error}", clean(file));
         let mut from = BufReader::new(open(Path::new(file)).map_err(failed)?);
         let mut line = Vec::new();
-        while next_line(&mut from, &mut line).map_err(failed)? {
+        while next_line(&mut from, &mut line, MAX_LINE).map_err(failed)? {
             calls.take(&line, &mut counts);
         }
     }
     calls.groups = counts.into_iter().map(|(group, count)| Group { count, ..group }).collect();
     calls.groups.sort_by(|one, other| other.count.cmp(&one.count).then_with(|| one.cmp(other)));
     Ok(Some(calls))
-}
-
-/// The next line, of which no more than the longest is kept.
-fn next_line(from: &mut impl BufRead, line: &mut Vec<u8>) -> std::io::Result<bool> {
-    line.clear();
-    loop {
-        let buffer = from.fill_buf()?;
-        if buffer.is_empty() {
-            return Ok(!line.is_empty());
-        }
-        let end = buffer.iter().position(|byte| *byte == b'\n');
-        let length = end.unwrap_or(buffer.len());
-        let room = MAX_LINE.saturating_sub(line.len());
-        line.extend(buffer.iter().take(length.min(room)));
-        from.consume(end.map_or(length, |end| end + 1));
-        if end.is_some() {
-            // An empty line is one too.
-            line.push(b'\n');
-            return Ok(true);
-        }
-    }
 }
 
 impl Calls {

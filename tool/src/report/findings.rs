@@ -127,7 +127,7 @@ pub(crate) fn repaired(reading: &Reading) -> BTreeMap<&'static str, u64> {
 }
 
 /// A server can report any number.
-const fn add(sum: &mut u64, count: u64) {
+pub(super) const fn add(sum: &mut u64, count: u64) {
     *sum = sum.saturating_add(count);
 }
 
@@ -290,7 +290,7 @@ fn of_owner(owner: &Who, advice: Advice, count: u64, of: u64) -> Finding {
 }
 
 /// Whether the request should have brought a context: it is neither excluded nor the first of a trace.
-const fn is_expected(context: Verdict) -> bool {
+pub(super) const fn is_expected(context: Verdict) -> bool {
     match context {
         Verdict::Continued | Verdict::Lost | Verdict::Corrupt | Verdict::Unlinked => true,
         Verdict::Started | Verdict::Untrusted | Verdict::Excluded => false,

@@ -4,7 +4,12 @@ use std::collections::{BTreeMap, HashMap};
 
 use tracewarden::metrics::Counter;
 
+use super::reading::{BUILD_INFO, ENABLED};
+
 pub(crate) type Labels = BTreeMap<String, String>;
+
+/// What is between the parts of a stat's name where Envoy writes it as the name of a metric: `=.=` and `;.;` become this.
+const FOLDED: &str = "___";
 
 /// Every counter that the filter has.
 pub(crate) struct Names {
@@ -31,6 +36,35 @@ impl Names {
     /// Each metric, and its labels.
     pub(crate) fn metrics(&self) -> impl Iterator<Item = (&str, &[String])> {
         self.metrics.iter().map(|(metric, labels)| (metric.as_str(), labels.as_slice()))
+    }
+
+    /// The metric and all labels of a series, where Envoy may have left labels in its name because it has no `stats_tags`
+    /// for them. Only a listener's name may be anything, and it comes first.
+    pub(crate) fn unfold(&self, name: &str, mut labels: Labels) -> (String, Labels) {
+        let Some((mut rest, metric)) = name.rsplit_once(FOLDED) else { return (name.to_owned(), labels) };
+        let known: Vec<&str> = match metric {
+            ENABLED => vec!["direction"],
+            BUILD_INFO => vec!["version", "revision"],
+            _ => self.metrics.get(metric).into_iter().flatten().map(String::as_str).collect(),
+        };
+        while let Some((before, value)) = rest.rsplit_once(FOLDED) {
+            let (before, label) = before.rsplit_once(FOLDED).unwrap_or(("", before));
+            if !known.contains(&label) {
+                break;
+            }
+            // Envoy writes these characters as underscores, too.
+            let value = match label {
+                "version" => value.replace('_', "."),
+                "revision" => value.replace('_', "-"),
+                _ => value.to_owned(),
+            };
+            labels.insert(label.to_owned(), value);
+            rest = before;
+        }
+        if let Some(listener) = rest.strip_prefix("listener").and_then(|rest| rest.strip_prefix(FOLDED)) {
+            labels.insert("listener".to_owned(), listener.to_owned());
+        }
+        (metric.to_owned(), labels)
     }
 }
 

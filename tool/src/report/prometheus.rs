@@ -3,23 +3,27 @@
 use serde::Deserialize;
 use serde_json::Value;
 
+use super::input::from_json;
 use super::names::{Labels, Names};
-use super::reading::{ENABLED, Reading, WITHOUT_FILTER, WITHOUT_FILTER_IN_ISTIO, Who, clean};
+use super::reading::{
+    BUILD_INFO, ENABLED, Reading, SOURCE, WITHOUT_FILTER, WITHOUT_FILTER_IN_ISTIO, Who, clean,
+};
 use crate::web::{Failure, Web};
 
-/// The labels that say whose Envoy it is, as the rules in envoy/prometheus expect them.
-pub(crate) const OWNERS: &[&str] = &["namespace", "workload"];
+/// The labels that say whose Envoy it is, as the rules in envoy/prometheus expect them. Where one Prometheus has several
+/// clusters, its series have the first one too.
+pub(crate) const OWNERS: &[&str] = &["cluster", "namespace", "workload"];
 
 /// The labels that every scrape has.
 const SCRAPE: &[&str] = &["job", "instance"];
 
-const SERVED: &str = "envoy_http_downstream_rq_total";
+/// The requests that Envoy counts itself.
+pub(super) const SERVED: &str = "envoy_http_downstream_rq_total";
 /// The labels that say whose requests Envoy counted, its own and Istio's; and the values where no filter is to see them.
 const PREFIXES: [(&str, &[&str]); 2] = [
     ("envoy_http_conn_manager_prefix", &WITHOUT_FILTER),
     ("http_conn_manager_prefix", &WITHOUT_FILTER_IN_ISTIO),
 ];
-const BUILD_INFO: &str = "tracewarden_build_info";
 const LISTENER: &str = "listener";
 
 /// How far before the window a series is looked for, in seconds. Outages are shorter; and the samples of a week, which a
@@ -118,13 +122,11 @@ pub(crate) fn read(json: &[u8], names: &Names, scope: &Scope) -> Result<Reading,
     for series in saved {
         let metric = series.metric.get("__name__").ok_or(UNNAMED)?;
         if metric == SERVED {
-            let is_unseen = |(label, unseen): (&str, &[&str])| {
-                series.metric.get(label).is_some_and(|prefix| unseen.contains(&prefix.as_str()))
-            };
-            let count = if PREFIXES.into_iter().any(is_unseen) { 0.0 } else { series.count() };
+            let count = if is_seen(&series.metric) { series.count() } else { 0.0 };
             reading.take_served(scope.who(&series.metric).owner(), count);
         } else {
-            reading.take(names, scope.who(&series.metric), metric, &series.metric, series.count());
+            let (metric, labels) = names.unfold(metric, series.metric.clone());
+            reading.take(names, scope.who(&labels), &metric, &labels, series.count());
         }
     }
     scope.note_unnamed(&mut reading);
@@ -139,8 +141,9 @@ impl Scope {
         matchers: Option<String>,
         names: &Names,
     ) -> Result<Self, String> {
-        let ours =
-            |label: &String| label == LISTENER || names.metrics().any(|(_, labels)| labels.contains(label));
+        let ours = |label: &String| {
+            label == LISTENER || label == SOURCE || names.metrics().any(|(_, labels)| labels.contains(label))
+        };
         match owners.iter().find(|label| ours(label)) {
             Some(label) => Err(format!("--by {label}: that is a label of Tracewarden's own")),
             None => Ok(Self { window, owners, matchers }),
@@ -166,12 +169,22 @@ impl Scope {
         Group { owners, matchers, window: self.window }
     }
 
-    fn who(&self, labels: &Labels) -> Who {
-        let group = if labels.contains_key(self.workload()) { self.named() } else { self.unnamed() };
+    /// Whether labels name a workload.
+    fn names(&self, labels: &Labels) -> bool {
+        labels.contains_key(self.workload())
+    }
+
+    /// Whether a Prometheus has gathered the series, so that its labels say whose it is.
+    pub(super) fn is_gathered(&self, labels: &Labels) -> bool {
+        self.names(labels) || SCRAPE.iter().all(|label| labels.contains_key(*label))
+    }
+
+    pub(super) fn who(&self, labels: &Labels) -> Who {
+        let group = if self.names(labels) { self.named() } else { self.unnamed() };
         Who::new(group.owners.into_iter().map(|label| (label, labels.get(label))), labels.get(LISTENER))
     }
 
-    fn note_unnamed(&self, reading: &mut Reading) {
+    pub(super) fn note_unnamed(&self, reading: &mut Reading) {
         let is_unnamed = |who: &Who| !Labels::from(who.clone()).contains_key(self.workload());
         if reading.loaded.iter().any(is_unnamed) {
             reading.notes.insert(format!(
@@ -246,9 +259,21 @@ impl Group<'_> {
 
 impl Series {
     fn count(&self) -> f64 {
-        let count = self.value.1.parse().ok().filter(|count: &f64| count.is_finite());
-        count.unwrap_or(0.0).clamp(0.0, MOST)
+        self.value.1.parse().map_or(0.0, believed)
     }
+}
+
+/// What a series can have counted.
+pub(super) const fn believed(count: f64) -> f64 {
+    if count.is_finite() { count.clamp(0.0, MOST) } else { 0.0 }
+}
+
+/// Whether the filter should see the requests that a series of [`SERVED`] counts.
+pub(super) fn is_seen(labels: &Labels) -> bool {
+    let is_unseen = |(label, unseen): (&str, &[&str])| {
+        labels.get(label).is_some_and(|prefix| unseen.contains(&prefix.trim_end_matches(';')))
+    };
+    !PREFIXES.into_iter().any(is_unseen)
 }
 
 fn query(web: &Web, parameters: &[(&str, &str)], reading: &mut Reading) -> Result<Vec<Series>, Failure> {
@@ -263,7 +288,10 @@ fn query(web: &Web, parameters: &[(&str, &str)], reading: &mut Reading) -> Resul
 
 /// Reads the answer to a query. It is final if the server itself says what is wrong.
 fn vector(json: &[u8], reading: &mut Reading) -> Result<Vec<Series>, Failure> {
-    let answer: Answer = serde_json::from_slice(json)
+    let mut answers = serde_json::Deserializer::from_slice(from_json(json)).into_iter();
+    let answer: Answer = answers
+        .next()
+        .unwrap_or_else(|| serde_json::from_slice(b""))
         .map_err(|error| Failure::Other(format!("no answer of a Prometheus: {error}")))?;
     for warning in answer.warnings.iter().flatten() {
         reading.notes.insert(format!("Prometheus warns: {}", clean(warning)));

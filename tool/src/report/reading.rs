@@ -17,6 +17,12 @@ pub(crate) const WITHOUT_FILTER_IN_ISTIO: [&str; 4] = ["admin", "agent", "stats"
 /// The gauge that says whether a plugin works.
 pub(crate) const ENABLED: &str = "tracewarden_enabled";
 
+/// The gauge that says which version of the filter runs.
+pub(crate) const BUILD_INFO: &str = "tracewarden_build_info";
+
+/// The label that says which of several sources it is.
+pub(crate) const SOURCE: &str = "source";
+
 /// The longest value of a label that is shown.
 const MAX_VALUE: usize = 120;
 
@@ -29,7 +35,7 @@ pub(crate) struct Who {
 }
 
 /// The version and the revision of a filter that runs.
-#[derive(Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub(crate) struct Build {
     pub(crate) version: String,
     pub(crate) revision: String,
@@ -43,7 +49,7 @@ pub(crate) struct Row<'a> {
 }
 
 /// Everything that was read.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(crate) struct Reading {
     counts: BTreeMap<(Who, usize), (Counter, f64)>,
     /// The requests that Envoy itself counted.
@@ -90,6 +96,17 @@ impl Who {
         Self { owner: self.owner.clone(), listener: None }
     }
 
+    /// The same, of a source with that name.
+    fn within(mut self, source: &str) -> Self {
+        self.owner.insert(0, (SOURCE.to_owned(), clean(source)));
+        self
+    }
+
+    /// The workload; of a single Envoy without a name it is the listener.
+    pub(crate) fn row(&self) -> Self {
+        if self.owner.is_empty() { self.clone() } else { self.owner() }
+    }
+
     /// The most specific label of the scrape; of a single Envoy the listener, without its direction.
     pub(crate) fn workload(&self) -> Option<String> {
         let of_listener = |name: &String| {
@@ -120,7 +137,7 @@ impl Reading {
     /// Takes a series of Tracewarden's.
     pub(crate) fn take(&mut self, names: &Names, who: Who, metric: &str, labels: &Labels, value: f64) {
         let text = |label: &str| labels.get(label).map(|value| clean(value)).unwrap_or_default();
-        if metric == "tracewarden_build_info" {
+        if metric == BUILD_INFO {
             self.builds.insert(Build { version: text("version"), revision: text("revision") });
         } else if metric == ENABLED {
             self.loaded.insert(who.owner());
@@ -162,6 +179,43 @@ impl Reading {
         for (who, count) in &mut self.served {
             *count = step(*count, before.served.get(who).copied().unwrap_or(0.0));
         }
+        self
+    }
+
+    /// The same, of a source with that name.
+    pub(crate) fn within(self, source: &str) -> Self {
+        let all = |owners: BTreeSet<Who>| owners.into_iter().map(|who| who.within(source)).collect();
+        let counts =
+            self.counts.into_iter().map(|((who, index), count)| ((who.within(source), index), count));
+        let served = self.served.into_iter().map(|(who, count)| (who.within(source), count));
+        let notes = self.notes.into_iter().map(|note| format!("{}: {note}", clean(source)));
+        Self {
+            counts: counts.collect(),
+            served: served.collect(),
+            loaded: all(self.loaded),
+            correlated: all(self.correlated),
+            switched_off: all(self.switched_off),
+            notes: notes.collect(),
+            ..self
+        }
+    }
+
+    /// Both together. The time is the longest.
+    pub(crate) fn join(mut self, other: Self) -> Self {
+        for (key, (counter, count)) in other.counts {
+            self.counts.entry(key).or_insert((counter, 0.0)).1 += count;
+        }
+        for (who, count) in other.served {
+            self.take_served(who, count);
+        }
+        self.loaded.extend(other.loaded);
+        self.correlated.extend(other.correlated);
+        self.switched_off.extend(other.switched_off);
+        self.builds.extend(other.builds);
+        self.strange.extend(other.strange);
+        self.notes.extend(other.notes);
+        self.seconds = self.seconds.max(other.seconds);
+        self.is_of_one &= other.is_of_one;
         self
     }
 

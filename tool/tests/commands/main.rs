@@ -20,13 +20,18 @@ const RUN: &[(&str, &[&str])] = &[
         "docs/report.md",
         &[
             "target/release/tracewarden report http://127.0.0.1:9901",
-            "target/release/tracewarden report --json",
+            "curl -s 'http",
+            "target/release/tracewarden report cart=",
+            "target/release/tracewarden report --json 127",
+            "target/release/tracewarden report --json http",
         ],
     ),
     (
         "docs/check.md",
         &["target/release/tracewarden check - <<", "target/release/tracewarden check envoy/envoy.yaml"],
     ),
+    ("docs/mesh-cost.md", &["target/release/tracewarden report --json"]),
+    ("docs/explain.md", &["curl -sv"]),
 ];
 
 /// Blocks that are run elsewhere: the document, how the block begins, and what runs it.
@@ -41,10 +46,22 @@ const ELSEWHERE: &[(&str, &str, &str)] = &[
         "by hand; tool/tests/check reads the same plugins from the chart's files",
     ),
     ("docs/envoy-gateway.md", "kubectl", "tests/gateway"),
+    ("docs/explain.md", "target/release/tracewarden explain", "tool/tests/explain"),
+    ("docs/explain.md", "cat > edge.yaml", "tool/tests/explain"),
     ("docs/istio.md", "", "tests/istio/test_document.py, and docs/istio.md says what was not run"),
     ("docs/local-istio.md", "", "tests/istio starts the same mesh"),
     ("docs/release.md", "", "xtask/tests/packages"),
-    ("docs/report.md", "curl -s", "tool/tests/report; the second half needs a Prometheus"),
+    ("docs/report.md", "curl -sG", "tool/tests/report/real.rs has a Prometheus"),
+    (
+        "docs/report.md",
+        "kubectl exec",
+        "tool/tests/report/sources.rs has such answers; there is no cluster here",
+    ),
+    (
+        "docs/report.md",
+        "target/release/tracewarden report 127.0.0.1:9901 --watch",
+        "tool/tests/report/watch.rs",
+    ),
     ("docs/runbook.md", "", "tests/envoy/alerts.rs and tool/tests/report/real.rs have a Prometheus"),
 ];
 
@@ -91,8 +108,9 @@ fn compare(Block { document, commands, shown }: &Block, desk: &Desk) {
     }
 }
 
-/// A line without what differs from run to run: ids, times and revisions.
+/// A line without what differs from run to run: ids, times, and revisions, whether they were changed or not.
 fn masked(line: &str) -> String {
+    let line = &line.replace(", dirty)", ")");
     let (line, cut) = line.split_once('…').unwrap_or((line, ""));
     assert!(cut.is_empty(), "an ellipsis is the end of a line: {line}{cut}");
     let mut words = Vec::new();

@@ -3,6 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
+use tracewarden::config::Config;
+use tracewarden::settings::Shape;
 
 use crate::{file, repository};
 
@@ -21,15 +23,42 @@ pub(crate) fn manifests() -> Vec<Found> {
         .collect()
 }
 
-/// Every piece of JSON in a document; comments are cut out.
+/// Every value in the pieces of JSON in documents; comments are cut out. A piece with an ellipsis is not whole, and is left out.
 pub(crate) fn json_in_documents() -> Vec<Found> {
-    let pieces =
-        pieces().into_iter().filter(|(_, language, _)| matches!(language.as_str(), "json" | "jsonc"));
-    let read = |(path, language, text): (String, String, String)| {
-        let text = if language == "jsonc" { without_comments(&text) } else { text };
-        serde_json::from_str(&text).ok().map(|value| (path, value))
+    let mut found = Vec::new();
+    for (path, language, text) in pieces() {
+        let text = match language.as_str() {
+            "jsonc" => without_comments(&text),
+            "json" if !text.contains('…') => text,
+            _ => continue,
+        };
+        for value in serde_json::Deserializer::from_str(&text).into_iter() {
+            found.push((path.clone(), value.unwrap_or_else(|error| panic!("{path}: {error}\n{text}"))));
+        }
+    }
+    found
+}
+
+/// Every configuration in the running text of documents: an object between backticks, or fields of one.
+fn configurations_in_sentences() -> Vec<Found> {
+    let Shape::Object(of_ours) = Config::shape() else { panic!("a configuration is an object") };
+    let is_ours = |value: &Value| {
+        value.as_object().is_some_and(|fields| {
+            fields.keys().all(|name| of_ours.fields.iter().any(|field| field.name == name.as_str()))
+        })
     };
-    pieces.filter_map(read).collect()
+    let mut found = Vec::new();
+    for path in documents() {
+        let text = file(&path);
+        let outside = text.split("\n```").step_by(2);
+        let lines = outside.flat_map(str::lines).filter(|line| !line.starts_with("```"));
+        for code in lines.flat_map(|line| line.split('`').skip(1).step_by(2)) {
+            let fields = if code.starts_with('"') { format!("{{{code}}}") } else { code.to_owned() };
+            let value = serde_json::from_str(&fields).ok().filter(is_ours);
+            found.extend(value.map(|value| (path.clone(), value)));
+        }
+    }
+    found
 }
 
 /// Every value of a field of that name, however deep it stands.
@@ -73,6 +102,7 @@ pub(crate) fn configurations() -> Vec<Found> {
     };
     let shown = json_in_documents().into_iter().chain(manifests);
     all.extend(shown.filter(|(_, value)| is_ours(value)));
+    all.extend(configurations_in_sentences());
     all
 }
 
@@ -108,12 +138,15 @@ fn without_comments(text: &str) -> String {
     code.collect::<Vec<_>>().join("\n")
 }
 
+fn documents() -> impl Iterator<Item = String> {
+    files_in("docs", "md").into_iter().chain(["README.md", "CONTRIBUTING.md"].map(str::to_owned))
+}
+
 /// The pieces of documents that are fenced off: the document, the language, and the text. Those that give each code of `check` are
 /// wrong on purpose, and tool/tests/check tries them.
 fn pieces() -> Vec<(String, String, String)> {
     let mut pieces = Vec::new();
-    let documents = files_in("docs", "md").into_iter().filter(|path| path != "docs/check-codes.md");
-    for path in documents.chain(["README.md".to_owned()]) {
+    for path in documents().filter(|path| path != "docs/check-codes.md") {
         let mut language = None;
         let mut text = String::new();
         for line in file(&path).lines() {

@@ -145,7 +145,7 @@ fn lines_are_found_behind_what_kubectl_writes_and_among_those_of_others() {
 fn what_top_leaves_out_is_summed() {
     let paths = ["/a", "/a", "/a", "/b", "/b", "/c"].map(|path| line("lost", None, path));
     let said = report_with(&["--top", "1", "--log", "-"], &paths.join("\n"), &[]).out;
-    assert!(said.contains("and 2 more kinds (3 calls): --top 3 prints all"), "{said}");
+    assert!(said.contains("and 2 more kinds (3 calls): --all shows all"), "{said}");
     assert!(!said.contains("/b"), "{said}");
     let alone = report_with(&["--log", "-"], &line("lost", None, "/a"), &[]).out;
     assert!(alone.starts_with("1 broken call in the log, and 0 other lines"), "{alone}");

@@ -1,6 +1,7 @@
 //! The demo mesh's real Envoy, and a real Prometheus that scrapes it.
 
 use std::fs;
+use std::io::{Read, Write};
 use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -29,6 +30,7 @@ fn the_demo_mesh_is_told_by_its_envoy_and_by_its_prometheus() {
     assert_eq!(said.value()["findings"][0]["labels"]["reason"], "upper_case");
     let saved = get(mesh.admin, "/stats?format=json");
     assert_eq!(told(&report_with(&["-", "--json"], &saved, &[])), story(None));
+    each_format_agrees(mesh.admin);
 
     let prometheus = Prometheus::scraping(mesh.admin);
     let url = format!("http://127.0.0.1:{}", prometheus.port);
@@ -44,6 +46,10 @@ fn the_demo_mesh_is_told_by_its_envoy_and_by_its_prometheus() {
     assert_eq!(unnamed.value()["findings"][0]["who"], who, "{unnamed:?}");
     let saved = get(prometheus.port, "/api/v1/query?query=%7B__name__=~%22tracewarden_.%2B%22%7D");
     assert_eq!(told(&report_with(&["-", "--json"], &saved, &[])), story(Some("demo")));
+    let saved = get(prometheus.port, "/federate?match[]=%7B__name__=~%22tracewarden_.%2B%22%7D");
+    assert_eq!(told(&report_with(&["-", "--json"], &saved, &[])), story(Some("demo")));
+    let watched = report(&[&url, "--watch", "1", "--count", "2"]);
+    assert!(watched.code == Some(1) && watched.out.contains("before 3"), "{watched:?}");
     report(&[&url, "--match", "=="]).assert_refused(&["/api/v1/query answered 400", "parse error"]);
 
     // What is older than the window is no longer told; what comes then, is.
@@ -59,14 +65,18 @@ fn the_demo_mesh_is_told_by_its_envoy_and_by_its_prometheus() {
     });
     let findings = told(&said);
     assert!(findings.len() == 1 && findings[0].0 == "demo lossy lossy_outbound", "{said:?}");
+    an_envoy_that_makes_no_labels_agrees(&mesh);
 }
 
 #[test]
 fn what_was_not_scraped_for_a_while_is_not_new() {
     let scratch = Scratch::new("backfill");
     // Of one, nothing was scraped in the hour before the last one.
+    let lately = &[4, 3, 2, 1];
+    let in_clusters = ["us", "eu"].map(|cluster| scraped(&format!("both\",cluster=\"{cluster}"), lately, 20));
     let samples =
-        [scraped("paused", &[300, 299, 4, 3, 2, 1], 70), scraped("new", &[4, 3, 2, 1], 50)].concat();
+        [scraped("paused", &[300, 299, 4, 3, 2, 1], 70), scraped("new", lately, 50), in_clusters.concat()]
+            .concat();
     let text = format!("# TYPE tracewarden_requests counter\n{samples}# EOF\n");
     fs::write(scratch.path("samples"), text).expect("a file");
     fs::write(scratch.path("prometheus.yaml"), "{}").expect("a file");
@@ -80,8 +90,72 @@ fn what_was_not_scraped_for_a_while_is_not_new() {
     let server = Prometheus::over(scratch, free_port(), &config, &[]);
 
     let url = format!("http://127.0.0.1:{}", server.port);
-    let lost = |workload: &str| (workload.to_owned(), "lost_by_caller".to_owned(), 50, 50);
-    assert_eq!(told(&report(&[&url, "--json", "--window", "1h"])), [lost("new")]);
+    wait_for("Prometheus to be ready", || (report(&[&url]).code != Some(2)).then_some(()));
+    let lost = |workload: &str, count| (workload.to_owned(), "lost_by_caller".to_owned(), count, count);
+    let expected = [lost("new", 50), lost("eu both", 20), lost("us both", 20)];
+    assert_eq!(told(&report(&[&url, "--json", "--window", "1h"])), expected);
+    let together = told(&report(&[&url, "--json", "--window", "1h", "--by", "namespace,workload"]));
+    assert_eq!(together, [lost("new", 50), lost("both", 40)]);
+}
+
+/// What an Envoy says in JSON and to a scrape is the same, whoever asks for it.
+fn each_format_agrees(admin: u16) {
+    let content = |said: &Said| {
+        let value = said.value();
+        ["builds", "summary", "workloads", "findings", "mended"].map(|field| value[field].clone())
+    };
+    let address = format!("127.0.0.1:{admin}");
+    let json = report(&[&address, "--json"]);
+    assert!(json.value()["workloads"].as_array().is_some_and(|rows| rows.len() > 3), "{json:?}");
+    assert!(json.value()["findings"].as_array().is_some_and(|findings| !findings.is_empty()), "{json:?}");
+    let scraped = report(&[&format!("{address}/stats/prometheus"), "--json"]);
+    assert_eq!(content(&scraped), content(&json));
+    let saved = get(admin, "/stats/prometheus");
+    assert_eq!(content(&report_with(&["-", "--json"], &saved, &[])), content(&json));
+    let piped =
+        format!("Defaulted container \"istio-proxy\" out of: istio-proxy\r\n{}", saved.replace('\n', "\r\n"));
+    assert_eq!(content(&report_with(&["-", "--json"], &piped, &[])), content(&json));
+}
+
+/// An Envoy without `stats_tags` leaves the labels in the names of its stats. It takes the mesh's applications.
+fn an_envoy_that_makes_no_labels_agrees(mesh: &Mesh) {
+    let (_envoy, port, admin) = wait_for("an Envoy next to the mesh", || next_to(mesh));
+    get(port, "/checkout");
+    get(port, "/lossy");
+    // A call without a context. No route fits it, and the filter sees it all the same.
+    let mut call = TcpStream::connect((Ipv4Addr::LOCALHOST, port + 4)).expect("an outbound listener");
+    call.write_all(b"GET / HTTP/1.1\r\nhost: nobody\r\nconnection: close\r\n\r\n").expect("a request");
+    call.read_to_end(&mut Vec::new()).expect("an answer");
+    let raw = get(admin, "/stats/prometheus");
+    assert!(
+        raw.contains("___tracewarden_requests_total{") && !raw.contains("\ntracewarden_requests_total"),
+        "{raw}"
+    );
+    each_format_agrees(admin);
+}
+
+/// An Envoy with listeners of its own, once it listens. Others may take its ports before it does; then there is none.
+fn next_to(mesh: &Mesh) -> Option<(Running, u16, u16)> {
+    let (port, admin) = free_ports()?;
+    let rendered = fs::read_to_string(mesh.run.path("mesh/envoy.yaml")).expect("a configuration");
+    let begin = rendered.find("\nstats_config:").expect("stats_config");
+    let end = rendered.find("\nstatic_resources:").expect("static_resources");
+    let mut config = format!("{}{}", &rendered[..begin], &rendered[end..]);
+    let listeners = (0..7).chain([12]).map(|place| (mesh.port + place, port + place));
+    for (from, to) in listeners.chain([(mesh.admin, admin)]) {
+        config = config.replace(&format!("port_value: {from} "), &format!("port_value: {to} "));
+    }
+    let path = mesh.run.path("untagged.yaml");
+    fs::write(&path, config).expect("a file");
+    let mut envoy = Command::new(envoy());
+    envoy.arg("-c").arg(path).args(["--disable-hot-restart", "--concurrency", "1", "--log-level", "off"]);
+    let mut envoy = Running(envoy.stdout(Stdio::null()).spawn().expect("Envoy starts"));
+    let listens = wait_for("Envoy to listen or to end", || {
+        let has_ended = envoy.0.try_wait().expect("it is asked").is_some();
+        let listens = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok();
+        (has_ended || listens).then_some(!has_ended)
+    });
+    listens.then_some((envoy, port, admin))
 }
 
 /// Lines of OpenMetrics: a counter as it was so many minutes ago.
@@ -106,7 +180,9 @@ fn told(said: &Said) -> Vec<(String, String, u64, u64)> {
     let value = said.value();
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let finding = |finding: &Value| {
-        let who = ["namespace", "workload", "listener"].iter().filter_map(|label| finding["who"].get(*label));
+        let who = ["cluster", "namespace", "workload", "listener"]
+            .iter()
+            .filter_map(|label| finding["who"].get(*label));
         let who: Vec<String> = who.map(text).collect();
         let number = |name: &str| finding[name].as_u64().unwrap_or_default();
         (who.join(" "), text(&finding["kind"]), number("count"), number("of"))
@@ -231,7 +307,9 @@ impl Prometheus {
             .replace("_interval: 5s", "_interval: 1s");
         let config = config.replace("rule_files: [tracewarden.expected.yaml, tracewarden.rules.yaml]", "");
         fs::write(scratch.path("demo.yaml"), config).expect("a file");
-        Self::start(free_port(), &scratch.path("demo.yaml"), &[])
+        // The directory goes along: a Prometheus that starts slowly reads its configuration late.
+        let config = scratch.path("demo.yaml");
+        Self::over(scratch, free_port(), &config, &[])
     }
 
     fn start(port: u16, config: &Path, arguments: &[String]) -> Self {

@@ -43,11 +43,14 @@ fn a_server_of_another_kind_is_named_with_what_it_answered() {
 #[test]
 fn what_the_server_is_can_be_told() {
     let server = Server::answering(|_| (404, String::new()));
-    report(&[&server.url(), "--from", "envoy"])
-        .assert_refused(&["is not an Envoy's admin address: /stats answered 404"]);
+    report(&[&server.url(), "--from", "envoy"]).assert_refused(&[
+        "is not an Envoy's admin address: /stats answered 404; /stats/prometheus answered 404",
+    ]);
     report(&[&server.url(), "--from", "prometheus"])
         .assert_refused(&["is not a Prometheus' address: /api/v1/query answered 404"]);
-    assert_eq!(server.asked().len(), 2);
+    let asked = server.asked();
+    let paths: Vec<&str> = asked.iter().filter_map(|head| head.split(['?', ' ']).nth(1)).collect();
+    assert_eq!(paths, ["/stats", "/stats/prometheus", "/api/v1/query"]);
 }
 
 #[test]
@@ -118,7 +121,5 @@ fn a_file_is_read_and_a_bad_one_refused() {
         report_with(&["-"], input, &[]).assert_refused(parts);
     }
     report(&["no/such/file"])
-        .assert_refused(&["no/such/file: No such file", "begins with http:// or https://"]);
-    report(&["127.0.0.1:9901"])
-        .assert_refused(&["127.0.0.1:9901: No such file", "begins with http:// or https://"]);
+        .assert_refused(&["no/such/file: No such file", "a server is named like host:port"]);
 }

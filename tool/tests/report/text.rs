@@ -40,6 +40,10 @@ internal, enforce, outbound  2,998 of 3,000 contexts intact, 99.9 %: 2 corrupt
 edge, observe, inbound       none expected: 7 started
 repaired                     2 by correlation
 
+workload          expected   intact  lost  corrupt  repaired  wrong
+mangler_outbound     3,000   99.9 %              2            corrupt
+this Envoy          12,345  100.0 %                        2
+
 1. mangler_outbound: its own application sends a broken traceparent: hexadecimal
    digits are in upper case
    2 of 3,000 requests, less than 0.1 % (outbound, traceparent, upper_case)
@@ -80,12 +84,17 @@ fn only_the_worst_are_printed_and_json_has_all() {
         (0..12).map(|n| requests(&format!("l{n}"), "inbound", "internal", "enforce", "lost")).collect();
     let stats: Vec<(&str, u64)> = lost.iter().zip(1..).map(|(stat, count)| (stat.as_str(), count)).collect();
     let said = of_envoy(&stats, &[], &[]);
-    assert!(said.out.contains("\n1. l11: ") && said.out.contains("\n10. l2: "), "{said:?}");
     assert!(
-        !said.out.contains("l1:") && said.out.contains("\n\nand 2 more: --top 12 prints all\n\n"),
+        said.out.contains("\nl11 ") && said.out.contains("\nl2 ") && !said.out.contains("\nl1 "),
         "{said:?}"
     );
-    assert!(of_envoy(&stats, &["--top", "12"], &[]).out.contains("\n12. l0: "));
+    assert!(
+        said.out.contains("\nand 2 more workloads with something wrong: --all shows them\n\n"),
+        "{said:?}"
+    );
+    assert!(said.out.contains("          l7 8 of 8\n          and 7 more\n"), "{said:?}");
+    let all = of_envoy(&stats, &["--all"], &[]).out;
+    assert!(all.contains("\nl0 ") && all.contains("          l0 1 of 1\n   cause"), "{all}");
     let value = of_envoy(&stats, &["--json", "--top", "1"], &[]).value();
     assert_eq!(value["findings"].as_array().map(Vec::len), Some(12));
 }
