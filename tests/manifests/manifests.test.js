@@ -81,7 +81,7 @@ test('no resource says both a selector and what it targets', () => {
 test('the filter accepts every configuration, in the environment that the manifest gives it', () => {
   assert.notEqual(PLUGINS.length, 0);
   for (const { title, config, environment } of PLUGINS) {
-    assert.deepEqual(check(config, environment), { valid: true, notices: [] }, title);
+    assert.deepEqual(check(config, environment), { valid: true, ignored: [] }, title);
   }
 });
 
@@ -93,7 +93,7 @@ test('a Pod can be an exception, by every variable that the document names', () 
     assert.equal(config.environment, 'override', title);
     for (const [, variable, , quoted, plain] of named) {
       const own = { ...environment, [variable]: quoted ?? plain };
-      assert.deepEqual(check(config, own), { valid: true, notices: [] }, `${title}, ${variable}`);
+      assert.deepEqual(check(config, own), { valid: true, ignored: [] }, `${title}, ${variable}`);
       assert.equal(check(config, { ...own, [variable]: '}' }).valid, false, `${title}, ${variable}`);
     }
   }

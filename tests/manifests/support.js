@@ -29,14 +29,15 @@ export function tool(variable) {
   return path;
 }
 
-/** What the filter says of a configuration. */
+/** What the filter says of a configuration: whether it is valid, and which variables it ignores. */
 export function check(config, environment) {
   const { stdout } = spawnSync(tool('TRACEWARDEN'), ['--json', 'check', '-'], {
     encoding: 'utf8',
     env: environment,
     input: JSON.stringify(config),
   });
-  return JSON.parse(stdout);
+  const { valid, warnings } = JSON.parse(stdout);
+  return { valid, ignored: warnings.filter(({ code }) => code === 'TW0201') };
 }
 
 /** A server of these pages, for as long as `use` takes. */

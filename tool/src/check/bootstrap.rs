@@ -5,7 +5,7 @@ use base64::engine::general_purpose::STANDARD;
 
 use super::documents::{File, Found};
 use super::plugin::{Around, Plugin, Scope, Source, Tracer};
-use super::tree::{Node, Tree};
+use super::tree::{Node, Tree, is_called};
 use super::variables::Variables;
 
 /// A search through an Envoy configuration.
@@ -54,9 +54,9 @@ impl<'t> Search<'_, 't> {
                 let is_ours = node.text_at(&["name"]).is_some_and(is_ours);
                 for (name, value) in fields {
                     let name = &name.text;
-                    let is_named = is_ours && name == "typed_config";
+                    let is_named = is_ours && is_called(name, "typed_config");
                     let place = if place.is_empty() { name.clone() } else { format!("{place}.{name}") };
-                    let is_upstream = around.is_upstream || name == "upstream_http_filters";
+                    let is_upstream = around.is_upstream || is_called(name, "upstream_http_filters");
                     self.walk(value, &place, &Around { is_upstream, is_named, ..around.clone() });
                 }
             }
@@ -85,7 +85,8 @@ impl<'t> Search<'_, 't> {
 
     /// The filter with this `PluginConfig`, if it is one of Tracewarden's. `place` is that of its `typed_config`.
     fn plugin(&self, config: &'t Node, line: usize, place: &str, around: &Around) -> Option<Plugin<'t>> {
-        let place = place.strip_suffix(".typed_config").unwrap_or(place);
+        let of_filter = [".typed_config", ".typedConfig"].iter().find_map(|end| place.strip_suffix(end));
+        let place = of_filter.unwrap_or(place);
         let vm = config.at(&["vm_config"]);
         let names = [
             config.text_at(&["name"]),

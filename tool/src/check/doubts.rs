@@ -5,7 +5,7 @@ use tracewarden::words::DirectionWord;
 
 use super::codes::{self, Code};
 use super::message::Message;
-use super::plugin::{Image, Plugin, Scope, Tracer};
+use super::plugin::{Around, Image, Plugin, Scope, Tracer};
 
 /// A plugin whose configuration is valid.
 pub(super) struct Valid<'a, 't> {
@@ -23,42 +23,49 @@ pub(super) fn of(valid: &Valid<'_, '_>, traces_in_istio: bool) -> Vec<Message> {
         messages.push(plugin.message(&codes::DISABLED, plugin.line_of_field(&["enabled"]), text.to_owned()));
         return messages;
     }
-    let is_recorded = plugin.around.is_traced || traces_in_istio;
-    let rows: [(bool, &'static Code, &[&str], &str); 4] = [
+    messages.extend(plugin.around.tracer.as_ref().and_then(|tracer| of_tracer(valid, tracer)));
+    let doubts = of_configuration(valid, traces_in_istio).into_iter().filter(|(holds, ..)| *holds);
+    let said =
+        |(_, code, field, text): Doubt| plugin.message(code, plugin.line_of_field(field), text.to_owned());
+    messages.extend(doubts.map(said));
+    messages
+}
+
+/// Whether a doubt holds, its code, the field that it is about, and what is said.
+type Doubt = (bool, &'static Code, &'static [&'static str], &'static str);
+
+fn of_configuration(Valid { plugin, config }: &Valid<'_, '_>, traces_in_istio: bool) -> [Doubt; 4] {
+    let Around { tracer, is_traced, is_upstream, .. } = &plugin.around;
+    let exports = config.export.is_some();
+    [
         (
-            plugin.around.is_upstream && (config.export.is_some() || config.request.correlation.is_some()),
+            *is_upstream && (exports || config.request.correlation.is_some()),
             &codes::UPSTREAM,
-            if config.export.is_some() { &["export"] } else { &["correlation"] },
+            if exports { &["export"] } else { &["correlation"] },
             "export and correlation do not work in an upstream filter, because Envoy tells it of no stream's end; remove them",
         ),
         (
-            config.repairs_nothing(),
+            config.repairs_nothing() && !is_upstream,
             &codes::REPAIRS_NOTHING,
             &["start"],
-            "start: never without correlation gives no lost context back; add correlation \
-             on both sides of the pod, or say mode: observe",
+            "start: never without correlation gives no lost context back; add correlation on both sides of the pod, or say \
+             mode: observe",
         ),
         (
-            config.starts_without_a_span() && !is_recorded && !plugin.around.is_upstream,
+            config.starts_without_a_span() && !is_traced && !traces_in_istio && !is_upstream,
             &codes::NO_FIRST_SPAN,
             &["role"],
             "traces start at this edge, and nothing here records their first span; add export, or say start: never",
         ),
         (
-            config.samples_all_from_outside(),
+            // What a tracer overwrites records nothing behind the edge.
+            config.samples_all_from_outside() && (exports || tracer.is_none()) && !is_upstream,
             &codes::SAMPLES_ALL,
             &["sampling", "probability"],
             "sampling.probability is 1 at an edge without a rate limit; lower it, or set \
              sampling.max_traces_per_second_per_worker",
         ),
-    ];
-    messages.extend(plugin.around.tracer.as_ref().and_then(|tracer| of_tracer(valid, tracer)));
-    let doubts = rows.into_iter().filter(|(holds, ..)| *holds);
-    messages
-        .extend(doubts.map(|(_, code, field, text)| {
-            plugin.message(code, plugin.line_of_field(field), text.to_owned())
-        }));
-    messages
+    ]
 }
 
 fn of_tracer(Valid { plugin, config }: &Valid<'_, '_>, Tracer { name, place }: &Tracer) -> Option<Message> {

@@ -128,9 +128,9 @@ impl Node {
         if let Tree::List(items) = &self.tree { items } else { &[] }
     }
 
-    /// The field of this name, with its name.
+    /// The field of this name, with its name. Envoy's names may be written either way.
     pub(super) fn entry(&self, name: &str) -> Option<&(Name, Self)> {
-        self.fields().iter().find(|(known, _)| known.text == name)
+        self.fields().iter().find(|(known, _)| is_called(&known.text, name))
     }
 
     /// The value at the end of these fields, unless it is `null`.
@@ -171,6 +171,16 @@ impl Node {
             }
         }
     }
+}
+
+/// Whether a name of Envoy's is this one: `typed_config`, which may be written `typedConfig`.
+pub(super) fn is_called(written: &str, name: &str) -> bool {
+    let mut is_next_upper = false;
+    let camel = name.chars().filter_map(|letter| {
+        let is_upper = std::mem::replace(&mut is_next_upper, letter == '_');
+        (letter != '_').then_some(if is_upper { letter.to_ascii_uppercase() } else { letter })
+    });
+    written == name || camel.eq(written.chars())
 }
 
 fn line_of(at: &Location) -> usize {

@@ -121,6 +121,30 @@ fn a_tracer_that_records_the_first_span_is_seen() {
 }
 
 #[test]
+fn what_a_tracer_or_its_place_makes_pointless_is_not_warned_of() {
+    let filter = |configuration: &str| {
+        format!(
+            "- name: tracewarden\n  typed_config:\n    '@type': type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm\n    \
+             config:\n      configuration:\n        '@type': type.googleapis.com/google.protobuf.StringValue\n        \
+             value: '{configuration}'\n"
+        )
+    };
+    let traced = "'@type': type.googleapis.com/envoy.extensions.filters.network.http_connection_manager.v3.HttpConnectionManager\n\
+                  tracing: {provider: {name: envoy.tracers.zipkin}}\nhttp_filters:\n";
+    let upstream = "upstream_http_filters:\n";
+    let rows = [
+        (traced, r#"{"role": "edge"}"#, vec![]),
+        (traced, r#"{"role": "edge", "export": {"otlp": {"cluster": "c"}}}"#, vec!["TW0209"]),
+        (upstream, r#"{"role": "edge"}"#, vec![]),
+        (upstream, r#"{"start": "never"}"#, vec![]),
+        (upstream, r#"{"correlation": {}}"#, vec!["TW0203"]),
+    ];
+    for (around, configuration, expected) in rows {
+        assert_eq!(codes(&(around.to_owned() + &filter(configuration))), expected, "{around}{configuration}");
+    }
+}
+
+#[test]
 fn correlation_on_one_side_only() {
     let inbound = r#"{"direction": "inbound", "correlation": {}}"#;
     let outbound = r#"{"direction": "outbound", "correlation": {}}"#;
@@ -154,6 +178,12 @@ fn correlation_on_one_side_only() {
             .collect();
         assert_eq!(codes(&documents.join("\n---\n")), expected, "{name}");
     }
+}
+
+#[test]
+fn an_envoy_is_on_both_sides_alone() {
+    let inbound = r#"{"direction": "inbound", "correlation": {}}"#;
+    let outbound = r#"{"direction": "outbound", "correlation": {}}"#;
     let [one, other] = [inbound, outbound].map(|configuration| {
         format!(
             "name: tracewarden\ntyped_config:\n  '@type': type.googleapis.com/envoy.extensions.filters.http.wasm.v3.Wasm\n  \

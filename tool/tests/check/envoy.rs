@@ -216,6 +216,39 @@ fn a_part_of_an_envoy_configuration_is_enough() {
 }
 
 #[test]
+fn names_may_be_written_either_way() {
+    let names = [
+        "static_resources",
+        "filter_chains",
+        "typed_config",
+        "http_filters",
+        "vm_config",
+        "upstream_http_filters",
+    ];
+    let mut filter = ours(r#"{"role": "gate"}"#);
+    filter["typed_config"]["config"]["vm_config"]["environment_variables"] =
+        json!({"key_values": {"TRACEWARDEN_MODE": "x"}});
+    let filters = [router(&[ours(r#"{"correlation": {}}"#)]), ours(SEVERAL), filter];
+    let snake = bootstrap(&filters, &opentelemetry()).to_string();
+    let mut camel = snake.clone();
+    for name in names.into_iter().chain(["environment_variables", "key_values"]) {
+        let parts: Vec<&str> = name.split('_').collect();
+        let upper = parts.iter().skip(1).map(|part| part[..1].to_uppercase() + &part[1..]);
+        camel =
+            camel.replace(&format!("\"{name}\""), &format!("\"{}{}\"", parts[0], upper.collect::<String>()));
+    }
+    assert!(!camel.contains("typed_config") && !camel.contains("key_values"), "{camel}");
+    let [one, other] = [snake, camel].map(|input| {
+        let (status, said, _) = run(&["check", "--json"], &input);
+        let value: Value = serde_json::from_str(&said).expect("JSON");
+        let codes: Vec<String> = messages(&value).into_iter().map(|(code, ..)| code).collect();
+        (status, codes)
+    });
+    assert_eq!(one, other);
+    assert_eq!(one.1, ["TW0106", "TW0106", "TW0203", "TW0202"]);
+}
+
+#[test]
 fn what_only_names_static_resources_is_no_envoy_configuration() {
     for input in [r#"{"service": {"name": "static_resources"}}"#, "static_resources"] {
         let (status, said, _) = run(&["check", "--json"], input);

@@ -31,7 +31,6 @@ impl Desk {
             }
         }
         desk.link(Path::new(env!("CARGO_BIN_EXE_tracewarden")), "target/release/tracewarden");
-        desk.link(&repository().join("envoy/envoy.yaml"), "envoy.yaml");
         desk.make();
         desk
     }

@@ -28,7 +28,7 @@ const RUN: &[(&str, &[&str])] = &[
     ),
     (
         "docs/check.md",
-        &["target/release/tracewarden check - <<", "target/release/tracewarden check envoy.yaml"],
+        &["target/release/tracewarden check - <<", "target/release/tracewarden check envoy/envoy.yaml"],
     ),
     ("docs/mesh-cost.md", &["target/release/tracewarden report --json"]),
     ("docs/explain.md", &["curl -sv"]),

@@ -55,7 +55,7 @@ codes! {
         fix: "Take a number of that range. A probability is a share: 10 % is `0.1`.",
     }
     MALFORMED = "TW0108" Error "A text has the wrong form" {
-        meaning: "The field takes a text of a certain form, such as a header's name, an address range or a regular expression.",
+        meaning: "The field takes a text of a certain form, such as a header's name or an address range.",
         example: Json("{\"header\": \"trace parent\"}\n"),
         fix: "The message says which form. [Configuration](configuration.md) has an example for each field.",
     }
@@ -68,7 +68,7 @@ codes! {
         meaning: "A variable of Tracewarden's own has a value that cannot be read. Or the configuration names the variable of a secret, \
                   and that is not set. [Variables](check.md#variables) says where variables come from.",
         example: Yaml(include_str!("examples/TW0110.yaml")),
-        fix: "Correct the value. A secret for a file that is checked elsewhere can have any value there: \
+        fix: "Correct the value. A secret that the VM inherits can have any value where the file is checked: \
               `TRACE_FORCE_SECRET=any tracewarden check …`.",
     }
     ON_BAD_CONFIG = "TW0111" Error "`TRACEWARDEN_ON_BAD_CONFIG` is neither `refuse` nor `bypass`" {
