@@ -53,6 +53,8 @@ impl Prometheus {
             .expect("Prometheus starts");
         let prometheus = Self { child, port, _scratch: scratch };
         wait_for("Prometheus to listen", || Client::try_connect(port).ok());
+        // It listens before it answers.
+        wait_for("Prometheus to be ready", || (get(port, "/-/ready", &[]).status() == 200).then_some(()));
         prometheus
     }
 
