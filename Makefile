@@ -17,10 +17,11 @@ include make/istio.mk
 include make/gateway.mk
 include make/backends.mk
 include make/measure.mk
+include make/release.mk
 include tests/mutants.mk
 include tests/second-host.mk
-.PHONY: help build wasm-target packer $(LINKED) tool reference test policy alerts manifests page page-screenshot interop test-matrix lint host-files
-.PHONY: envoy-up envoy-down envoy-status envoy-traces image release clean
+.PHONY: FORCE help build wasm-target packer $(LINKED) tool reference test policy alerts manifests page page-screenshot interop test-matrix lint host-files
+.PHONY: envoy-up envoy-down envoy-status envoy-traces image clean
 
 help: ## print the targets
 	@awk 'BEGIN { FS = ":.*## " } /^[a-z][a-z-]*:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,14 +48,18 @@ $(MODULE): $(LINKED) $(EXPORTS) | packer
 packer:
 	@$(CARGO) build --locked -p xtask
 
-wasm-target:
-	@rustc --print target-libdir --target $(WASM_TARGET) | xargs -I{} test -d {} || { \
+wasm-target: rust-target-$(WASM_TARGET)
+
+# A pattern whose prerequisite does not exist is run each time.
+rust-target-%: FORCE
+	@rustc --print target-libdir --target $* | xargs -I{} test -d {} || { \
 		command -v rustup >/dev/null || { \
-			echo "The Rust target $(WASM_TARGET) is missing, and there is no rustup to add it." >&2; exit 1; }; \
-		echo "Adding the Rust target $(WASM_TARGET)…"; rustup target add $(WASM_TARGET); }
+			echo "The Rust target $* is missing, and there is no rustup to add it." >&2; exit 1; }; \
+		echo "Adding the Rust target $*…"; rustup target add $*; }
+FORCE:
 
 tool: ## build the command for people: target/release/tracewarden
-	@$(CARGO) build --locked --release -p tracewarden-tool
+	@TRACEWARDEN_REVISION='$(REVISION)' $(CARGO) build --locked --release -p tracewarden-tool
 
 REFERENCE := $(CARGO) run --locked --quiet -p tracewarden-tool --
 reference: $(ONLY_KUBECTL) ## write again what is made of other files: references in docs (configuration, metrics, codes), the chart's files, the rules of envoy/monitoring
@@ -132,9 +137,6 @@ envoy-traces: ## show the spans of each request to the demo mesh, as trees
 
 image: build ## pack the module into OCI images, without a container engine: target/image
 	@$(XTASK) image $(MODULE) target/image
-
-release: build ## put a release together: target/dist
-	@$(XTASK) release $(MODULE) target/dist
 
 clean: ## remove what was built; the virtual environments stay
 	$(CARGO) clean

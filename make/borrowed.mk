@@ -26,10 +26,11 @@ ONLY_ENVOY := $(filter $(ENVOY_PRIVATE),$(ENVOY))
 IN_ENVOY := $(ONLY_ENVOY) $(COLLECTOR)/ready
 IN_PAGE := $(IN_ENVOY) .venv/bin/chromium tests/page/node_modules/.package-lock.json
 ONLY_KUBECTL := $(filter $(KUBECTL_PRIVATE),$(KUBECTL))
-IN_MANIFESTS := $(ONLY_ENVOY) $(ONLY_KUBECTL) $(filter $(HELM_PRIVATE),$(HELM)) $(PROMETHEUS_2) $(GRAFANA)/ready tests/manifests/node_modules/.package-lock.json
+ONLY_HELM := $(filter $(HELM_PRIVATE),$(HELM))
+IN_MANIFESTS := $(ONLY_ENVOY) $(ONLY_KUBECTL) $(ONLY_HELM) $(PROMETHEUS_2) $(GRAFANA)/ready tests/manifests/node_modules/.package-lock.json
 IN_INTEROP := $(INTEROP)/ready
 IN_HOST_FILES := $(HOST_SCHEMAS)/ready
-IN_XTASK := .venv/bin/skopeo .venv/bin/docker-registry $(CYCLONEDX)/ready
+IN_XTASK := $(ONLY_HELM) .venv/bin/skopeo .venv/bin/docker-registry $(CYCLONEDX)/ready
 TESTING = ENVOY='$(abspath $(ENVOY))' KUBECTL='$(abspath $(KUBECTL))' HELM='$(abspath $(HELM))' INTEROP_PYTHON='$(abspath $(INTEROP)/bin/python)' \
 	TRACEWARDEN='$(abspath target/release/tracewarden)' PYTHON='$(PYTHON)'
 

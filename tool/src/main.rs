@@ -4,13 +4,14 @@ mod audit;
 mod check;
 mod explain;
 mod lines;
+mod manual;
 mod reference;
 mod report;
 mod web;
 
 use std::fs::File;
 use std::io::{self, Read, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{CommandFactory, Parser, Subcommand};
@@ -23,7 +24,7 @@ use crate::reference::Reference;
 ///
 /// Exit status: 0 valid, 1 not valid, 2 the command is not understood or a file cannot be read.
 #[derive(Parser)]
-#[command(version, name = "tracewarden")]
+#[command(version = manual::version(), name = "tracewarden")]
 struct Arguments {
     /// Answer in JSON, for programs.
     #[arg(long, global = true)]
@@ -76,6 +77,11 @@ enum Command {
         /// The shell.
         shell: Shell,
     },
+    /// Write the manual pages: tracewarden.1, and one for each command.
+    Man {
+        /// An existing directory, such as ~/.local/share/man/man1.
+        directory: PathBuf,
+    },
 }
 
 fn main() -> ExitCode {
@@ -93,10 +99,8 @@ fn main() -> ExitCode {
         Command::Audit(options) => audit::audit(&options),
         Command::Schema => return print(&reference::schema()),
         Command::Reference { of } => return print(&of.text()),
-        Command::Completions { shell } => {
-            clap_complete::generate(shell, &mut Arguments::command(), "tracewarden", &mut io::stdout());
-            return ExitCode::SUCCESS;
-        }
+        Command::Completions { shell } => return print(&manual::completions(Arguments::command(), shell)),
+        Command::Man { directory } => manual::pages(Arguments::command(), &directory),
     };
     match said {
         Ok(Said { status, lines, value }) => {

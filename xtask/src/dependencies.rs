@@ -1,4 +1,4 @@
-//! The crates that the filter is built from, and which of them are in the module.
+//! The crates that a program is built from, and which of them are in it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -8,16 +8,20 @@ use cargo_metadata::{DependencyKind, MetadataCommand, NodeDep, Package};
 use serde::Deserialize;
 use xshell::{Shell, cmd};
 
-use crate::project::EDGE;
-
-const TARGET: &str = "wasm32-wasip1";
-
 /// Package URLs, which identify a crate to every tool.
 type Purls = BTreeSet<String>;
 /// The SHA-256 of each package, by its purl.
 type Checksums = BTreeMap<String, String>;
 
-/// The crates of the registry that a build of the module uses; not those of its tests or of other targets.
+/// What Cargo builds, and for which target.
+#[derive(Clone, Copy)]
+pub(crate) struct Built<'a> {
+    pub(crate) package: &'a str,
+    /// The target's triple.
+    pub(crate) target: &'a str,
+}
+
+/// The crates of the registry that a build uses; not those of its tests or of other targets.
 #[derive(Default)]
 pub(crate) struct Dependencies {
     /// All of them, in the order of names and versions.
@@ -36,7 +40,7 @@ pub(crate) struct Dependency {
     /// The SHA-256 of its package, from Cargo.lock.
     pub(crate) checksum: String,
     pub(crate) directory: PathBuf,
-    /// Whether its code is in the module. Otherwise it only generates code during the build.
+    /// Whether its code is in the program. Otherwise it only generates code during the build.
     pub(crate) is_linked: bool,
     /// The purls of the crates that it depends on, in order.
     pub(crate) dependencies: Purls,
@@ -44,12 +48,13 @@ pub(crate) struct Dependency {
 
 impl Dependencies {
     /// Asks Cargo about the work tree that is the shell's directory.
-    pub(crate) fn of(sh: &Shell) -> anyhow::Result<Self> {
-        let options = ["--locked", "--filter-platform", TARGET].map(str::to_owned);
+    pub(crate) fn of(sh: &Shell, built: Built<'_>) -> anyhow::Result<Self> {
+        let options = ["--locked", "--filter-platform", built.target].map(str::to_owned);
         let metadata = MetadataCommand::new().current_dir(sh.current_dir()).other_options(options).exec()?;
         // Cargo's metadata have more packages: they add up the features that all packages of the work tree ask for, their
         // tests among them.
-        let (built, linked) = (tree(sh, "normal")?, tree(sh, "normal,no-proc-macro")?);
+        let linked = tree(sh, built, "normal,no-proc-macro")?;
+        let built = tree(sh, built, "normal,build")?;
         let packages = metadata.packages.iter().map(|package| (&package.id, package));
         let packages: BTreeMap<_, _> = packages.filter(|(_, one)| built.contains(&purl_of(one))).collect();
         let checksums = checksums(sh)?;
@@ -57,7 +62,7 @@ impl Dependencies {
         let mut dependencies = Self::default();
         for node in metadata.resolve.iter().flat_map(|resolve| &resolve.nodes) {
             let Some(package) = packages.get(&node.id) else { continue };
-            let needed = node.deps.iter().filter(is_normal).filter_map(|dep| packages.get(&dep.pkg));
+            let needed = node.deps.iter().filter(is_built).filter_map(|dep| packages.get(&dep.pkg));
             let needed = needed.filter(|one| one.source.is_some()).map(|one| purl_of(one));
             if package.source.is_none() {
                 dependencies.direct.extend(needed);
@@ -89,11 +94,12 @@ impl Dependency {
     }
 }
 
-/// The packages that a build of the module compiles, as far as the edges reach.
-fn tree(sh: &Shell, edges: &str) -> anyhow::Result<Purls> {
+/// The packages that a build compiles, as far as the edges reach.
+fn tree(sh: &Shell, built: Built<'_>, edges: &str) -> anyhow::Result<Purls> {
     let cargo = sh.var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let Built { package, target } = built;
     let tree =
-        cmd!(sh, "{cargo} tree --locked --package {EDGE} --target {TARGET} --edges {edges} --prefix none");
+        cmd!(sh, "{cargo} tree --locked --package {package} --target {target} --edges {edges} --prefix none");
     let text = tree.args(["--format", "{p}"]).read()?;
     Ok(text
         .lines()
@@ -130,6 +136,6 @@ fn purl(name: &str, version: &str) -> String {
     format!("pkg:cargo/{name}@{}", version.replace('+', "%2B"))
 }
 
-fn is_normal(dependency: &&NodeDep) -> bool {
-    dependency.dep_kinds.iter().any(|kind| kind.kind == DependencyKind::Normal)
+fn is_built(dependency: &&NodeDep) -> bool {
+    dependency.dep_kinds.iter().any(|kind| kind.kind != DependencyKind::Development)
 }

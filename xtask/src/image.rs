@@ -6,14 +6,13 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
-use std::io::{self, Read};
+use std::io;
 use std::path::Path;
 
-use flate2::{Compression, read::GzEncoder};
 use serde_json::{Value, json};
 use xshell::Shell;
 
-use crate::files::{self, Files, archive, sha256};
+use crate::files::{self, Files, archive, gzip, sha256};
 use crate::module::Module;
 use crate::project::{NAME, Project};
 
@@ -108,10 +107,7 @@ fn compat(module: &Module, annotations: &Object) -> io::Result<(String, Files)> 
         "rootfs": { "type": "layers", "diff_ids": [format!("sha256:{}", sha256(&layer))] },
     });
     let config = blobs.add(IMAGE_CONFIG, config.to_string().into_bytes());
-    // Neither a name nor a time is in the header.
-    let mut packed = Vec::new();
-    GzEncoder::new(layer.as_slice(), Compression::best()).read_to_end(&mut packed)?;
-    let layer = blobs.add(IMAGE_LAYER, packed);
+    let layer = blobs.add(IMAGE_LAYER, gzip(&layer)?);
     Ok(blobs.conclude(&config, &[layer], annotations, &module.tag()))
 }
 

@@ -1,4 +1,4 @@
-//! The licences of the crates in the module, each with its text.
+//! The licences of the crates in a program, each with its text.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -8,21 +8,21 @@ use indexmap::IndexMap;
 use xshell::Shell;
 
 use crate::dependencies::Dependency;
-use crate::toolchain::WASI_LIBC;
 
 /// The first letters of the files with a crate's licences and notices.
 const NAMES: &[&str] = &["LICENSE", "LICENCE", "COPYING", "COPYRIGHT", "NOTICE", "UNLICENSE"];
 
 const RULE: &str = "================================================================================";
 
-/// A list of the crates in the module, then every text once, below the names of the crates that have it. Fails for a crate
-/// without a text.
-pub(crate) fn texts(sh: &Shell, dependencies: &[Dependency]) -> anyhow::Result<String> {
-    let mut list = format!(
-        "Tracewarden is under the licence in LICENSE. Its module contains Rust's standard library, whose notices are in\n\
-         LICENSES-rust.html, and the C library below that: wasi-libc, {WASI_LIBC},\n\
-         of which the toolchain brings no text. It contains these crates, whose texts follow:\n\n",
-    );
+/// The introduction and a list of the crates in a program, then every text once, below the names of what has it. Fails for a
+/// crate without a text.
+pub(crate) fn texts(
+    sh: &Shell,
+    introduction: &str,
+    dependencies: &[Dependency],
+    others: &[(String, String)],
+) -> anyhow::Result<String> {
+    let mut list = format!("{introduction} It contains these crates, whose texts follow:\n\n");
     let mut texts = IndexMap::<String, Vec<String>>::new();
     for Dependency { name, version, licence, directory, .. } in
         dependencies.iter().filter(|one| one.is_linked)
@@ -33,6 +33,9 @@ pub(crate) fn texts(sh: &Shell, dependencies: &[Dependency]) -> anyhow::Result<S
         for (file, text) in files {
             texts.entry(text).or_default().push(format!("{name} {version}: {file}"));
         }
+    }
+    for (owner, text) in others {
+        texts.entry(text.clone()).or_default().push(owner.clone());
     }
     for (text, owners) in texts {
         write!(list, "\n{RULE}\n{}\n{RULE}\n\n{text}\n", owners.join("\n"))?;
@@ -71,15 +74,20 @@ mod tests {
 
     #[test]
     fn a_text_that_several_have_is_listed_once() {
-        let text = texts(&Shell::new().unwrap(), &[dependency("a", ".."), dependency("b", "..")]).unwrap();
+        let others = [("musl".to_owned(), "THE MUSL LICENCE".to_owned())];
+        let text =
+            texts(&Shell::new().unwrap(), "All.", &[dependency("a", ".."), dependency("b", "..")], &others)
+                .unwrap();
         assert!(text.contains("\n  a 1.2.3                 MIT\n  b 1.2.3                 MIT\n"), "{text}");
         assert!(text.contains("\na 1.2.3: LICENSE\nb 1.2.3: LICENSE\n"), "{text}");
+        assert!(text.contains("\nmusl\n") && text.contains("\n\nTHE MUSL LICENCE\n"), "{text}");
         assert_eq!(text.matches("TERMS AND CONDITIONS FOR USE").count(), 1);
     }
 
     #[test]
     fn a_crate_without_a_text_is_refused() {
-        let error = texts(&Shell::new().unwrap(), &[dependency("bare", "tests")]).unwrap_err().to_string();
+        let error =
+            texts(&Shell::new().unwrap(), "", &[dependency("bare", "tests")], &[]).unwrap_err().to_string();
         assert!(
             error.starts_with("bare 1.2.3 (MIT) has no licence in its package: no LICENSE…, "),
             "{error}"

@@ -2,6 +2,8 @@
 
 mod blame;
 mod changelog;
+mod chart;
+mod command;
 mod dependencies;
 mod files;
 mod image;
@@ -37,9 +39,9 @@ enum Step {
     Blame { rows: PathBuf, out: PathBuf },
     /// Pack MODULE into two OCI image layouts, DIRECTORY/artifact and DIRECTORY/compat.
     Image { module: PathBuf, directory: PathBuf },
-    /// Write MODULE, its images, checksums, bill of materials, licences and changes into
+    /// Write MODULE, its images and chart, the commands, checksums, bills of materials, licences and changes into
     /// DIRECTORY/tracewarden-VERSION.
-    Release { module: PathBuf, directory: PathBuf },
+    Release(release::Parts),
 }
 
 fn main() -> ExitCode {
@@ -64,6 +66,6 @@ fn run(step: Step) -> anyhow::Result<String> {
         Step::Wat { text, out } => Ok(sh.write_file(out, wat::parse_file(text)?).map(|()| String::new())?),
         Step::Blame { rows, out } => blame::write(sh, &rows, &out),
         Step::Image { module, directory } => image::write(sh, &module, &directory),
-        Step::Release { module, directory } => release::write(sh, &module, &directory),
+        Step::Release(parts) => release::write(sh, &parts),
     }
 }

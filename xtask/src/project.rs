@@ -1,4 +1,4 @@
-//! The package of the filter in Cargo.toml.
+//! The packages of the filter and of the command in Cargo.toml.
 
 use std::path::PathBuf;
 
@@ -9,10 +9,16 @@ use cargo_metadata::MetadataCommand;
 pub(crate) const NAME: &str = "tracewarden";
 /// The package that the module is built from: `EDGE` in the Makefile.
 pub(crate) const EDGE: &str = "tracewarden-proxy-wasm";
+/// The target that the module is built for: `WASM_TARGET` in the Makefile.
+pub(crate) const EDGE_TARGET: &str = "wasm32-wasip1";
+/// The package that the command is built from.
+pub(crate) const TOOL: &str = "tracewarden-tool";
 
 /// What the package that the module is built from declares, and its work tree.
 pub(crate) struct Project {
     pub(crate) description: String,
+    /// The description of the command.
+    pub(crate) tool: String,
     pub(crate) licence: String,
     pub(crate) root: PathBuf,
 }
@@ -22,10 +28,15 @@ impl Project {
     pub(crate) fn of_work_tree() -> anyhow::Result<Self> {
         let metadata = MetadataCommand::new().no_deps().exec()?;
         let root = metadata.workspace_root.into_std_path_buf();
-        let package = metadata.packages.into_iter().find(|package| package.name.as_str() == EDGE);
-        let package = package.with_context(|| format!("{} has no package {EDGE}", root.display()))?;
-        let description = package.description.with_context(|| format!("{EDGE} has no description"))?;
-        let licence = package.license.with_context(|| format!("{EDGE} declares no licence"))?;
-        Ok(Self { description, licence, root })
+        let described = |name: &str| {
+            let package = metadata.packages.iter().find(|package| package.name.as_str() == name);
+            let package = package.with_context(|| format!("{} has no package {name}", root.display()))?;
+            let description =
+                package.description.clone().with_context(|| format!("{name} has no description"))?;
+            let licence = package.license.clone().with_context(|| format!("{name} declares no licence"))?;
+            anyhow::Ok((description, licence))
+        };
+        let ((description, licence), (tool, _)) = (described(EDGE)?, described(TOOL)?);
+        Ok(Self { description, tool, licence, root })
     }
 }

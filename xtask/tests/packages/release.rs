@@ -3,15 +3,34 @@
 use std::collections::BTreeMap;
 use std::process::Command;
 
+use crate::commands::write_parts;
 use crate::istio::Layout;
 use crate::modules::{REVISION, committed, labelled, small, unlabelled};
 use crate::support::{Scratch, VERSION, command, fail, in_repository, sha256, succeed, tree};
 
-/// A release of the built module.
+/// A release of the built module, with small commands.
 pub(crate) fn release(scratch: &Scratch) -> BTreeMap<String, Vec<u8>> {
-    let module = scratch.write("module.wasm", &committed());
-    succeed(&mut command(&["release", &module, &scratch.text("dist")]));
+    succeed(&mut releasing(scratch, &committed()));
     tree(&scratch.path("dist").join(format!("tracewarden-{VERSION}")))
+}
+
+/// The step `release` of the module and small commands, with its arguments.
+pub(crate) fn arguments(scratch: &Scratch, module: &[u8]) -> Vec<String> {
+    write_parts(scratch);
+    let module = scratch.write("module.wasm", module);
+    let text = |name: &str| scratch.text(name);
+    let mut arguments = vec!["release".to_owned(), module, text("dist")];
+    for (option, path) in
+        [("--command", "x86_64"), ("--command", "aarch64"), ("--share", "share"), ("--zig", "zig")]
+    {
+        arguments.extend([option.to_owned(), text(path)]);
+    }
+    arguments
+}
+
+fn releasing(scratch: &Scratch, module: &[u8]) -> Command {
+    let arguments = arguments(scratch, module);
+    command(&arguments.iter().map(String::as_str).collect::<Vec<_>>())
 }
 
 #[test]
@@ -24,10 +43,15 @@ fn a_release_is_complete_and_its_checksums_hold() {
         "LICENSES-rust.html".to_owned(),
         "LICENSES.txt".to_owned(),
         "SHA256SUMS".to_owned(),
+        format!("tracewarden-{VERSION}-aarch64-linux.cdx.json"),
+        format!("tracewarden-{VERSION}-aarch64-linux.tar.gz"),
         format!("tracewarden-{VERSION}-artifact.oci.tar"),
         format!("tracewarden-{VERSION}-compat.oci.tar"),
+        format!("tracewarden-{VERSION}-x86_64-linux.cdx.json"),
+        format!("tracewarden-{VERSION}-x86_64-linux.tar.gz"),
         format!("tracewarden-{VERSION}.cdx.json"),
         format!("tracewarden-{VERSION}.wasm"),
+        format!("tracewarden-chart-{VERSION}.tgz"),
     ];
     assert!(files.keys().eq(&expected), "{:?}", files.keys());
     assert!(files[&format!("tracewarden-{VERSION}.wasm")] == committed());
@@ -76,8 +100,7 @@ fn refuses_a_module_that_nobody_can_build_again() {
         (String::new(), ": build it in a git clone"),
         (REVISION[..12].to_owned(), "expected a commit"),
     ] {
-        let module = scratch.write("module.wasm", &small(&revision));
-        let error = fail(&mut command(&["release", &module, &scratch.text("dist")]));
+        let error = fail(&mut releasing(&scratch, &small(&revision)));
         assert!(error.contains(expected), "{revision}: {error}");
         assert!(!scratch.path("dist").exists(), "{revision}");
     }
@@ -95,8 +118,7 @@ fn refuses_a_module_of_another_compiler() {
             "rustc 1 built the module, but this is rustc 1.",
         ),
     ] {
-        let module = scratch.write("module.wasm", &module);
-        let error = fail(&mut command(&["release", &module, &scratch.text("dist")]));
+        let error = fail(&mut releasing(&scratch, &module));
         assert!(error.contains(expected), "{error}");
     }
 }

@@ -6,51 +6,55 @@ use std::process::Command;
 use cargo_metadata::{DependencyKind, MetadataCommand, NodeDep, TargetKind};
 use serde_json::{Value, json};
 
-use crate::modules::committed;
 use crate::release::release;
 use crate::support::{Scratch, VERSION, fail, in_repository, require, sha256, succeed};
 
-fn bill(scratch: &Scratch) -> Value {
-    let bill = &release(scratch)[&format!("tracewarden-{VERSION}.cdx.json")];
-    serde_json::from_slice(bill).expect("JSON")
+/// A program with a bill: the end of the bill's name, its package and target, and what its toolchain links.
+const PROGRAMS: [(&str, &str, &str, &[&str]); 3] = [
+    ("", "tracewarden-proxy-wasm", "wasm32-wasip1", &["rust-std", "wasi-libc"]),
+    ("-x86_64-linux", "tracewarden-tool", "x86_64-unknown-linux-musl", OF_COMMAND),
+    ("-aarch64-linux", "tracewarden-tool", "aarch64-unknown-linux-musl", OF_COMMAND),
+];
+const OF_COMMAND: &[&str] = &["compiler_rt", "libunwind", "musl", "rust-std"];
+
+fn bills(scratch: &Scratch) -> [Value; 3] {
+    let files = release(scratch);
+    PROGRAMS.map(|(name, ..)| {
+        serde_json::from_slice(&files[&format!("tracewarden-{VERSION}{name}.cdx.json")]).expect("JSON")
+    })
 }
 
-/// The purls of what Cargo says the filter depends on.
-fn cargo_tree(edges: &str) -> BTreeSet<String> {
+fn purl(name: &str, version: &str) -> String {
+    format!("pkg:cargo/{name}@{}", version.replace('+', "%2B"))
+}
+
+/// The purls of what Cargo says the package depends on.
+fn cargo_tree(package: &str, target: &str, edges: &str) -> BTreeSet<String> {
     let mut tree = Command::new(env!("CARGO"));
-    tree.args([
-        "tree",
-        "--locked",
-        "--package",
-        "tracewarden-proxy-wasm",
-        "--target",
-        "wasm32-wasip1",
-        "--prefix",
-        "none",
-    ])
-    .args(["--edges", edges, "--format", "{p}"])
-    .current_dir(in_repository(""));
+    tree.args(["tree", "--locked", "--package", package, "--target", target, "--prefix", "none"])
+        .args(["--edges", edges, "--format", "{p}"])
+        .current_dir(in_repository(""));
     let text = succeed(&mut tree);
     let purls = text.lines().map(|line| {
         let (name, version) = line.split_once(" v").expect("a name and a version");
-        format!("pkg:cargo/{name}@{}", version.split(' ').next().unwrap_or_default())
+        purl(name, version.split(' ').next().unwrap_or_default())
     });
     purls.filter(|purl| !purl.starts_with("pkg:cargo/tracewarden")).collect()
 }
 
-/// The purls of what the edge reaches in Cargo's resolved graph without passing through a procedural macro. The graph adds up
-/// the features of the whole workspace, so it has more packages than a build of the module.
-fn reached_without_macros() -> BTreeSet<String> {
-    let options = ["--locked", "--filter-platform", "wasm32-wasip1"].map(str::to_owned);
+/// The purls of what the package reaches in Cargo's resolved graph without passing through a procedural macro. The graph adds up
+/// the features of the whole workspace, so it has more packages than a build.
+fn reached_without_macros(package: &str, target: &str) -> BTreeSet<String> {
+    let options = ["--locked", "--filter-platform", target].map(str::to_owned);
     let metadata = MetadataCommand::new().current_dir(in_repository("")).other_options(options).exec();
     let metadata = metadata.expect("Cargo's metadata");
     let nodes = &metadata.resolve.as_ref().expect("a graph").nodes;
-    let edge = metadata.packages.iter().find(|package| package.name.as_str() == "tracewarden-proxy-wasm");
-    let (mut reached, mut waiting) = (BTreeSet::new(), vec![&edge.expect("the edge").id]);
+    let root = metadata.packages.iter().find(|one| one.name.as_str() == package);
+    let (mut reached, mut waiting) = (BTreeSet::new(), vec![&root.expect("the package").id]);
     while let Some(id) = waiting.pop() {
         let package = &metadata[id];
         let is_macro = package.targets.iter().any(|target| target.is_kind(TargetKind::ProcMacro));
-        if is_macro || !reached.insert(format!("pkg:cargo/{}@{}", package.name, package.version)) {
+        if is_macro || !reached.insert(purl(&package.name, &package.version.to_string())) {
             continue;
         }
         let node = nodes.iter().find(|node| node.id == *id).expect("a node");
@@ -61,9 +65,27 @@ fn reached_without_macros() -> BTreeSet<String> {
 }
 
 #[test]
-fn lists_what_cargo_builds_the_module_from_and_nothing_else() {
+fn lists_what_cargo_builds_each_program_from_and_nothing_else() {
     let scratch = Scratch::new("sbom");
-    let bill = bill(&scratch);
+    for (bill, (name, package, target, libraries)) in bills(&scratch).iter().zip(PROGRAMS) {
+        let (mut scopes, toolchain) = components(bill);
+        let linked = cargo_tree(package, target, "normal,no-proc-macro");
+        let all = cargo_tree(package, target, "normal,build");
+        assert!(linked.len() > 5 && all.len() > linked.len(), "{linked:?} {all:?}");
+        assert_eq!(
+            linked,
+            &all & &reached_without_macros(package, target),
+            "xtask asks Cargo's tree as well, so the graph is asked too"
+        );
+        assert_eq!(scopes.remove("required"), Some(linked.clone()), "{name}");
+        assert_eq!(scopes.remove("excluded"), Some(&all - &linked), "{name}");
+        assert_eq!(scopes, BTreeMap::new());
+        assert_eq!(toolchain, libraries.iter().copied().collect(), "{name}");
+    }
+}
+
+/// The purls of a bill's crates by their scope, and the names of all other components. The checksums must be those of the lock.
+fn components(bill: &Value) -> (BTreeMap<&str, BTreeSet<String>>, BTreeSet<&str>) {
     let lock = std::fs::read_to_string(in_repository("Cargo.lock")).expect("the lock");
     let mut scopes = BTreeMap::<&str, BTreeSet<String>>::new();
     let mut toolchain = BTreeSet::new();
@@ -81,26 +103,25 @@ fn lists_what_cargo_builds_the_module_from_and_nothing_else() {
         let entry = entry.split("\n\n").next().unwrap_or_default();
         assert!(entry.contains(&format!("checksum = \"{checksum}\"")), "{name} {version}");
     }
-    let linked = cargo_tree("normal,no-proc-macro");
-    let all = cargo_tree("normal");
-    assert!(linked.len() > 5 && all.len() > linked.len(), "{linked:?} {all:?}");
-    assert_eq!(
-        linked,
-        &all & &reached_without_macros(),
-        "xtask asks Cargo's tree as well, so the graph is asked too"
-    );
-    assert_eq!(scopes.remove("required"), Some(linked.clone()));
-    assert_eq!(scopes.remove("excluded"), Some(&all - &linked));
-    assert_eq!(scopes, BTreeMap::new());
-    assert_eq!(toolchain, BTreeSet::from(["rust-std", "wasi-libc"]));
+    (scopes, toolchain)
 }
 
 #[test]
 fn its_graph_reaches_every_component_from_the_module() {
     let scratch = Scratch::new("graph");
-    let bill = bill(&scratch);
+    let program = |name: &str| std::fs::read(scratch.path(name)).expect(name);
+    let bills = bills(&scratch);
+    let programs = [("module.wasm", "rand"), ("x86_64", "ureq"), ("aarch64", "ureq")];
+    for (bill, (name, direct)) in bills.iter().zip(programs) {
+        let component = &bill["metadata"]["component"];
+        assert_eq!(component["hashes"], json!([{ "alg": "SHA-256", "content": sha256(&program(name)) }]));
+        reaches_all(bill, direct);
+    }
+}
+
+/// Every component is reached, and the crate is one that the program names itself.
+fn reaches_all(bill: &Value, direct: &str) {
     let component = &bill["metadata"]["component"];
-    assert_eq!(component["hashes"], json!([{ "alg": "SHA-256", "content": sha256(&committed()) }]));
     let edges: BTreeMap<&str, Vec<&str>> = bill["dependencies"]
         .as_array()
         .expect("dependencies")
@@ -120,14 +141,14 @@ fn its_graph_reaches_every_component_from_the_module() {
     let components = bill["components"].as_array().expect("components");
     let known = components.iter().filter_map(|component| component["bom-ref"].as_str()).chain([root]);
     assert_eq!(reached, known.collect());
-    assert!(edges[root].iter().any(|to| to.starts_with("pkg:cargo/rand@")));
+    assert!(edges[root].iter().any(|to| to.starts_with(&format!("pkg:cargo/{direct}@"))));
     assert!(!edges[root].iter().any(|to| to.starts_with("pkg:cargo/rand_core@")));
 }
 
 #[test]
 fn the_schema_of_cyclonedx_holds() {
     let scratch = Scratch::new("schema");
-    let bill = bill(&scratch);
+    let bills = bills(&scratch);
     let judge = |bill: &Value| {
         let python = require(in_repository(".venv/cyclonedx/bin/python"), "run `make .venv/cyclonedx/ready`");
         let mut judge = Command::new(python);
@@ -135,7 +156,10 @@ fn the_schema_of_cyclonedx_holds() {
         judge.arg(in_repository("xtask/tests/judge.py")).arg(bill);
         judge
     };
-    assert_eq!(succeed(&mut judge(&bill)).trim(), "");
+    for bill in &bills {
+        assert_eq!(succeed(&mut judge(bill)).trim(), "");
+    }
+    let [bill, ..] = bills;
 
     // The judge is awake.
     for (path, wrong) in [
