@@ -522,12 +522,12 @@ test('a reading does not disturb the reader', TIMEOUT, async () => {
   const { page, current, close } = await open(stats(0));
   const summary = page.locator('[data-key="advice service-9_outbound-outbound-enforce"] summary');
   await summary.click();
+  await page.locator('[data-key="advice service-2_outbound-outbound-enforce"] summary').click();
+  await summary.focus();
   await page.evaluate(() => {
     const [paragraph] = document.querySelectorAll('[data-key="advice service-9_outbound-outbound-enforce"] p');
     getSelection().selectAllChildren(paragraph);
   });
-  await page.locator('[data-key="advice service-2_outbound-outbound-enforce"] summary').click();
-  await summary.focus();
   // What is above may grow: the reader's line stays where it is on the screen.
   const state = () => page.evaluate(() => [Math.round(document.activeElement.getBoundingClientRect().top),
     document.activeElement.parentElement.dataset.key, document.querySelectorAll('#listeners details[open]').length,
