@@ -231,13 +231,13 @@ def collector_command(collector: Path, port: int) -> list[str]:
 def what_to_try(port: int, admin_port: int, run: RunDirectory) -> str:
     edge = f"http://{HOST}:{port}"
     return f"""\
-  curl {edge}/checkout   # forwards the trace context
-  curl {edge}/lossy      # forgets it on its way out
-  curl {edge}/mangler    # corrupts it on its way out
+  forwards the trace context    curl {edge}/checkout
+  forgets it on its way out     curl {edge}/lossy
+  corrupts it on its way out    curl {edge}/mangler
 
-  make envoy-status   # what Tracewarden counted
-  make envoy-traces   # the spans of each request
-  make envoy-down     # stops the mesh
+  what Tracewarden counted      make envoy-status
+  the spans of each request     make envoy-traces
+  stops the mesh                make envoy-down
 
   page       http://{HOST}:{port + REPORT}/
   counters   http://{HOST}:{admin_port}{COUNTERS_PATH}
