@@ -72,8 +72,10 @@ END
 unpack() {
     target=.venv/unpacked/$1
     [ ! -e "$target" ] || return 0
-    # Where there is no apt, the caller's advice is all that helps.
-    command -v apt-get >/dev/null && command -v dpkg >/dev/null || return 1
+    command -v apt-get >/dev/null && command -v dpkg >/dev/null || {
+        echo "There is no apt, which would unpack Debian's package $1." >&2
+        return 1
+    }
     echo "Unpacking Debian's $1 into $target…"
     rm -rf "$target.draft" && mkdir -p "$target.draft" && (
         cd "$target.draft"

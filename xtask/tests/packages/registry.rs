@@ -7,9 +7,11 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 
+use crate::commands::helm;
 use crate::image::printed;
 use crate::istio::Layout;
 use crate::modules::{REVISION, committed};
+use crate::release::release;
 use crate::support::{PATIENCE, Scratch, VERSION, command, in_repository, require, sha256, succeed};
 
 /// A registry on loopback, which forgets everything when the test is over.
@@ -101,4 +103,17 @@ fn a_registry_takes_the_images_and_istio_finds_the_module() {
     assert_eq!(inspected["Digest"], *printed(&text)[1]);
     assert_eq!([&inspected["Os"], &inspected["Architecture"]], ["wasip1", "wasm"]);
     assert_eq!(inspected["RepoTags"], json!([VERSION]));
+}
+
+#[test]
+fn a_registry_takes_the_chart_and_helm_finds_it_there() {
+    let scratch = Scratch::new("charts");
+    let registry = Registry::start(&scratch);
+    let chart = scratch.write("chart.tgz", &release(&scratch)[&format!("tracewarden-chart-{VERSION}.tgz")]);
+    let charts = format!("oci://{}/charts", registry.address);
+    helm(&scratch, &["push", &chart, &charts, "--plain-http"]);
+    let there = format!("{charts}/tracewarden");
+    let shown = helm(&scratch, &["show", "chart", &there, "--version", VERSION, "--plain-http"]);
+    assert!(shown.contains("name: tracewarden\n"), "{shown}");
+    assert!(shown.contains(&format!("version: {VERSION}\n")), "{shown}");
 }
