@@ -27,13 +27,15 @@ pub(crate) fn replace(sh: &Shell, directory: &Path, mark: &str, files: &Files) -
 
 /// Every file below a directory, by its path from there.
 pub(crate) fn below(sh: &Shell, directory: &Path) -> anyhow::Result<Files> {
-    let (mut files, mut waiting) = (Files::new(), vec![directory.to_owned()]);
+    // The shell lists absolute paths.
+    let directory = sh.current_dir().join(directory);
+    let (mut files, mut waiting) = (Files::new(), vec![directory.clone()]);
     while let Some(next) = waiting.pop() {
         for path in sh.read_dir(next)? {
             if path.is_dir() {
                 waiting.push(path);
             } else {
-                let name = path.strip_prefix(directory)?.to_string_lossy().into_owned();
+                let name = path.strip_prefix(&directory)?.to_string_lossy().into_owned();
                 files.insert(name, sh.read_binary_file(&path)?);
             }
         }
@@ -73,4 +75,15 @@ pub(crate) fn archive(files: &Files) -> io::Result<Vec<u8>> {
 /// The SHA-256 of the bytes, in hexadecimal digits.
 pub(crate) fn sha256(bytes: &[u8]) -> String {
     format!("{:x}", Sha256::digest(bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_relative_directory_is_listed_too() {
+        let files = below(&Shell::new().unwrap(), Path::new("tests")).unwrap();
+        assert!(files.contains_key("judge.py") && files.contains_key("packages/main.rs"), "{:?}", files.keys());
+    }
 }

@@ -27,7 +27,7 @@ pub(crate) fn texts(
     for Dependency { name, version, licence, directory, .. } in
         dependencies.iter().filter(|one| one.is_linked)
     {
-        writeln!(list, "  {:<24}{licence}", format!("{name} {version}"))?;
+        writeln!(list, "  {:<23} {licence}", format!("{name} {version}"))?;
         let (files, known) = (files(sh, directory)?, NAMES.join("…, "));
         ensure!(!files.is_empty(), "{name} {version} ({licence}) has no licence in its package: no {known}…");
         for (file, text) in files {
