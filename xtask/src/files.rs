@@ -84,6 +84,10 @@ mod tests {
     #[test]
     fn a_relative_directory_is_listed_too() {
         let files = below(&Shell::new().unwrap(), Path::new("tests")).unwrap();
-        assert!(files.contains_key("judge.py") && files.contains_key("packages/main.rs"), "{:?}", files.keys());
+        assert!(
+            files.contains_key("judge.py") && files.contains_key("packages/main.rs"),
+            "{:?}",
+            files.keys()
+        );
     }
 }
