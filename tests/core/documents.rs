@@ -62,9 +62,7 @@ fn the_commands_of_the_readme_can_be_pasted_whole() {
 fn every_test_that_a_document_names_is_there() {
     let tests: Vec<String> = ["tests/istio", "tests/gateway"]
         .iter()
-        .flat_map(|directory| fs::read_dir(root().join(directory)).unwrap())
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "py"))
+        .flat_map(|folder| files(folder, "py"))
         .map(|path| fs::read_to_string(path).unwrap())
         .collect();
     let mut named = 0;
@@ -85,7 +83,6 @@ fn every_test_that_a_document_names_is_there() {
 #[test]
 fn the_versions_are_those_that_are_run() {
     let versions = &documents()[Path::new("docs/versions.md")];
-    let read = |path: &str| fs::read_to_string(root().join(path)).unwrap();
     let after = |path: &str, name: &str| {
         let line = read(path).lines().find_map(|line| line.strip_prefix(name).map(str::to_owned));
         line.unwrap_or_else(|| panic!("{path}: {name}")).trim_matches(['"', ' ']).to_owned()
@@ -108,8 +105,7 @@ fn the_versions_are_those_that_are_run() {
 #[test]
 fn every_action_of_a_workflow_is_pinned_by_its_commit() {
     let mut pinned = 0;
-    for entry in fs::read_dir(root().join(".github/workflows")).unwrap() {
-        let path = entry.unwrap().path();
+    for path in files(".github/workflows", "yml") {
         for line in fs::read_to_string(&path).unwrap().lines() {
             let Some((_, action)) = line.split_once("uses: ") else { continue };
             let commit =
@@ -124,16 +120,9 @@ fn every_action_of_a_workflow_is_pinned_by_its_commit() {
 
 #[test]
 fn every_target_of_make_that_a_document_names_is_there() {
-    let makefiles =
-        ["Makefile"].into_iter().map(PathBuf::from).chain(["make", "tests"].into_iter().flat_map(|folder| {
-            fs::read_dir(root().join(folder)).unwrap().map(|entry| entry.unwrap().path())
-        }));
-    let rules: String = makefiles
-        .filter(|path| {
-            path.file_name().is_some_and(|name| name == "Makefile" || name.to_str().unwrap().ends_with(".mk"))
-        })
-        .map(|path| fs::read_to_string(root().join(path)).unwrap())
-        .collect();
+    let included = ["make", "tests"].iter().flat_map(|folder| files(folder, "mk"));
+    let makefiles = included.chain([root().join("Makefile")]);
+    let rules: String = makefiles.map(|path| fs::read_to_string(path).unwrap()).collect();
     let targets: BTreeSet<&str> = rules
         .lines()
         .filter(|line| !line.starts_with(['\t', '#', ' ']))
@@ -154,24 +143,27 @@ fn every_target_of_make_that_a_document_names_is_there() {
     assert!(named > 60, "{named} targets are named");
 }
 
-fn root() -> &'static Path {
+pub(crate) fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
+/// A file of the repository.
+pub(crate) fn read(path: &str) -> String {
+    fs::read_to_string(root().join(path)).unwrap()
+}
+
+/// The files in a folder whose names end so.
+pub(crate) fn files(folder: &str, extension: &str) -> Vec<PathBuf> {
+    let entries = fs::read_dir(root().join(folder)).unwrap().map(|entry| entry.unwrap().path());
+    entries.filter(|path| path.extension().is_some_and(|other| other == extension)).collect()
+}
+
 /// Each document by its path from the root.
-fn documents() -> BTreeMap<PathBuf, String> {
-    let folders = ["", "docs", "tests/interop"];
-    let mut documents = BTreeMap::new();
-    for folder in folders {
-        for entry in fs::read_dir(root().join(folder)).unwrap() {
-            let path = entry.unwrap().path();
-            if path.extension().is_some_and(|extension| extension == "md") {
-                documents
-                    .insert(path.strip_prefix(root()).unwrap().to_owned(), fs::read_to_string(path).unwrap());
-            }
-        }
-    }
-    documents
+pub(crate) fn documents() -> BTreeMap<PathBuf, String> {
+    let paths = ["", "docs", "tests/interop"].into_iter().flat_map(|folder| files(folder, "md"));
+    paths
+        .map(|path| (path.strip_prefix(root()).unwrap().to_owned(), fs::read_to_string(path).unwrap()))
+        .collect()
 }
 
 fn links_in(text: &str) -> impl Iterator<Item = &str> {

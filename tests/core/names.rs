@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 use std::fs;
-use std::path::{Path, PathBuf};
+
+use crate::documents::{documents, files, read, root};
 
 #[test]
 fn every_alert_and_every_recording_rule_that_a_document_names_is_there() {
@@ -31,7 +32,7 @@ fn every_alert_and_every_recording_rule_that_a_document_names_is_there() {
 
 #[test]
 fn every_metric_that_a_document_names_is_there() {
-    let reference = fs::read_to_string(root().join("docs/metrics.md")).unwrap();
+    let reference = read("docs/metrics.md");
     let metrics: BTreeSet<&str> = reference.lines().filter_map(|line| line.strip_prefix("### ")).collect();
     let mut named = 0;
     for (path, text) in documents() {
@@ -68,7 +69,7 @@ fn every_file_of_the_repository_that_a_document_names_is_there() {
 
 #[test]
 fn the_document_on_spans_names_every_attribute() {
-    let text = fs::read_to_string(root().join("docs/spans.md")).unwrap();
+    let text = read("docs/spans.md");
     let mut attributes = 0;
     for path in files("src/span", "rs") {
         let source = fs::read_to_string(path).unwrap();
@@ -95,19 +96,4 @@ fn words(text: &str, also: impl Fn(u8) -> bool) -> impl Iterator<Item = &str> {
         !(sign.is_ascii_alphanumeric() || sign == '_' || u8::try_from(sign).is_ok_and(&also))
     };
     text.split(is_apart)
-}
-
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR"))
-}
-
-fn documents() -> Vec<(PathBuf, String)> {
-    let paths = ["", "docs"].iter().flat_map(|folder| files(folder, "md"));
-    paths.map(|path| (path.clone(), fs::read_to_string(path).unwrap())).collect()
-}
-
-/// The files in a folder whose names end so.
-fn files(folder: &str, extension: &str) -> Vec<PathBuf> {
-    let entries = fs::read_dir(root().join(folder)).unwrap().map(|entry| entry.unwrap().path());
-    entries.filter(|path| path.extension().is_some_and(|other| other == extension)).collect()
 }

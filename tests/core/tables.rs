@@ -1,12 +1,11 @@
 //! The tables of the documents that repeat a list of the source, or whose rows are tests.
 
-use std::fs;
-use std::path::Path;
-
 use tracewarden::formats::WrittenFormat;
 use tracewarden::hop::HopChange;
 use tracewarden::trust::Untrusted;
 use tracewarden::words::{CorrelationResult, Format, Labelled, UpstreamContext, Verdict};
+
+use crate::documents::read;
 
 #[test]
 fn each_format_is_read_and_written_as_the_document_says() {
@@ -183,8 +182,4 @@ fn rows(document: &str, headings: &str) -> Vec<Vec<String>> {
 
 fn quoted<T: Labelled>() -> Vec<String> {
     T::LABELS.iter().map(|label| format!("`{label}`")).collect()
-}
-
-fn read(path: &str) -> String {
-    fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(path)).unwrap()
 }
