@@ -1,7 +1,6 @@
 //! The blocks of commands in the documents, each with the output that is shown after it.
 
-use std::fs;
-use std::path::{Path, PathBuf};
+use crate::fences::{documents, pieces};
 
 /// Commands in a document.
 pub(crate) struct Block {
@@ -14,33 +13,18 @@ pub(crate) struct Block {
 
 /// All of them.
 pub(crate) fn blocks() -> Vec<Block> {
-    let mut documents = vec![PathBuf::from("README.md"), PathBuf::from("CONTRIBUTING.md")];
-    let listed = fs::read_dir(repository().join("docs")).expect("docs");
-    let names = listed.map(|entry| Path::new("docs").join(entry.expect("a file").file_name()));
-    documents.extend(names.filter(|path| path.extension().is_some_and(|extension| extension == "md")));
-    documents.sort();
-    documents.iter().flat_map(|path| of(&path.display().to_string())).collect()
+    documents().into_iter().flat_map(of).collect()
 }
 
-pub(crate) fn repository() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the repository")
-}
-
-fn of(document: &str) -> Vec<Block> {
-    let text = fs::read_to_string(repository().join(document)).expect(document);
+/// Text between commands and an output does not part them.
+fn of(document: String) -> Vec<Block> {
     let mut found: Vec<Block> = Vec::new();
-    // What is fenced has an odd place; other text between commands and an output does not part them.
-    for (place, part) in text.split("\n```").enumerate() {
-        let Some((language, body)) = part.split_once('\n').filter(|_| place % 2 == 1) else { continue };
-        match (language, found.last_mut()) {
+    for (language, text) in pieces(&document) {
+        match (language.as_str(), found.last_mut()) {
             ("sh", _) => {
-                found.push(Block {
-                    document: document.to_owned(),
-                    commands: body.to_owned(),
-                    shown: String::new(),
-                });
+                found.push(Block { document: document.clone(), commands: text, shown: String::new() });
             }
-            ("", Some(block)) if block.shown.is_empty() => body.clone_into(&mut block.shown),
+            ("", Some(block)) if block.shown.is_empty() => block.shown = text,
             _ => {}
         }
     }

@@ -1,15 +1,11 @@
 //! A directory in which a reader types: the repository's files, and a demo mesh of its own on free ports.
 
 use std::fs;
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use super::blocks::repository;
-
-/// How many ports the mesh has from its first one on.
-const PORTS: u16 = 13;
+use crate::demo::{PORTS, envoy, free_ports, repository};
 
 pub(crate) struct Desk {
     directory: PathBuf,
@@ -56,9 +52,7 @@ impl Desk {
 
     /// The targets of make for the mesh, with its own directory: the repository's may have a mesh that runs.
     fn make(&self) {
-        let envoy = std::env::var("ENVOY")
-            .unwrap_or_else(|_| repository().join(".venv/envoy-1.40.0/envoy").display().to_string());
-        assert!(Path::new(&envoy).is_file(), "{envoy} is not there: run `make test`, or set ENVOY");
+        let envoy = envoy().display().to_string();
         let [port, admin] = [self.port, self.port + PORTS];
         let script = format!(
             "#!/bin/sh\nfor target; do\n  case $target in\n    envoy-up) more='--envoy {envoy} --port {port} --admin-port {admin}' ;;\n    \
@@ -96,15 +90,4 @@ impl Drop for Desk {
             let _ = fs::remove_dir_all(&self.directory);
         }
     }
-}
-
-/// The first of enough free ports in a row, below those that the system hands out by itself.
-fn free_ports() -> u16 {
-    let is_free = |port: u16| {
-        TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err()
-            && TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()
-    };
-    let begin = u16::try_from(std::process::id() % 9_000).expect("a number below 9,000");
-    let mut firsts = (0..600).map(|place| 20_000 + (begin + place * (PORTS + 1)) % 10_000);
-    firsts.find(|first| (*first..=*first + PORTS).all(is_free)).expect("free ports")
 }

@@ -3,7 +3,11 @@
 #![expect(clippy::expect_used, reason = "a test may fail")]
 
 mod blocks;
+#[path = "../demo/mod.rs"]
+mod demo;
 mod desk;
+#[path = "../fences/mod.rs"]
+mod fences;
 
 use std::collections::BTreeSet;
 

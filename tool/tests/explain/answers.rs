@@ -107,7 +107,7 @@ fn the_first_lines_say_what_matters() {
         let file = config.map(|config| File::new(config.as_bytes()));
         let option: Vec<&str> = file.iter().flat_map(|file| ["--config", file.path()]).collect();
         let said = ask(&[option.as_slice(), headers].concat(), "");
-        let text = said.text();
+        let text = said.printed;
         assert_eq!(said.status, Some(*status), "{config:?} {headers:?}: {text}");
         for (line, begin) in text.lines().zip(*begins) {
             assert!(line.starts_with(begin), "{config:?} {headers:?}: {text}");
@@ -119,7 +119,7 @@ fn the_first_lines_say_what_matters() {
 
 #[test]
 fn help_is_true() {
-    let help = ask(&["--help"], "").text();
+    let help = ask(&["--help"], "").printed;
     for option in
         ["--config", "--direction", "--method", "--path", "--authority", "--source-address", "--peer-uri"]
     {

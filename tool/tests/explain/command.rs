@@ -2,28 +2,24 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::io::Write;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use serde_json::Value;
 
+use crate::end::end;
+
 /// What it answered.
 pub(crate) struct Said {
     pub(crate) status: Option<i32>,
-    /// The bytes that it printed.
-    pub(crate) printed: Vec<u8>,
+    pub(crate) printed: String,
     pub(crate) complaint: String,
 }
 
 impl Said {
-    pub(crate) fn text(&self) -> String {
-        String::from_utf8(self.printed.clone()).expect("text")
-    }
-
     pub(crate) fn json(&self) -> Value {
-        serde_json::from_slice(&self.printed).unwrap_or_else(|error| panic!("{error}: {}", self.complaint))
+        serde_json::from_str(&self.printed).unwrap_or_else(|error| panic!("{error}: {}", self.complaint))
     }
 }
 
@@ -31,17 +27,8 @@ impl Said {
 pub(crate) fn explain(arguments: &[OsString], input: &[u8], environment: &BTreeMap<String, String>) -> Said {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tracewarden"));
     command.arg("explain").args(arguments).env_clear().envs(environment);
-    let mut child = command
-        .stdin(Stdio::piped())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("it starts");
-    // It reads no input that it was not told to read.
-    let _ = child.stdin.take().expect("its input").write_all(input);
-    let output = child.wait_with_output().expect("it ends");
-    let complaint = String::from_utf8(output.stderr).expect("text");
-    Said { status: output.status.code(), printed: output.stdout, complaint }
+    let (status, printed, complaint) = end(&mut command, input);
+    Said { status, printed, complaint }
 }
 
 /// The same with texts, and nothing in the environment.

@@ -116,7 +116,7 @@ impl Asked {
         known.unwrap_or_else(|| {
             let file = File::new(&self.configuration);
             let said = explain(&self.arguments(&file), &self.input(), &self.environment);
-            let answer = serde_json::from_slice(&said.printed).unwrap_or(Value::String(said.complaint));
+            let answer = serde_json::from_str(&said.printed).unwrap_or(Value::String(said.complaint));
             ANSWERS.lock().expect("a lock").insert(self.clone(), (said.status, answer.clone()));
             (said.status, answer)
         })

@@ -17,7 +17,7 @@ fn filter(config: &str, arguments: &[&str]) -> Value {
 
 fn text(config: &str, arguments: &[&str]) -> String {
     let file = File::new(config.as_bytes());
-    ask(&[&["--config", file.path()], arguments].concat(), "").text()
+    ask(&[&["--config", file.path()], arguments].concat(), "").printed
 }
 
 const TRUST: &str = r#"{"trust": {"default": "untrusted", "trusted": [{"san": "spiffe://mesh/ns/shop/*"},
@@ -131,9 +131,9 @@ fn a_decision_without_a_trace_is_obeyed() {
     assert_eq!(answer["sampling"]["sampled"], false);
     let said = ask(&["b3: 0"], "");
     assert!(
-        said.status == Some(0) && said.text().contains("Do not sample. The filter obeys it"),
+        said.status == Some(0) && said.printed.contains("Do not sample. The filter obeys it"),
         "{}",
-        said.text()
+        said.printed
     );
     let unread = filter("{}", &["b3: 0", "--direction", "inbound"]);
     assert_eq!(unread["sampling"]["by"], "probability", "b3 is not read");
@@ -187,7 +187,7 @@ fn secrets_are_not_shown() {
             [&[form][..], if form == "--json" { &["--config"] } else { &[] }, &[file.path()], &lines];
         let arguments: Vec<_> = arguments.concat().iter().map(std::ffi::OsString::from).collect();
         let said = crate::command::explain(&arguments, b"", &environment);
-        let text = said.text();
+        let text = said.printed;
         assert!(said.status == Some(0) && !text.contains("friend"), "{text}");
         assert!(text.contains("trust.trusted[0]") && text.contains("<not shown>"), "{text}");
     }

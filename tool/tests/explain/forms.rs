@@ -176,7 +176,7 @@ fn what_curl_prints_is_requests_and_responses() {
         assert_eq!(second["response"]["context"], "valid", "there is no context to compare it with");
         assert_eq!(second["response"]["trace_id"], "1".repeat(32));
     }
-    let text = ask(&[CURL], "").text();
+    let text = ask(&[CURL], "").printed;
     assert!(text.contains("Request 1 of 2\n") && text.contains("What the response says\n"), "{text}");
     let mismatch = format!(
         "> GET / HTTP/2\n> traceparent: {VALID}\n< HTTP/2 200\n< traceresponse: 00-{}-{}-00\n",
@@ -212,7 +212,7 @@ fn a_dump_of_http_is_a_request_a_response_or_both() {
 fn bytes_that_are_no_text_are_understood_and_escaped() {
     let line = OsString::from_vec(b"traceparent: 00-\xff\xfe\x1b[31m\x07\xc2\x9b".to_vec());
     let said = explain(std::slice::from_ref(&line), b"", &BTreeMap::new());
-    let text = said.text();
+    let text = said.printed;
     assert_eq!(said.status, Some(1));
     assert!(text.contains(r"  traceparent: 00-\xff\xfe\x1b[31m\x07\xc2\x9b"), "{text}");
     let said = explain(&["--json".into(), line], b"", &BTreeMap::new());
@@ -232,7 +232,7 @@ fn what_is_not_understood_is_said() {
         (&["--direction", "inbound", VALID], "", "--config"),
     ] {
         let said = ask(arguments, input);
-        assert_eq!((said.status, said.printed.as_slice()), (Some(2), &b""[..]), "{arguments:?}");
+        assert_eq!((said.status, said.printed.as_str()), (Some(2), ""), "{arguments:?}");
         assert!(said.complaint.contains(says), "{arguments:?}: {}", said.complaint);
     }
     let said = ask(&[], &"x".repeat((1 << 20) + 1));

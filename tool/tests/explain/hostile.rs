@@ -95,7 +95,7 @@ fn random(rng: &mut ChaCha12Rng) -> Vec<u8> {
 fn check(said: &Said, input: &[u8]) {
     let shown = input.escape_ascii();
     assert!(matches!(said.status, Some(0..=2)), "{:?}: {shown}\n{}", said.status, said.complaint);
-    for text in [&said.text(), &said.complaint] {
+    for text in [&said.printed, &said.complaint] {
         let is_printable = |sign: char| matches!(sign, ' '..='~' | '\n' | '…');
         assert!(text.chars().all(is_printable), "{shown}: {text:?}");
     }
@@ -108,7 +108,7 @@ fn long_inputs_are_cut_off_in_the_text_and_whole_in_json() {
     let input = format!("traceparent: 00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01\n{line}");
     let file = File::new(br#"{"direction": "inbound"}"#);
     let ask = |form: &[&str]| crate::command::ask(&[form, &["--config", file.path()]].concat(), &input);
-    let text = ask(&[]).text();
+    let text = ask(&[]).printed;
     assert!(text.contains("… (4702 more bytes)") && text.len() < 6000, "{text}");
     let answer = ask(&["--json"]).json();
     let removed = &answer["exchanges"][0]["filter"]["outcomes"][0]["request"]["changes"][0]["before"][0];

@@ -6,6 +6,8 @@ mod command;
 mod compare;
 mod decisions;
 mod edge;
+#[path = "../command/mod.rs"]
+mod end;
 mod forms;
 #[path = "../../../tests/native/host.rs"]
 mod host;

@@ -6,6 +6,8 @@ mod committed;
 mod corpus;
 mod document;
 mod environment;
+#[path = "../fences/mod.rs"]
+mod fences;
 mod fields;
 mod generator;
 mod metrics;

@@ -6,6 +6,7 @@ use serde_json::Value;
 use tracewarden::config::Config;
 use tracewarden::settings::Shape;
 
+use crate::fences::{documents, pieces};
 use crate::{file, repository};
 
 /// A value that was found, and where.
@@ -16,7 +17,7 @@ pub(crate) type Found = (String, Value);
 pub(crate) fn manifests() -> Vec<Found> {
     let files = files_in("envoy", "yaml").into_iter().filter(|path| !path.contains("/templates/"));
     let files = files.map(|path| (path.clone(), file(&path)));
-    let pieces = pieces().into_iter().filter(|(_, language, _)| language == "yaml");
+    let pieces = all_pieces().into_iter().filter(|(_, language, _)| language == "yaml");
     let texts = files.chain(pieces.map(|(path, _, text)| (path, text)));
     texts
         .flat_map(|(path, text)| yaml(&path, &text).into_iter().map(move |value| (path.clone(), value)))
@@ -26,7 +27,7 @@ pub(crate) fn manifests() -> Vec<Found> {
 /// Every value in the pieces of JSON in documents; comments are cut out. A piece with an ellipsis is not whole, and is left out.
 pub(crate) fn json_in_documents() -> Vec<Found> {
     let mut found = Vec::new();
-    for (path, language, text) in pieces() {
+    for (path, language, text) in all_pieces() {
         let text = match language.as_str() {
             "jsonc" => without_comments(&text),
             "json" if !text.contains('…') => text,
@@ -138,31 +139,15 @@ fn without_comments(text: &str) -> String {
     code.collect::<Vec<_>>().join("\n")
 }
 
-fn documents() -> impl Iterator<Item = String> {
-    files_in("docs", "md").into_iter().chain(["README.md", "CONTRIBUTING.md"].map(str::to_owned))
-}
-
 /// The pieces of documents that are fenced off: the document, the language, and the text. Those that give each code of `check` are
 /// wrong on purpose, and tool/tests/check tries them.
-fn pieces() -> Vec<(String, String, String)> {
-    let mut pieces = Vec::new();
-    for path in documents().filter(|path| path != "docs/check-codes.md") {
-        let mut language = None;
-        let mut text = String::new();
-        for line in file(&path).lines() {
-            match (line.trim_start().strip_prefix("```"), &language) {
-                (Some(name), None) => language = Some(name.to_owned()),
-                (Some(_), Some(name)) => {
-                    pieces.push((path.clone(), name.clone(), std::mem::take(&mut text)));
-                    language = None;
-                }
-                (None, Some(_)) => text += &format!("{line}\n"),
-                (None, None) => {}
-            }
-        }
-        assert_eq!(language, None, "{path}: a fence is open");
-    }
-    pieces
+fn all_pieces() -> Vec<(String, String, String)> {
+    let documents = documents().into_iter().filter(|path| path != "docs/check-codes.md");
+    documents
+        .flat_map(|path| {
+            pieces(&path).into_iter().map(move |(language, text)| (path.clone(), language, text))
+        })
+        .collect()
 }
 
 /// The files below a directory whose names end so, by their paths in the repository.

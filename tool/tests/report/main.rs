@@ -5,6 +5,8 @@ mod baseline;
 mod calls;
 #[path = "../command/mod.rs"]
 mod command;
+#[path = "../demo/mod.rs"]
+mod demo;
 mod findings;
 mod options;
 mod prometheus;

@@ -2,13 +2,14 @@
 
 use std::fs;
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::{Value, json};
 
+use crate::demo::{PORTS, envoy, free_port, free_ports, repository};
 use crate::support::{Said, report, report_with};
 
 /// Nothing here takes longer than this, unless it has failed.
@@ -136,7 +137,8 @@ fn an_envoy_that_makes_no_labels_agrees(mesh: &Mesh) {
 
 /// An Envoy with listeners of its own, once it listens. Others may take its ports before it does; then there is none.
 fn next_to(mesh: &Mesh) -> Option<(Running, u16, u16)> {
-    let (port, admin) = free_ports()?;
+    let port = free_ports();
+    let admin = port + PORTS;
     let rendered = fs::read_to_string(mesh.run.path("mesh/envoy.yaml")).expect("a configuration");
     let begin = rendered.find("\nstats_config:").expect("stats_config");
     let end = rendered.find("\nstatic_resources:").expect("static_resources");
@@ -256,7 +258,8 @@ struct Mesh {
 
 impl Mesh {
     fn up() -> Self {
-        let (port, admin) = wait_for("fourteen free ports in a row", free_ports);
+        let port = free_ports();
+        let admin = port + PORTS;
         let mesh = Self { port, admin, run: Scratch::new("mesh") };
         let ports = [("--port", port.to_string()), ("--admin-port", admin.to_string())];
         let said = mesh.run(
@@ -277,7 +280,7 @@ impl Mesh {
 
     fn run(&self, verb: &str, arguments: &[String]) -> String {
         let mut command = Command::new(std::env::var("PYTHON").unwrap_or_else(|_| "python3".to_owned()));
-        command.arg(in_repository("envoy/mesh.py")).arg(verb).arg("--run-dir").arg(self.run.path("mesh"));
+        command.arg(repository().join("envoy/mesh.py")).arg(verb).arg("--run-dir").arg(self.run.path("mesh"));
         let Output { stdout, stderr, .. } = command.args(arguments).output().expect("python3 runs");
         String::from_utf8_lossy(&[stdout, stderr].concat()).into_owned()
     }
@@ -301,7 +304,7 @@ impl Prometheus {
     fn scraping(admin: u16) -> Self {
         let scratch = Scratch::new("scraping");
         let config =
-            fs::read_to_string(in_repository("envoy/prometheus/demo.yaml")).expect("a configuration");
+            fs::read_to_string(repository().join("envoy/prometheus/demo.yaml")).expect("a configuration");
         let config = config
             .replace("127.0.0.1:9901", &format!("127.0.0.1:{admin}"))
             .replace("_interval: 5s", "_interval: 1s");
@@ -366,38 +369,13 @@ impl Drop for Scratch {
     }
 }
 
-fn envoy() -> PathBuf {
-    let path =
-        std::env::var_os("ENVOY").map_or_else(|| in_repository(".venv/envoy-1.40.0/envoy"), PathBuf::from);
-    require(path, "run `make test`, or set ENVOY to an Envoy that you have")
-}
-
 fn prometheus(program: &str) -> PathBuf {
-    require(in_repository(".venv/bin").join(program), "run `make alerts`")
-}
-
-fn in_repository(path: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..").join(path)
+    require(repository().join(".venv/bin").join(program), "run `make alerts`")
 }
 
 fn require(path: PathBuf, mend: &str) -> PathBuf {
     assert!(path.is_file(), "{} is not there: {mend}", path.display());
     path
-}
-
-fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
-    listener.local_addr().expect("an address").port()
-}
-
-/// Thirteen free ports in a row and one more, below those that the system hands out by itself.
-fn free_ports() -> Option<(u16, u16)> {
-    let first = 20_000 + free_port() % 10_000;
-    let free = |port| {
-        TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err()
-            && TcpListener::bind((Ipv4Addr::LOCALHOST, port)).is_ok()
-    };
-    (first..first + 14).all(free).then_some((first, first + 13))
 }
 
 /// What is there.
