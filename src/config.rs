@@ -90,7 +90,10 @@ impl Config {
             [] => Ok(Value::Object(Vec::new())),
             json => serde_json::from_slice(json),
         };
-        let tree = tree.map_err(|error| Faults(vec![Fault::syntax(error.to_string())]))?;
+        let fault = |error: serde_json::Error| {
+            if is_text(json) { Fault::syntax(error.to_string()) } else { Fault::no_text() }
+        };
+        let tree = tree.map_err(|error| Faults(vec![fault(error)]))?;
         Self::read(&tree, &environment)
     }
 
@@ -131,6 +134,13 @@ impl Config {
     pub fn shape() -> Shape {
         <Self as Setting>::shape()
     }
+}
+
+/// Whether the bytes may be JSON that somebody wrote. Those of a protobuf message are no text: the numbers of its fields are
+/// control characters.
+fn is_text(bytes: &[u8]) -> bool {
+    str::from_utf8(bytes)
+        .is_ok_and(|text| !text.contains(|sign: char| sign.is_control() && !sign.is_whitespace()))
 }
 
 /// How messages name a header that `traceparent` may be called.

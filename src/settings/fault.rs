@@ -78,6 +78,14 @@ impl Fault {
         Self { path: Vec::new(), kind: FaultKind::Syntax, expected, found: String::new(), detail }
     }
 
+    /// Of bytes that are no text, such as a message that Envoy did not turn into JSON.
+    pub(crate) fn no_text() -> Self {
+        let expected = Expected::Phrase("JSON in a google.protobuf.StringValue");
+        let detail = "is the configuration a google.protobuf.Struct? Use a StringValue".to_owned();
+        let found = "bytes that are no text".to_owned();
+        Self { path: Vec::new(), kind: FaultKind::Syntax, expected, found, detail }
+    }
+
     /// Of a variable of the environment.
     pub(crate) fn of_variable(name: &'static str, expected: &'static str, found: String) -> Self {
         let (path, expected) = (vec![Step::Variable(name)], Expected::Phrase(expected));

@@ -198,6 +198,11 @@ fn a_refusal_names_the_path_the_bound_and_the_value() {
             r#"direction: expected one of "auto", "inbound", "outbound", found "sideways""#,
         ),
         ("[]", "configuration: expected an object, found a list"),
+        (
+            // A google.protobuf.Struct with the field `mode`, as Envoy hands it over.
+            "\n\x11\n\x04mode\x12\t\x1a\x07observe",
+            "configuration: expected JSON in a google.protobuf.StringValue, found bytes that are no text (is ",
+        ),
         ("{} {}", "configuration: expected valid JSON (trailing characters at line 1 column 4)"),
         (r#"{"mode": "#, "configuration: expected valid JSON (EOF while parsing a value at line 1 column 8)"),
         (

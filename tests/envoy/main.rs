@@ -9,6 +9,7 @@ mod correlation;
 mod crowd;
 mod dashboards;
 mod demo;
+mod discovery;
 mod exceptions;
 mod export;
 mod hop;

@@ -146,7 +146,7 @@ pub(crate) fn watching(name: &str, upstream: &Upstream, plugin: Value, drain: &s
     start_watching(scratch, &[cluster("upstream", upstream.port)], drain)
 }
 
-fn start_watching(scratch: Scratch, clusters: &[Value], drain: &str) -> Envoy {
+pub(crate) fn start_watching(scratch: Scratch, clusters: &[Value], drain: &str) -> Envoy {
     let config = json!({
         "admin": {"address": address(0)},
         "node": {"id": "test", "cluster": "test"},
@@ -171,14 +171,14 @@ pub(crate) fn configure(scratch: &Scratch, plugin: impl Into<Option<Value>>) {
 }
 
 /// Replaces the file that [`discovered`] reads in one step.
-fn discover(scratch: &Scratch, plugin: &Value) {
+pub(crate) fn discover(scratch: &Scratch, plugin: &Value) {
     let mut extension = plugin.clone();
     merge(&mut extension, json!({"@type": "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig"}));
     replace(scratch, "extensions", &[extension]);
 }
 
 /// A filter whose configuration is in a file of its own, which Envoy watches.
-fn discovered(scratch: &Scratch) -> Value {
+pub(crate) fn discovered(scratch: &Scratch) -> Value {
     json!({"name": "tracewarden", "config_discovery": {
         "config_source": {"resource_api_version": "V3", "path_config_source": {
             "path": scratch.path("extensions/extensions.json"),
@@ -188,7 +188,7 @@ fn discovered(scratch: &Scratch) -> Value {
     }})
 }
 
-fn replace(scratch: &Scratch, kind: &str, resources: &[Value]) {
+pub(crate) fn replace(scratch: &Scratch, kind: &str, resources: &[Value]) {
     let file: Value = json!({"resources": resources});
     let directory = scratch.path(kind);
     std::fs::create_dir_all(&directory).expect("a directory");
@@ -197,7 +197,7 @@ fn replace(scratch: &Scratch, kind: &str, resources: &[Value]) {
 }
 
 /// Sends requests without a context until it is over; every one of them must be answered 200.
-fn run(port: u16, keeps_connections: bool, over: &AtomicBool, sent: &AtomicU64) {
+pub(crate) fn run(port: u16, keeps_connections: bool, over: &AtomicBool, sent: &AtomicU64) {
     let mut client = Client::connect(port);
     while !over.load(Ordering::Relaxed) {
         let answer = client.send(&request("/", &[]));
@@ -213,12 +213,12 @@ pub(crate) fn count(envoy: &Envoy, name: &str) -> u64 {
     envoy.counters().get(name).copied().unwrap_or(0)
 }
 
-fn counted(envoy: &Envoy, name: &str, at_least: u64) -> Option<()> {
+pub(crate) fn counted(envoy: &Envoy, name: &str, at_least: u64) -> Option<()> {
     (count(envoy, name) >= at_least).then_some(())
 }
 
 /// Ends the other threads, also when this one panics.
-struct SetWhenDropped<'a>(&'a AtomicBool);
+pub(crate) struct SetWhenDropped<'a>(pub(crate) &'a AtomicBool);
 
 impl Drop for SetWhenDropped<'_> {
     fn drop(&mut self) {

@@ -130,6 +130,11 @@ pub(crate) fn plugin_configuration(size: usize) -> Result<Vec<u8>, HostError> {
     }
 }
 
+/// The plugin's configuration, of any size, if the host shows it already: Envoy does while it makes the first plugin of a VM.
+pub(crate) fn announced_configuration() -> Result<Option<Vec<u8>>, HostError> {
+    buffer(BufferType::PluginConfiguration, usize::MAX)
+}
+
 /// All headers of a map that must exist.
 pub(crate) fn headers(map: MapType) -> Result<Headers, HostError> {
     match pairs(map)? {

@@ -33,6 +33,18 @@ pub(crate) struct Plugin {
     expressions: OnceCell<Rc<Expressions>>,
     /// What says that the plugin runs, if a later mistake is to be refused only then.
     heartbeat: Option<Heartbeat>,
+    /// The configuration that the host showed when it made the first plugin of the VM.
+    announced: Option<Vec<u8>>,
+}
+
+/// What a configuration comes to.
+enum Judgement {
+    /// It is valid.
+    Good(Box<Loaded>, Option<Heartbeat>),
+    /// It is bad, and every request passes untouched.
+    Bypassed(Vec<String>),
+    /// It is bad, and the plugin does not take it.
+    Refused(Vec<String>),
 }
 
 /// The highest number of bytes read of an answer. A collector only says how many spans it refused, and why.
@@ -40,60 +52,47 @@ const MAX_ANSWER: usize = 64 << 10;
 
 impl Plugin {
     pub(crate) fn new(vm: &'static Vm, id: u32) -> Self {
+        let announced =
+            if vm.is_new() { vm.checked(host::announced_configuration()).flatten() } else { None };
         let ticks = Rc::new(Ticks::default());
-        Self { vm, id, work: Work::Nothing, ticks, expressions: OnceCell::new(), heartbeat: None }
+        Self { vm, id, work: Work::Nothing, ticks, expressions: OnceCell::new(), heartbeat: None, announced }
     }
 
-    /// Reads the plugin's configuration, which has `size` bytes, and the VM's environment.
-    ///
-    /// # Errors
-    /// Every fault, one in a line.
+    /// Judges a configuration by the VM's environment, and by what runs.
     #[inline(never)]
-    fn load(&mut self, size: usize, is_new: bool) -> Result<Work, Vec<String>> {
+    fn judge(&self, json: Result<&[u8], Vec<String>>) -> Judgement {
         let environment = Environment(self.vm.checked(host::environment()).unwrap_or_default());
         let variable = |name: &str| environment.get(name);
-        let on_bad_config = OnBadConfig::load(variable).map_err(lines)?;
-        let json = host::plugin_configuration(size).map_err(|error| {
-            self.vm.report(error);
-            vec![error.to_string()]
-        });
-        let loaded = match &json {
-            Ok(json) => Config::load(json, variable).map_err(lines),
-            Err(problems) => Err(problems.clone()),
+        let on_bad_config = match OnBadConfig::load(variable) {
+            Ok(on_bad_config) => on_bad_config,
+            Err(faults) => return Judgement::Refused(lines(faults)),
         };
-        let bypasses = on_bad_config == OnBadConfig::Bypass;
-        let heartbeat = if bypasses { Heartbeat::of_plugin(self.vm) } else { None };
-        match loaded {
-            Ok(loaded) => {
-                self.heartbeat = heartbeat;
-                Ok(self.begin(loaded))
-            }
-            Err(problems) if bypasses => {
+        let heartbeat =
+            if on_bad_config == OnBadConfig::Bypass { Some(Heartbeat::of_plugin(self.vm)) } else { None };
+        let loaded = json.clone().and_then(|json| Config::load(json, variable).map_err(lines));
+        match (loaded, heartbeat) {
+            (Ok(loaded), heartbeat) => Judgement::Good(Box::new(loaded), heartbeat.flatten()),
+            (Err(problems), None) => Judgement::Refused(problems),
+            (Err(problems), Some(heartbeat)) => {
                 // Envoy remembers what the VM said that it tries configurations in. A worker's must not say otherwise.
-                let heartbeat = heartbeat.filter(|_| is_new);
-                self.bypass(problems, heartbeat, &json.unwrap_or_default())
+                let heartbeat = heartbeat.filter(|_| self.vm.is_new());
+                if heartbeat.is_some_and(|heartbeat| heartbeat.refuses(json.unwrap_or_default(), self.vm)) {
+                    let kept = "a good configuration of this plugin runs, and Envoy keeps it";
+                    return Judgement::Refused(problems.into_iter().chain([kept.to_owned()]).collect());
+                }
+                Judgement::Bypassed(problems)
             }
-            Err(problems) => Err(problems),
         }
     }
 
-    /// Has every request pass untouched, unless a good configuration of this plugin runs, which Envoy then keeps.
-    fn bypass(
-        &mut self,
-        problems: Vec<String>,
-        heartbeat: Option<Heartbeat>,
-        json: &[u8],
-    ) -> Result<Work, Vec<String>> {
-        if heartbeat.is_some_and(|heartbeat| heartbeat.refuses(json, self.vm)) {
-            let kept = "a good configuration of this plugin runs, and Envoy keeps it";
-            return Err(problems.into_iter().chain([kept.to_owned()]).collect());
-        }
+    /// Has every request pass untouched.
+    fn bypass(&mut self, problems: &[String]) {
         for problem in problems {
             log::error!("tracewarden: configuration refused, every request passes untouched: {problem}");
         }
         self.heartbeat = None;
         self.vm.define(self.vm.counters(None), vec![Counter::Bypassed]);
-        Ok(Work::Bypass)
+        self.work = Work::Bypass;
     }
 
     fn begin(&self, Loaded { config, notices }: Loaded) -> Work {
@@ -137,6 +136,14 @@ impl Plugin {
     }
 }
 
+/// Logs each fault in a line.
+fn refuse(problems: &[String]) -> bool {
+    for problem in problems {
+        log::error!("tracewarden: configuration refused: {problem}");
+    }
+    false
+}
+
 fn lines(Faults(faults): Faults) -> Vec<String> {
     faults.iter().map(Fault::to_string).collect()
 }
@@ -162,22 +169,32 @@ impl Context for Plugin {
 }
 
 impl RootContext for Plugin {
-    fn on_configure(&mut self, size: usize) -> bool {
-        let is_new = self.vm.is_new();
-        self.vm.introduce();
-        match self.load(size, is_new) {
-            Ok(work) => {
-                self.work = work;
-                self.set_ticks();
-                true
-            }
-            Err(problems) => {
-                for problem in problems {
-                    log::error!("tracewarden: configuration refused: {problem}");
-                }
-                false
-            }
+    /// Envoy remembers that a plugin refused a configuration. If that is pushed again, Envoy refuses it without a word. It does
+    /// not remember that a VM did not start. So a new VM with a bad configuration does not.
+    fn on_vm_start(&mut self, _: usize) -> bool {
+        match self.announced.take().map(|json| self.judge(Ok(&json))) {
+            Some(Judgement::Refused(problems)) => refuse(&problems),
+            Some(Judgement::Good(..) | Judgement::Bypassed(_)) | None => true,
         }
+    }
+
+    fn on_configure(&mut self, size: usize) -> bool {
+        let json = host::plugin_configuration(size).map_err(|error| {
+            self.vm.report(error);
+            vec![error.to_string()]
+        });
+        let judgement = self.judge(json.as_deref().map_err(Clone::clone));
+        self.vm.introduce();
+        match judgement {
+            Judgement::Good(loaded, heartbeat) => {
+                self.heartbeat = heartbeat;
+                self.work = self.begin(*loaded);
+            }
+            Judgement::Bypassed(problems) => self.bypass(&problems),
+            Judgement::Refused(problems) => return refuse(&problems),
+        }
+        self.set_ticks();
+        true
     }
 
     fn on_tick(&mut self) {

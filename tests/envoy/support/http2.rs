@@ -2,8 +2,10 @@
 
 use std::net::Ipv4Addr;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use h2::RecvStream;
+use h2::client::ResponseFuture;
+use h2::{RecvStream, SendStream};
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -35,6 +37,47 @@ pub(crate) fn exchange(port: u16, request: Request<&'static [u8]>) -> Exchanged<
         Exchanged { head: Response::from_parts(head, ()), body, trailers }
     };
     runtime().block_on(async { tokio::time::timeout(PATIENCE, exchange).await.expect("an answer in time") })
+}
+
+/// A request whose body is still being sent, on a connection of its own.
+pub(crate) struct OpenRequest {
+    runtime: tokio::runtime::Runtime,
+    body: SendStream<&'static [u8]>,
+    response: ResponseFuture,
+}
+
+impl OpenRequest {
+    /// Sends the headers.
+    pub(crate) fn begin(port: u16, head: Request<()>) -> Self {
+        let runtime = runtime();
+        let (response, body) = runtime.block_on(async {
+            let stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.expect("a connection");
+            let (sender, connection) =
+                h2::client::Builder::new().handshake(stream).await.expect("a handshake");
+            tokio::spawn(connection);
+            let mut sender = sender.ready().await.expect("room for a request");
+            sender.send_request(head, false).expect("a request")
+        });
+        Self { runtime, body, response }
+    }
+
+    /// Sends a piece of the body, and gives the connection the time to write it.
+    pub(crate) fn send(&mut self, piece: &'static [u8]) {
+        self.body.send_data(piece, false).expect("an open stream");
+        self.runtime.block_on(async { tokio::time::sleep(Duration::from_millis(20)).await });
+    }
+
+    /// Ends the body, and takes the response.
+    pub(crate) fn end(mut self) -> Exchanged<Response<()>> {
+        self.body.send_data(b"", true).expect("an open stream");
+        let response = async {
+            let (head, body) = self.response.await.expect("a response").into_parts();
+            let (body, trailers) = read(body).await.expect("a whole response");
+            Exchanged { head: Response::from_parts(head, ()), body, trailers }
+        };
+        let in_time = async { tokio::time::timeout(PATIENCE, response).await.expect("an answer in time") };
+        self.runtime.block_on(in_time)
+    }
 }
 
 /// A request for the path with these header lines.

@@ -164,9 +164,19 @@ impl Strike {
         self.faults.iter().any(|(struck, _, fault)| *struck == call && is_error(call, fault, false))
     }
 
-    /// Whether a configuration that is read with this strike must be refused.
-    pub(super) fn spoils_configuration(&self) -> bool {
-        self.hides(Call::GetBuffer) || self.faults.iter().any(|(.., fault)| matches!(fault, Fault::Buffer(_)))
+    /// Whether a configuration must be refused that is read with this strike, so many times: the last time decides.
+    pub(super) fn spoils_configuration(&self, reads: u64) -> bool {
+        self.faults.iter().any(|(call, nth, fault)| {
+            *call == Call::GetBuffer
+                && nth.is_none_or(|nth| nth == reads)
+                && (is_error(*call, fault, false) || matches!(fault, Fault::Buffer(_)))
+        })
+    }
+
+    /// Whether the host has nothing to show, and says no more about it.
+    pub(super) fn shows_nothing(&self) -> bool {
+        let nothing = [Status::Ok.into(), Status::NotFound.into(), Fault::Null];
+        self.faults.iter().any(|(call, _, fault)| *call == Call::GetBuffer && nothing.contains(fault))
     }
 
     /// What must be counted for a call that was made so often.
