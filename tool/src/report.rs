@@ -163,7 +163,7 @@ fn of_counters(calls: Option<Calls>, options: &Options) -> Result<Said, String> 
 }
 
 impl Report {
-    fn of(mut sources: Vec<Source>, reading: &Reading, options: &Options) -> Result<Self, String> {
+    fn of(sources: Vec<Source>, reading: &Reading, options: &Options) -> Result<Self, String> {
         let mut notes = reading.all_notes();
         if reading.owners().is_empty() {
             let targets: Vec<&str> = sources.iter().map(|source| source.target.as_str()).collect();
@@ -176,7 +176,7 @@ impl Report {
         let hidden = options.min_share.map_or(0, |least| causes::hide(&mut findings, &workloads, least));
         table::judge(&mut workloads, &findings);
         Ok(Self {
-            source: if sources.len() == 1 { sources.first_mut().cloned() } else { None },
+            source: if sources.len() == 1 { sources.first().cloned() } else { None },
             sources,
             builds: reading.builds.iter().cloned().collect(),
             summary: findings::summaries(reading),

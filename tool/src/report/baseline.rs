@@ -1,7 +1,7 @@
 //! Whether workloads got better or worse than an earlier report said: a gate that known losses pass.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::Read;
+use std::io::ErrorKind;
 use std::path::Path;
 
 use serde::{Deserialize, Serialize};
@@ -12,7 +12,7 @@ use super::input::from_json;
 use super::names::Labels;
 use super::reading::clean;
 use super::table::Workload;
-use crate::open;
+use crate::lines::bounded;
 use crate::web::MAX_ANSWER;
 
 /// Kinds of causes that are worse at any number of requests, because they mean that requests are not seen.
@@ -112,12 +112,10 @@ pub(super) fn compare(file: &str, workloads: &[Workload], bounds: &Bounds) -> Re
 }
 
 fn read(file: &str) -> Result<Vec<Before>, String> {
-    let mut bytes = Vec::new();
-    let from = open(Path::new(file)).map_err(|error| error.to_string())?;
-    from.take(MAX_ANSWER + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
-    if bytes.len() as u64 > MAX_ANSWER {
-        return Err(format!("it is longer than {} MiB", MAX_ANSWER >> 20));
-    }
+    let bytes = bounded(Path::new(file), MAX_ANSWER as usize).map_err(|error| match error.kind() {
+        ErrorKind::FileTooLarge => format!("it is longer than {} MiB", MAX_ANSWER >> 20),
+        _ => error.to_string(),
+    })?;
     let earlier: Earlier = serde_json::from_slice(from_json(&bytes))
         .map_err(|error| format!("expected what `tracewarden report --json` printed: {error}"))?;
     let no_workloads = || {
@@ -129,7 +127,6 @@ fn read(file: &str) -> Result<Vec<Before>, String> {
 
 fn compared(who: Labels, earlier: Option<Before>, now: &Workload, bounds: &Bounds) -> Compared {
     let causes: BTreeSet<String> = now.causes.iter().map(word).collect();
-    let contexts = Contexts { expected: now.expected, intact: now.intact, uncounted: now.uncounted };
     let known = earlier.as_ref().map(|before| before.causes.clone()).unwrap_or_default();
     let verdict = match &earlier {
         None => Change::New,
@@ -140,7 +137,7 @@ fn compared(who: Labels, earlier: Option<Before>, now: &Workload, bounds: &Bound
         name: now.who.name(),
         verdict,
         before: earlier.as_ref().map(Before::contexts),
-        now: Some(contexts),
+        now: Some(now.contexts()),
         new_causes: causes.difference(&known).cloned().collect(),
         gone_causes: known.difference(&causes).cloned().collect(),
     }
@@ -161,8 +158,7 @@ impl Bounds {
             return Change::Worse;
         }
         let is_enough = |requests| requests >= self.least;
-        let contexts = Contexts { expected: now.expected, intact: now.intact, uncounted: now.uncounted };
-        let moved = match (before.contexts().missing(self.least), contexts.missing(self.least)) {
+        let moved = match (before.contexts().missing(self.least), now.contexts().missing(self.least)) {
             (Some(was), Some(is)) => Some((is - was, self.tolerance.share())),
             _ => None,
         };
@@ -177,6 +173,12 @@ impl Bounds {
             None if before.expected > 0 || now.expected > 0 => Change::TooFew,
             _ => Change::Same,
         }
+    }
+}
+
+impl Workload {
+    const fn contexts(&self) -> Contexts {
+        Contexts { expected: self.expected, intact: self.intact, uncounted: self.uncounted }
     }
 }
 

@@ -6,7 +6,7 @@ use serde_json::Value;
 use super::input::from_json;
 use super::names::{Names, split};
 use super::prometheus::Scope;
-use super::reading::{Reading, WITHOUT_FILTER, WITHOUT_FILTER_IN_ISTIO, Who};
+use super::reading::{Reading, Who, without_filter};
 use super::scrape;
 use crate::web::{Failure, Web};
 
@@ -89,6 +89,5 @@ pub(crate) fn read(json: &[u8], names: &Names) -> Result<Reading, String> {
 /// Whether it counts requests that the filter should see. The stats do not say who runs it.
 fn is_served(stat: &str) -> bool {
     let prefix = stat.strip_prefix("http.").and_then(|rest| rest.strip_suffix("downstream_rq_total"));
-    let mut without = WITHOUT_FILTER.iter().chain(&WITHOUT_FILTER_IN_ISTIO);
-    prefix.is_some_and(|prefix| without.all(|one| *one != prefix.trim_end_matches(['.', ';'])))
+    prefix.is_some_and(|prefix| without_filter().all(|one| one != prefix.trim_end_matches(['.', ';'])))
 }

@@ -14,6 +14,11 @@ pub(crate) const WITHOUT_FILTER: [&str; 4] = ["admin", "eg-ready-http", "eg-stat
 /// In Istio's proxies neither those of probes and of scrapes.
 pub(crate) const WITHOUT_FILTER_IN_ISTIO: [&str; 4] = ["admin", "agent", "stats", "trace_health"];
 
+/// All of these.
+pub(crate) fn without_filter() -> impl Iterator<Item = &'static str> {
+    WITHOUT_FILTER.into_iter().chain(WITHOUT_FILTER_IN_ISTIO)
+}
+
 /// The gauge that says whether a plugin works.
 pub(crate) const ENABLED: &str = "tracewarden_enabled";
 

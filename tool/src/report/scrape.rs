@@ -6,7 +6,7 @@ use super::exposition::{Line, Sample, line};
 use super::input::{is_json, next_line};
 use super::names::{Labels, Names};
 use super::prometheus::{Scope, believed};
-use super::reading::{Reading, WITHOUT_FILTER, WITHOUT_FILTER_IN_ISTIO, Who};
+use super::reading::{Reading, Who, without_filter};
 use crate::web::Failure;
 
 /// The longest line that is read as one.
@@ -135,6 +135,6 @@ fn is_served(name: &str, labels: &Labels) -> bool {
         return super::prometheus::is_seen(labels);
     }
     let prefix = name.strip_prefix("envoy_http_").and_then(|rest| rest.strip_suffix("_downstream_rq_total"));
-    let mut without = WITHOUT_FILTER.iter().chain(&WITHOUT_FILTER_IN_ISTIO);
-    prefix.is_some_and(|prefix| without.all(|one| one.replace('-', "_") != prefix.trim_end_matches('_')))
+    let is_other = |one: &str, prefix: &str| one.replace('-', "_") != prefix.trim_end_matches('_');
+    prefix.is_some_and(|prefix| without_filter().all(|one| is_other(one, prefix)))
 }

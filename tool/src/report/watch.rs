@@ -13,7 +13,7 @@ use super::advice::{Kind, Rank};
 use super::causes::causes;
 use super::names::Labels;
 use super::reading::printable;
-use super::source::{Since, Sources, Taken};
+use super::source::{Since, Source, Sources, Taken};
 use super::text::{self, Look};
 use super::{Options, Report};
 use crate::lines::{grouped, paragraph, plural};
@@ -83,9 +83,8 @@ impl Watch<'_> {
             times += 1;
             last = self.show(sources, before.clone());
         } else if self.redraws {
-            let _ = is_written(
-                format!("{}; first counts in {every}s\n", heading(sources, before.clone())).as_bytes(),
-            );
+            let (sources, _) = sources.join(before.clone());
+            let _ = is_written(format!("{}; first counts in {every}s\n", heading(&sources)).as_bytes());
         }
         while times < most && last != Ok(false) {
             if let Err(problem) = &last {
@@ -107,7 +106,6 @@ impl Watch<'_> {
 
     /// Prints what was counted this time, and says whether somebody still reads it.
     fn show(&mut self, sources: &Sources<'_>, taken: Vec<Taken>) -> Result<bool, String> {
-        let heading = heading(sources, taken.clone());
         let (sources, reading) = sources.join(taken);
         let report = Report::of(sources, &reading, self.options)?;
         if report.is_bad() {
@@ -121,7 +119,7 @@ impl Watch<'_> {
         if self.redraws && io::stdout().write_all(CLEAR).is_err() {
             return Ok(false);
         }
-        let heading = self.redraws.then_some(heading);
+        let heading = self.redraws.then(|| heading(&report.sources));
         let block = self.block(&report, heading.as_deref());
         Ok(is_written(block.as_bytes()))
     }
@@ -184,9 +182,8 @@ impl Watch<'_> {
 }
 
 /// What is watched.
-fn heading(sources: &Sources<'_>, taken: Vec<Taken>) -> String {
-    let (sources, _) = sources.join(taken);
-    format!("{}. Ctrl-C ends it", text::places(&sources))
+fn heading(sources: &[Source]) -> String {
+    format!("{}. Ctrl-C ends it", text::places(sources))
 }
 
 fn is_written(text: &[u8]) -> bool {

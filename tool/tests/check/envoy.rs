@@ -190,7 +190,7 @@ fn the_environment_is_that_of_the_vm() {
     let check_with = |filter: &Value| {
         let mut command = tracewarden();
         command.arg("check").env("TRACE_SAMPLING_RATE", "7");
-        command::end(&mut command, &bootstrap(std::slice::from_ref(filter), &Value::Null).to_string())
+        command::end(&mut command, bootstrap(std::slice::from_ref(filter), &Value::Null).to_string())
     };
     let (status, said, _) = check_with(&filter);
     assert_eq!(status, Some(0), "the process' own is not given to the VM: {said}");
