@@ -68,13 +68,13 @@ impl Default for StreamContext {
 }
 
 impl Filter {
-    /// A filter that works by this configuration.
+    /// A filter that works by this configuration. Plugins of the same name share their budgets.
     #[must_use]
-    pub fn new(config: Config) -> Self {
+    pub fn new(config: Config, plugin: &str) -> Self {
         Self {
             is_watching: config.request.writes_more_than_w3c(),
+            rates: Rates::new(&config.request.sampling, plugin),
             config,
-            rates: Rates::default(),
             is_direction_noticed: Cell::new(false),
             watched: Cell::new(0),
             is_second_trace_noticed: Cell::new(false),

@@ -1,10 +1,12 @@
 //! Whether a trace is recorded, and who says so.
 
+mod budget;
 mod ot;
 mod rate_limit;
 mod threshold;
 mod tracestate;
 
+pub use budget::Budget;
 pub use ot::OtState;
 pub(crate) use rate_limit::Rates;
 pub use rate_limit::{RateLimit, TokenBucket};
@@ -51,8 +53,12 @@ settings! {
         /// Whether traces that start here say that their ids are random (flags `03`, W3C Level 2). Older SDKs refuse such a
         /// `traceparent`, such as OpenTelemetry's for Rust before 0.32. A received context keeps its flag.
         pub random_flag: bool = true,
-        /// Limit for sampling traces without a sampled parent, in traces per second and worker, such as `100`. One second's
-        /// worth may come at once. Traces over the limit are not sampled.
+        /// Limit for sampling traces without a sampled parent, in traces per second of the whole Envoy process, such as `100` or
+        /// `0.5`. Its workers share it, and so do all listeners and configurations with this plugin's name. What is left of one
+        /// second may come at once. Traces over the limit are not sampled. `0` samples none.
+        pub budget as "max_traces_per_second": Option<Budget> = None,
+        /// The same limit for each worker alone, such as `100`. An Envoy with 16 workers may sample 16 times as many, and one with
+        /// a single connection only one worker's. One second's worth may come at once. If both limits are stated, both hold.
         pub rate as "max_traces_per_second_per_worker": Option<RateLimit> = None,
         /// Rate limit for recording spans of failed requests whose trace is not sampled, in requests per second and worker,
         /// such as `5`. It needs `export`, and costs a new parent-id on every request that is not sampled.
@@ -67,6 +73,9 @@ settings! {
         pub(crate) when as "match": Match,
         /// The share of their traces that is sampled, such as `0.5`.
         pub(crate) probability: Threshold,
+        /// Limit for the traces that this rule samples, in traces per second of the whole process, such as `5`. A trace that it
+        /// refuses is not sampled, and takes nothing of the limit for all.
+        pub(crate) budget as "max_traces_per_second": Option<Budget> = None,
     }
 }
 
@@ -128,11 +137,12 @@ impl Sampler {
         Self { parent, probability, ..Self::default() }
     }
 
-    /// Decides about one trace; `within_rate` is asked about a trace that this hop wants to record.
+    /// Decides about one trace; `within_limits` is asked about a trace that this hop wants to record, by the rule of this place
+    /// if by any.
     pub fn decide(
         &self,
         question: &Question<'_, '_>,
-        within_rate: impl FnOnce(RateLimit) -> bool,
+        within_limits: impl FnOnce(Option<usize>) -> bool,
     ) -> Sampled {
         if self.force.as_ref().is_some_and(|force| force.is_in(question.request.headers)) {
             return Sampled { decision: SamplingDecision::Record, by: DecidedBy::Force, threshold: None };
@@ -144,21 +154,33 @@ impl Sampler {
             (Parent::Respect, Some(sampled)) => by_parent(sampled, question.ot, randomness),
             (Parent::Raise, Some(true)) => by_parent(true, question.ot, randomness),
             (Parent::Ignore, _) | (Parent::Raise, Some(false)) | (_, None) => {
-                let own = self.by_probability(question, randomness);
-                match self.rate {
-                    Some(limit) if own.decision.is_record() && !within_rate(limit) => Sampled {
-                        decision: SamplingDecision::Drop,
-                        by: DecidedBy::RateLimit,
-                        threshold: None,
-                    },
-                    _ => own,
+                let place = self.rules.iter().position(|rule| rule.when.holds(question.request));
+                let own = self.by_probability(place, question, randomness);
+                if own.decision.is_record() && self.is_limited() && !within_limits(place) {
+                    let (decision, by) = (SamplingDecision::Drop, DecidedBy::RateLimit);
+                    return Sampled { decision, by, threshold: None };
                 }
+                own
             }
         }
     }
 
-    fn by_probability(&self, question: &Question<'_, '_>, randomness: u64) -> Sampled {
-        let rule = self.rules.iter().find(|rule| rule.when.holds(question.request));
+    /// Whether there is a limit for what this hop records, for all traces or for those of a rule.
+    #[inline]
+    #[must_use]
+    pub fn is_limited(&self) -> bool {
+        self.rate.is_some() || self.has_budget()
+    }
+
+    /// Whether the workers share a budget.
+    #[inline]
+    #[must_use]
+    pub fn has_budget(&self) -> bool {
+        self.budget.is_some() || self.rules.iter().any(|rule| rule.budget.is_some())
+    }
+
+    fn by_probability(&self, place: Option<usize>, question: &Question<'_, '_>, randomness: u64) -> Sampled {
+        let rule = place.and_then(|place| self.rules.get(place));
         let (probability, by) = match rule {
             Some(rule) => (rule.probability, DecidedBy::Rule),
             None => (self.probability, DecidedBy::Probability),

@@ -38,7 +38,7 @@ struct Pass<'a> {
 pub fn check(setup: &Setup, lines: &Lines, host: &mut Host) -> StreamContext {
     host.begin(lines);
     let before = &host.headers.clone();
-    let (filter, headers) = (Filter::new(setup.config.clone()), of_core(lines));
+    let (filter, headers) = (Filter::new(setup.config.clone(), ""), of_core(lines));
     let stream = work::bounded(size(lines) + setup.work(), || filter.audited_request(&headers, host));
     let begins_span = matches!(stream, StreamContext::Spanned(..));
     assert!(!begins_span || setup.config.export.is_some() && setup.policy().mode == Mode::Enforce);

@@ -35,7 +35,7 @@ pub fn check(config: &Config, stream: &mut StreamContext, lines: &Lines, host: &
     host.begin(lines);
     let before = &host.headers.clone();
     let is_left_out = spans::is_left_out(stream);
-    let filter = Filter::new(config.clone());
+    let filter = Filter::new(config.clone(), "");
     work::bounded(16 * size(lines), || filter.response(stream, host));
     let enforces = config.request.mode == Mode::Enforce;
     let removes = enforces

@@ -57,7 +57,7 @@ pub(crate) fn check(setup: &Setup, stream: StreamContext, passed: &Passed, host:
     let was_left_out = is_left_out(&stream);
     let texts: usize = host.known.texts.values().map(|text| text.len()).sum();
     let size = texts + 8 * host.known.numbers.len() + host.left.iter().map(size).sum::<usize>();
-    let filter = Filter::new(setup.config.clone());
+    let filter = Filter::new(setup.config.clone(), "");
     let mut collector = Collector::new();
     // What the configuration states is written as often as there are spans.
     let literals = setup.config.spans.attributes.iter().filter_map(|attribute| match &attribute.source {

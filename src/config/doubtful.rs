@@ -42,7 +42,7 @@ impl Config {
     pub fn samples_all_from_outside(&self) -> bool {
         let sampling = &self.request.sampling;
         self.starts_at_the_edge()
-            && sampling.rate.is_none()
+            && !sampling.is_limited()
             && sampling.probability == Threshold::ALWAYS
             && sampling.rules.iter().all(|rule| rule.probability == Threshold::ALWAYS)
     }

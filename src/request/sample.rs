@@ -134,7 +134,7 @@ fn decide<H: Host + HeaderWriter>(
 ) -> Sampled {
     let Request { policy, rates, target, host, .. } = request;
     let question = Question { trace_id, flag, ot, randomness, request: target };
-    policy.sampling.decide(&question, |limit| rates.new_traces.take(limit, *host))
+    policy.sampling.decide(&question, |rule| rates.allow(&policy.sampling, rule, *host))
 }
 
 impl<H> Request<'_, H> {

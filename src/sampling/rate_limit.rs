@@ -1,7 +1,9 @@
 use core::cell::Cell;
 use core::num::NonZeroU32;
 
-use crate::host::Clock;
+use super::Sampler;
+use super::budget::Share;
+use crate::host::{Clock, SharedMemory};
 use crate::settings::settings;
 
 settings! {
@@ -45,13 +47,57 @@ impl TokenBucket {
     }
 }
 
-/// What is left of the rates of one worker.
-#[derive(Debug, Default)]
+/// What is left of the limits in one worker.
+#[derive(Debug)]
 pub(crate) struct Rates {
     /// Of traces that start here.
-    pub(crate) new_traces: Rate,
+    new_traces: Rate,
+    /// Of the same in the whole process, and of those of each rule.
+    budget: Share,
+    of_rules: Vec<Share>,
     /// Of spans that are recorded because their request failed.
     pub(crate) failures: Rate,
+}
+
+impl Rates {
+    /// The limits of a plugin of this name.
+    pub(crate) fn new(sampler: &Sampler, plugin: &str) -> Self {
+        let of_rule = |place| Share::new(format!("tracewarden.budget.{plugin}.{place}"));
+        Self {
+            new_traces: Rate::default(),
+            budget: Share::new(format!("tracewarden.budget.{plugin}")),
+            of_rules: if sampler.has_budget() {
+                (0..sampler.rules.len()).map(of_rule).collect()
+            } else {
+                Vec::new()
+            },
+            failures: Rate::default(),
+        }
+    }
+
+    /// Whether a trace may be recorded that starts here, by this rule if by any. A trace that another limit refuses takes
+    /// nothing of the budgets.
+    pub(crate) fn allow(
+        &self,
+        sampler: &Sampler,
+        rule: Option<usize>,
+        host: &mut (impl Clock + SharedMemory),
+    ) -> bool {
+        let of_rule =
+            rule.and_then(|place| Some((self.of_rules.get(place)?, sampler.rules.get(place)?.budget?)));
+        if of_rule.is_some_and(|(share, budget)| !share.take(budget, host)) {
+            return false;
+        }
+        let is_within = sampler.budget.is_none_or(|budget| self.budget.take(budget, host));
+        let is_allowed = is_within && sampler.rate.is_none_or(|limit| self.new_traces.take(limit, host));
+        if !is_allowed {
+            of_rule.inspect(|(share, _)| share.give_back());
+        }
+        if is_within && !is_allowed && sampler.budget.is_some() {
+            self.budget.give_back();
+        }
+        is_allowed
+    }
 }
 
 /// What is left of one rate.

@@ -10,6 +10,8 @@ pub enum Shape {
     Flag,
     /// A number from 0 to 1.
     Probability,
+    /// A number from 0 to a bound, which belongs to it.
+    Number(u32),
     /// A whole number between two bounds, which belong to it.
     Whole(u32, u32),
     /// A text of a certain form.

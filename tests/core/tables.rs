@@ -139,7 +139,19 @@ const IN_ENVOY: &[(&str, &[&str])] = &[
     ),
     (
         "a bad configuration through the same file",
-        &["reload a_new_configuration_or_vm_fails_no_request_and_a_refused_configuration_changes_nothing"],
+        &[
+            "reload a_new_configuration_or_vm_fails_no_request_and_a_refused_configuration_changes_nothing",
+            "discovery a_push_that_is_refused_says_why_each_time",
+        ],
+    ),
+    ("another listener", &["discovery a_push_of_the_listener_closes_what_is_open"]),
+    (
+        "another configuration of the filter by discovery",
+        &["discovery what_is_open_stays_open_while_configurations_are_pushed_under_load"],
+    ),
+    (
+        "a configuration that is a `google.protobuf.Struct`",
+        &["discovery a_configuration_that_is_a_struct_is_refused_with_what_to_use_instead"],
     ),
     (
         "a bad configuration at start, for a plugin",

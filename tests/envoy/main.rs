@@ -4,6 +4,7 @@
 mod after_tracer;
 mod alerts;
 mod border;
+mod budget;
 mod callers;
 mod correlation;
 mod crowd;

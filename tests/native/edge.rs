@@ -85,7 +85,7 @@ impl Vm {
         let export = config.export.as_ref().filter(|_| config.enabled);
         plugin.spans =
             export.map(|export| self.exporters.outlet(export, config.service.resource(&mut callback)));
-        plugin.filter = config.enabled.then(|| Rc::new(Filter::new(config)));
+        plugin.filter = config.enabled.then(|| Rc::new(Filter::new(config, "")));
         self.set_ticks(root);
         Ok(true)
     }

@@ -5,6 +5,7 @@ mod access_log;
 mod attributes;
 mod audit;
 mod border;
+mod budget;
 mod collector;
 mod correlation;
 mod egress;

@@ -72,6 +72,7 @@ const MANY: &[Line<'_>] = &[
 ];
 
 const EDGE: &str = r#"{"direction": "inbound", "role": "edge"}"#;
+const BUDGET: &str = r#"{"direction": "inbound", "role": "edge", "sampling": {"max_traces_per_second": 1}}"#;
 const EDGE_SILENT: &str = r#"{"direction": "inbound", "role": "edge", "response": {"inject": []}}"#;
 const TWICE: &[Line<'_>] = &[("traceparent", SAMPLED), ("traceparent", SAMPLED)];
 const TALKS: &[Line<'_>] = &[
@@ -117,6 +118,7 @@ const SCENARIOS: &[Scenario] = &[
     Scenario { name: "bad tracestate removed", config: INBOUND,
         request: &[("traceparent", SAMPLED), ("tracestate", b"=")], response: MATCHES },
     Scenario { name: "started at the edge", config: EDGE, request: &[], response: &[] },
+    Scenario { name: "started over the budget", config: BUDGET, request: &[], response: &[] },
     Scenario { name: "lost, repaired", config: INBOUND, request: &[], response: &[] },
     Scenario { name: "corrupt, repaired", config: INBOUND,
         request: &[("traceparent", UPPER), ("tracestate", STATE)], response: &[] },

@@ -28,10 +28,8 @@ impl Heartbeat {
 
     /// The heartbeat of this plugin, if it has a name.
     pub(crate) fn of_plugin(vm: &Vm) -> Option<Self> {
-        let name = vm.property("plugin_name")?;
-        let root_id = vm.property("plugin_root_id").unwrap_or_default();
-        let [name, root_id] = [name, root_id].map(|text| text.escape_ascii().to_string());
-        let key = |kind: &str| format!("tracewarden.{kind}.{name}.{root_id}");
+        let name = vm.plugin_name()?;
+        let key = |kind: &str| format!("tracewarden.{kind}.{name}");
         Some(Self { beat: key("runs"), decision: key("bypassed"), beaten: Cell::new(0) })
     }
 

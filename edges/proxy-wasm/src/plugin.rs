@@ -114,7 +114,9 @@ impl Plugin {
                 ticks: self.ticks.clone(),
             }
         });
-        Work::Filter(Rc::new(Working { filter: Filter::new(config), counters, spans }))
+        let shares = config.request.sampling.has_budget();
+        let name = if shares { self.vm.plugin_name().unwrap_or_default() } else { String::new() };
+        Work::Filter(Rc::new(Working { filter: Filter::new(config, &name), counters, spans }))
     }
 
     /// Asks for ticks as often as there is need of them. A plugin that exports nothing sends what another configuration has

@@ -136,6 +136,13 @@ impl Vm {
         self.checked(host::property(path)).flatten().filter(|value| !value.is_empty())
     }
 
+    /// What tells the plugin that is configured now from others, if it has a name.
+    pub(crate) fn plugin_name(&self) -> Option<String> {
+        let name = self.property("plugin_name")?;
+        let root_id = self.property("plugin_root_id").unwrap_or_default();
+        Some(format!("{}.{}", name.escape_ascii(), root_id.escape_ascii()))
+    }
+
     /// What a host call answered, or nothing if it failed, which is reported.
     #[inline]
     pub(crate) fn checked<T>(&self, answer: Result<T, HostError>) -> Option<T> {

@@ -140,7 +140,7 @@ impl Configuration {
             _ => None,
         };
         let filter = match Config::read(&tree, &variable) {
-            Ok(loaded) => Filter::new(loaded.config),
+            Ok(loaded) => Filter::new(loaded.config, ""),
             Err(faults) => panic!("{faults}: {tree:?}"),
         };
         Self {

@@ -93,6 +93,11 @@ fn value(shape: &Shape, source: &mut Source) -> Value {
     match shape {
         Shape::Flag => json!(source.random_ratio(1, 2)),
         Shape::Probability => json_of(&DICTIONARY.probabilities, source),
+        Shape::Number(most) => {
+            let most = f64::from(*most);
+            let right = *one(&[0.0, 0.25, 1.0, 100.5, most], source);
+            json!(if source.random_ratio(1, 8) { *one(&[-0.5, most + 0.5], source) } else { right })
+        }
         Shape::Whole(least, most) => {
             let (least, most) = (i64::from(*least), i64::from(*most));
             let right = *one(&[least, least + 1, 16, 512, most], source);

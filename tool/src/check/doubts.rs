@@ -62,8 +62,7 @@ fn of_configuration(Valid { plugin, config }: &Valid<'_, '_>, traces_in_istio: b
             config.samples_all_from_outside() && (exports || tracer.is_none()) && !is_upstream,
             &codes::SAMPLES_ALL,
             &["sampling", "probability"],
-            "sampling.probability is 1 at an edge without a rate limit; lower it, or set \
-             sampling.max_traces_per_second_per_worker",
+            "sampling.probability is 1 at an edge without a rate limit; lower it, or set sampling.max_traces_per_second",
         ),
     ]
 }

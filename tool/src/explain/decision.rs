@@ -86,7 +86,10 @@ pub(super) fn outcomes(
             Outcome { probability: Some(1.0 - probability), run: at(threshold / 2) },
         ];
     }
-    if let Some(run) = over_the_rate(config, exchange, world) {
+    // A budget of nothing refuses it in any case.
+    if decision.by != DecidedBy::RateLimit
+        && let Some(run) = over_the_rate(config, exchange, world)
+    {
         decision.is_limited = true;
         decision.sampled = None;
         outcomes.push(Outcome { probability: None, run });
@@ -109,7 +112,9 @@ const QUESTIONS: usize = 4;
 
 /// What becomes of it when the rate of new traces is used up.
 fn over_the_rate(config: &Config, exchange: &Exchange, world: &World) -> Option<Run> {
-    config.request.sampling.rate?;
+    if !config.request.sampling.is_limited() {
+        return None;
+    }
     (1..=QUESTIONS).find_map(|silent| {
         let draws = world.draws.with(END - 1);
         let tried = run(config, exchange, World { silent: Some(silent), draws, ..world.clone() });

@@ -25,7 +25,7 @@ pub(super) struct Run {
 pub(super) fn run(config: &Config, exchange: &Exchange, world: World) -> Run {
     let mut host = Recorder::new(world);
     let mut stream = StreamContext::default();
-    let filter = config.enabled.then(|| Filter::new(config.clone()));
+    let filter = config.enabled.then(|| Filter::new(config.clone(), ""));
     let (mut request, mut response) = (None, None);
     if let Some(lines) = &exchange.request {
         host.begin(lines.clone());

@@ -112,6 +112,7 @@ fn kind(shape: &Shape, tells_null: bool) -> String {
     match shape {
         Shape::Flag => "`true`, `false`".to_owned(),
         Shape::Probability => "number, 0 to 1".to_owned(),
+        Shape::Number(most) => format!("number, 0 to {}", grouped((*most).into())),
         Shape::Whole(least, most) => {
             format!("whole number, {} to {}", grouped((*least).into()), grouped((*most).into()))
         }

@@ -58,6 +58,7 @@ fn inline(shape: &Shape, definitions: &mut Map<String, Value>) -> Value {
     match shape {
         Shape::Flag => json!({"type": "boolean"}),
         Shape::Probability => json!({"type": "number", "minimum": 0, "maximum": 1}),
+        Shape::Number(most) => json!({"type": "number", "minimum": 0, "maximum": most}),
         Shape::Whole(least, most) => json!({"type": "integer", "minimum": least, "maximum": most}),
         Shape::Text(form) => text(form),
         Shape::Words(words) => self::words(words.accepted()),

@@ -163,14 +163,26 @@ fn a_new_parent_id_has_a_reason() {
 
 #[test]
 fn a_rate_leaves_it_open() {
-    let config = r#"{"direction": "inbound", "sampling": {"max_traces_per_second_per_worker": 5}}"#;
-    let answer = filter(config, &["accept: a"]);
-    let sampling = &answer["sampling"];
-    assert_eq!((&sampling["sampled"], &sampling["can_exceed_rate"]), (&Value::Null, &json!(true)));
-    let last = &answer["outcomes"][1];
-    assert_eq!((&last["probability"], &last["by"]), (&Value::Null, &json!("rate_limit")));
-    assert!(text(config, &["accept: a"]).contains(", over the rate\n"));
-    assert_eq!(filter(config, &[VALID])["sampling"]["can_exceed_rate"], false, "its parent decides");
+    for limit in [
+        r#""max_traces_per_second_per_worker": 5"#,
+        r#""max_traces_per_second": 0.5"#,
+        r#""max_traces_per_second": 5, "max_traces_per_second_per_worker": 5"#,
+        r#""rules": [{"match": {"path": "/"}, "probability": 1, "max_traces_per_second": 5}]"#,
+    ] {
+        let config = format!(r#"{{"direction": "inbound", "sampling": {{{limit}}}}}"#);
+        let config = config.as_str();
+        let answer = filter(config, &["accept: a", ":path: /"]);
+        let sampling = &answer["sampling"];
+        let said = (&sampling["sampled"], &sampling["can_exceed_rate"]);
+        assert_eq!(said, (&Value::Null, &json!(true)), "{limit}");
+        let last = &answer["outcomes"][1];
+        assert_eq!((&last["probability"], &last["by"]), (&Value::Null, &json!("rate_limit")), "{limit}");
+        assert!(text(config, &["accept: a", ":path: /"]).contains(", over the rate\n"), "{limit}");
+        assert_eq!(filter(config, &[VALID])["sampling"]["can_exceed_rate"], false, "its parent decides");
+    }
+    let none = r#"{"direction": "inbound", "sampling": {"max_traces_per_second": 0}}"#;
+    let sampling = &filter(none, &["accept: a"])["sampling"];
+    assert_eq!((&sampling["sampled"], &sampling["by"]), (&json!(false), &json!("rate_limit")));
 }
 
 #[test]

@@ -32,6 +32,11 @@ const LEFT_OUT: &[(&str, Kind, usize)] = &[
     ("scenarios::audit::the_second_filter_counts_what_was_done_since_the_first", Kind::Hop, 30),
     ("scenarios::audit::what_the_first_filter_wrote_is_what_went_on", Kind::Hop, 6),
     ("scenarios::audit::without_a_first_filter_nothing_is_counted_and_nothing_left", Kind::Hop, 8),
+    (
+        "scenarios::budget::without_a_clock_nothing_is_recorded_and_without_a_shared_memory_the_worker_has_the_budget",
+        Kind::Fault,
+        2001,
+    ),
     ("scenarios::correlation::a_call_of_another_request_rejoins_nothing", Kind::Memory, 3),
     ("scenarios::correlation::a_call_without_the_pods_trace_says_what_ties_it_to_a_request", Kind::Memory, 24),
     ("scenarios::correlation::a_later_request_takes_the_slot_and_an_old_entry_does_not_count", Kind::Memory, 5),

@@ -63,7 +63,7 @@ codes! {
         meaning: "Every trace that starts at this edge is sampled. `sampling.probability` is 1, which is the default, no rule has less, \
                   and there is no rate limit. The collector and the backend then receive as much as outsiders send.",
         example: Json("{\"role\": \"edge\", \"export\": {\"otlp\": {\"cluster\": \"otel_collector\"}}}\n"),
-        fix: "Say a lower [`sampling.probability`](sampling.md), or `sampling.max_traces_per_second_per_worker`.",
+        fix: "Say a lower [`sampling.probability`](sampling.md), or set `sampling.max_traces_per_second`.",
     }
     OTHER_SLOTS = "TW0210" Warning "The two sides of correlation have different slots" {
         meaning: "Both sides find an entry by its hash and the number of `slots`. With different numbers the outbound side looks in other \

@@ -133,14 +133,13 @@ fn ground(filtered: &Filtered) -> String {
         let why = if filtered.observes() { "mode: observe" } else { "no context goes on" };
         return format!("nothing is decided: {why}");
     };
-    let limit =
-        if decision.is_limited { "; over max_traces_per_second_per_worker it is dropped" } else { "" };
+    let limit = if decision.is_limited { "; over the limit of traces per second it is dropped" } else { "" };
     let by = by(filtered, decision);
     match decision.sampled {
         Some(true) => format!("recorded, {by}"),
         Some(false) => format!("not recorded, {by}"),
         None if decision.is_open() => format!("not decided: chance decides, {by}{limit}"),
-        None => format!("recorded, {by}, within the rate{limit}"),
+        None => format!("recorded, {by}, within the limit{limit}"),
     }
 }
 
