@@ -39,6 +39,11 @@ impl Egress {
         self.0.is_empty()
     }
 
+    /// The conditions of its entries.
+    pub(crate) fn conditions(&self) -> impl Iterator<Item = &Match> {
+        self.0.iter().map(|entry| &entry.when)
+    }
+
     /// What the host of this request does not get.
     #[inline]
     pub(crate) fn strip(&self, target: &Target<'_>) -> Option<Strip> {

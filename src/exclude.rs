@@ -39,6 +39,11 @@ impl Exclude {
         !self.known && self.entries.is_empty()
     }
 
+    /// The conditions of its entries.
+    pub(crate) fn conditions(&self) -> impl Iterator<Item = &Match> {
+        self.entries.iter()
+    }
+
     /// Whether an entry matches the request.
     #[inline]
     pub(crate) fn matches(&self, target: &Target<'_>) -> bool {

@@ -6,6 +6,7 @@ use crate::config::Config;
 use crate::headers::{HeaderWriter, Headers, Refused};
 use crate::hop::{self, Changes, HopSide, Record, Snapshot};
 use crate::host::{AccessLog, Clock, EndedStream, HeaderMap, HeaderReader, Host, Log, Metrics, Properties};
+use crate::matching::Asked;
 use crate::metrics::{Counter, Measure};
 use crate::redirect::{FirstPass, Redirects, is_marked};
 use crate::request::{Outcome, Plugin, Policy, Request, SAMPLED, salvage};
@@ -25,6 +26,8 @@ const LOOKED_AT: u32 = 17;
 pub struct Filter {
     config: Config,
     rates: Rates,
+    /// What the conditions of the configuration ask of a request's destination.
+    asks_for: Asked,
     /// Whether the log says that the direction is unknown on which the configuration depends.
     is_direction_noticed: Cell<bool>,
     /// Whether requests are read once more when their streams have ended, as far as [`LOOKED_AT`] says.
@@ -74,6 +77,7 @@ impl Filter {
         Self {
             is_watching: config.request.writes_more_than_w3c(),
             rates: Rates::new(&config.request.sampling, plugin),
+            asks_for: config.request.asks_for(),
             config,
             is_direction_noticed: Cell::new(false),
             watched: Cell::new(0),
@@ -112,7 +116,8 @@ impl Filter {
         let Config { request: policy, export, metrics, .. } = &self.config;
         let is_marked = is_marked(headers);
         let first = if is_marked { self.redirects.first_pass(headers) } else { None };
-        let plugin = Plugin { exports: export.is_some(), listener: metrics.listener.as_deref() };
+        let (exports, listener) = (export.is_some(), metrics.listener.as_deref());
+        let plugin = Plugin { exports, listener, asks_for: self.asks_for };
         let outcome = Request::new(policy, &self.rates, plugin, first, headers, host).pass();
         if outcome.direction == Direction::Unspecified && !policy.egress.is_empty() {
             self.notice_direction(host);

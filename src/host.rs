@@ -51,6 +51,10 @@ pub enum Property<'a> {
     PeerAddress,
     /// The address that the connection came in on, with its port: the listener's, unless it takes connections of others.
     LocalAddress,
+    /// The name of the route that the host chose for the request.
+    RouteName,
+    /// The name of the cluster that the route leads to.
+    ClusterName,
     /// The name of the workload that the proxy serves.
     Workload,
     /// The workload's namespace.

@@ -1,14 +1,16 @@
 //! Conditions on a request, for those parts of the configuration that are about some requests only.
 
-use core::cell::OnceCell;
-use core::str::Chars;
+mod destination;
+mod pattern;
 
-use regex_lite::{Regex, RegexBuilder};
+pub(crate) use destination::{Asked, Destination};
+pub(crate) use pattern::Pattern;
+
+use core::cell::OnceCell;
+use core::ops::Deref;
 
 use crate::headers::{Headers, host_and_port, is_grpc, without_credentials, without_query};
-use crate::settings::{
-    Expected, FaultKind, Form, HeaderName, Object, Reader, Rule, Rules, Setting, Shape, Value, settings,
-};
+use crate::settings::{Expected, FaultKind, HeaderName, NonEmpty, Object, Reader, Rule, Rules, settings};
 use crate::words::{Direction, DirectionWord};
 
 settings! {
@@ -32,6 +34,11 @@ settings! {
         pub(crate) grpc_service: Option<String> = None,
         /// A header that the request has.
         pub(crate) header: Option<HeaderMatch> = None,
+        /// The name of the route that Envoy chose before the filter. A `*` at the end stands for anything, such as `"api-*"`. Only
+        /// routes with a name have one. Envoy may choose anew after the filter: see [Routes and clusters](in-envoy.md#routes-and-clusters).
+        pub(crate) route: Option<NonEmpty> = None,
+        /// The name of the cluster that this route leads to. A `*` at the end stands for anything, such as `"partner_*"`.
+        pub(crate) cluster: Option<NonEmpty> = None,
         /// Which way the request goes. `"auto"` is any way, and no condition if it is alone.
         pub(crate) direction: DirectionWord = DirectionWord::Auto,
     }
@@ -60,94 +67,6 @@ settings! {
     }
 }
 
-/// A regular expression that a whole text must match. It takes time in proportion to the length of the text and of the
-/// expression, whatever either of them is.
-#[derive(Clone, Debug)]
-pub(crate) struct Pattern(Regex);
-
-impl Pattern {
-    /// Compiles an expression.
-    ///
-    /// # Errors
-    /// What the compiler says of it.
-    fn parse(text: &str) -> Result<Self, String> {
-        if !is_balanced(text) {
-            return Err("a parenthesis is closed that was not opened".to_owned());
-        }
-        let mut builder = RegexBuilder::new(&format!("^(?:{text})$"));
-        let built = builder.dot_matches_new_line(true).size_limit(MAX_PATTERN).build();
-        built.map(Self).map_err(|error| error.to_string())
-    }
-
-    /// A path of other bytes than text matches nothing, and neither does one that is longer than any that we look at.
-    pub(crate) fn holds(&self, path: &[u8]) -> bool {
-        path.len() <= MAX_PATH && core::str::from_utf8(path).is_ok_and(|path| self.0.is_match(path))
-    }
-}
-
-impl PartialEq for Pattern {
-    fn eq(&self, other: &Self) -> bool {
-        self.0.as_str() == other.0.as_str()
-    }
-}
-
-impl Setting for Pattern {
-    fn make(value: &Value, reader: &mut Reader<'_>) -> Option<Self> {
-        let parsed = Self::parse(reader.text(value, PATTERN.expected)?);
-        parsed.map_err(|reason| reader.malformed(PATTERN.expected, value, reason)).ok()
-    }
-
-    fn shape() -> Shape {
-        Shape::Text(PATTERN)
-    }
-}
-
-const PATTERN: Form = Form {
-    title: "Regular expression",
-    meaning: "A regular expression in the syntax of Rust's `regex-lite`, such as `\"/cart/[0-9]+\"`. It must match the whole \
-        text, and takes time in proportion to it. There are no look-around and no back-references. It may take 64 KiB when \
-        it is ready to run.",
-    expected: "a regular expression",
-    ..Form::ANY
-};
-
-/// Whether every `)` closes a group of the text's own. Another would close the group around it, and the `^` and `$` there
-/// would no longer hold for all of it.
-fn is_balanced(text: &str) -> bool {
-    let (mut open, mut signs) = (0_usize, text.chars());
-    while let Some(sign) = signs.next() {
-        match sign {
-            '(' => open += 1,
-            ')' if open == 0 => return false,
-            ')' => open -= 1,
-            '[' => skip_class(&mut signs),
-            '\\' => _ = signs.next(),
-            _ => {}
-        }
-    }
-    true
-}
-
-/// Skips the rest of a class such as `[^]a-z[:digit:]]`, in which parentheses are signs like others.
-fn skip_class(signs: &mut Chars<'_>) {
-    let text = signs.as_str();
-    let inner = text.strip_prefix('^').unwrap_or(text);
-    *signs = inner.strip_prefix(']').unwrap_or(inner).chars();
-    while let Some(sign) = signs.next() {
-        match sign {
-            ']' => return,
-            '[' => *signs = signs.as_str().split_once(":]").map_or("", |(_, rest)| rest).chars(),
-            '\\' => _ = signs.next(),
-            _ => {}
-        }
-    }
-}
-
-/// How many bytes a pattern may take when it is ready to run.
-const MAX_PATTERN: usize = 64 * 1024;
-/// How many bytes a path may have that a pattern is tried on.
-const MAX_PATH: usize = 2048;
-
 /// A request that conditions are tried on. Each header is looked up when a condition first asks for it, and one that the
 /// request does not have is empty.
 pub struct Target<'a> {
@@ -159,6 +78,8 @@ pub struct Target<'a> {
     method: OnceCell<&'a [u8]>,
     user_agent: OnceCell<&'a [u8]>,
     is_grpc: OnceCell<bool>,
+    /// Unless no condition asks for it.
+    destination: Option<Box<Destination>>,
 }
 
 impl<'a> Target<'a> {
@@ -175,7 +96,19 @@ impl<'a> Target<'a> {
             method: OnceCell::new(),
             user_agent: OnceCell::new(),
             is_grpc: OnceCell::new(),
+            destination: None,
         }
+    }
+
+    /// Notes where the host sends the request.
+    #[inline]
+    pub(crate) fn lead_to(&mut self, destination: Option<Box<Destination>>) {
+        self.destination = destination;
+    }
+
+    /// A name of the destination, which is empty if the host does not know it.
+    fn name(&self, of: impl Fn(&Destination) -> &Vec<u8>) -> &[u8] {
+        self.destination.as_deref().map(of).map_or(&[], Vec::as_slice)
     }
 
     fn header(&self, name: &str) -> &'a [u8] {
@@ -230,9 +163,6 @@ impl Match {
     }
 
     fn holds_but_for_direction(&self, target: &Target<'_>) -> bool {
-        let is = |wanted: &Option<String>, test: &dyn Fn(&[u8]) -> bool| {
-            wanted.as_ref().is_none_or(|wanted| test(wanted.as_bytes()))
-        };
         is(&self.host, &|wanted| is_host(target.host(), wanted))
             && is(&self.path, &|wanted| target.path_without_query() == wanted)
             && self.path_regex.as_ref().is_none_or(|pattern| pattern.holds(target.path_without_query()))
@@ -241,7 +171,23 @@ impl Match {
             && is(&self.user_agent_prefix, &|wanted| target.user_agent().starts_with(wanted))
             && is(&self.grpc_service, &|wanted| target.grpc_service() == Some(wanted))
             && self.header.as_ref().is_none_or(|header| header.holds(target.headers))
+            && is(&self.route, &|wanted| is_like(target.name(|to| &to.route), wanted))
+            && is(&self.cluster, &|wanted| is_like(target.name(|to| &to.cluster), wanted))
     }
+}
+
+/// Whether a test holds, or none is wanted.
+fn is(wanted: &Option<impl Deref<Target = str>>, test: &dyn Fn(&[u8]) -> bool) -> bool {
+    wanted.as_ref().is_none_or(|wanted| test(wanted.as_bytes()))
+}
+
+/// Whether a name is this one, or begins as it does before its `*`. Whoever has no name is like nobody.
+pub(crate) fn is_like(name: &[u8], pattern: &[u8]) -> bool {
+    !name.is_empty()
+        && match pattern.strip_suffix(b"*") {
+            Some(prefix) => name.starts_with(prefix),
+            None => name == pattern,
+        }
 }
 
 impl HeaderMatch {
@@ -271,51 +217,4 @@ fn without_dot(mut host: &[u8]) -> &[u8] {
         host = rest;
     }
     host
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use rand::rngs::ChaCha12Rng;
-    use rand::{Rng, SeedableRng};
-
-    #[test]
-    fn a_pattern_is_of_the_whole_text() {
-        let rows = [
-            ("/cart|/shop", "/cart", true),
-            ("/cart|/shop", "/cart/1", false),
-            ("/cart|/cart/1", "/cart/1", true),
-            ("(?i)/CART", "/cart", true),
-            (".*", "a\nb", true),
-            (r"[)\]]+", ")]", true),
-            ("[]()]+", "()]", true),
-            ("[^])]", ")", false),
-            ("[[:punct:])]+", ").", true),
-            (r"\(\)", "()", true),
-            ("", "", true),
-            ("", "a", false),
-        ];
-        for (pattern, text, holds) in rows {
-            assert_eq!(Pattern::parse(pattern).unwrap().holds(text.as_bytes()), holds, "{pattern} {text}");
-        }
-        assert!(!Pattern::parse(".*").unwrap().holds(&[b'a'; MAX_PATH + 1]));
-    }
-
-    #[test]
-    fn what_is_refused_is_what_is_no_expression_alone_or_in_a_group() {
-        let built = |text: &str| RegexBuilder::new(text).size_limit(MAX_PATTERN).build().is_ok();
-        let mut rng = ChaCha12Rng::from_seed([3; 32]);
-        let (mut refused, mut unbalanced) = (0, 0);
-        for _ in 0..100_000 {
-            let signs = b"()()[]^|a-:\\";
-            let text: String = (0..rng.next_u64() % 10)
-                .map(|_| char::from(signs[rng.next_u64() as usize % signs.len()]))
-                .collect();
-            let (alone, in_group) = (built(&text), built(&format!("^(?:{text})$")));
-            assert_eq!(Pattern::parse(&text).is_ok(), alone && in_group, "{text}");
-            refused += usize::from(!alone);
-            unbalanced += usize::from(!alone && in_group);
-        }
-        assert!(refused > 1_000 && unbalanced > 100, "{refused} {unbalanced}");
-    }
 }

@@ -24,7 +24,7 @@ use crate::exclude::Exclude;
 use crate::formats::{Propagation, Reading, strip};
 use crate::headers::{HeaderWriter, Headers, TRACEPARENT};
 use crate::host::Host;
-use crate::matching::Target;
+use crate::matching::{Asked, Target};
 use crate::metrics::{Corruption, Counter};
 use crate::notice::LogSettings;
 use crate::redirect::FirstPass;
@@ -105,6 +105,8 @@ pub(crate) struct Plugin<'a> {
     pub(crate) exports: bool,
     /// The name of the listener, if the configuration has one.
     pub(crate) listener: Option<&'a str>,
+    /// What its conditions ask of a request's destination.
+    pub(crate) asks_for: Asked,
 }
 
 /// What became of a request's context.
@@ -124,6 +126,12 @@ pub(crate) struct Outcome {
 }
 
 impl Policy {
+    /// Which parts of a request's destination its conditions ask for.
+    pub(crate) fn asks_for(&self) -> Asked {
+        let of_rules = self.sampling.rules.iter().map(|rule| &rule.when);
+        Asked::by(self.exclude.conditions().chain(self.egress.conditions()).chain(of_rules))
+    }
+
     /// Whether contexts are written in other formats than W3C's.
     #[must_use]
     pub fn writes_more_than_w3c(&self) -> bool {
@@ -156,7 +164,8 @@ impl<'a, H: Host + HeaderWriter> Request<'a, H> {
         };
         let trusted = policy.trust.admits(headers, host) || first.is_some_and(is_ours);
         let direction = policy.direction.stated().unwrap_or_else(|| host.direction());
-        let target = Target::new(headers, direction);
+        let mut target = Target::new(headers, direction);
+        target.lead_to(plugin.asks_for.of(host));
         let border = Border::close(policy, &target, trusted, host);
         Self {
             policy,

@@ -6,6 +6,7 @@ pub(crate) use cidr::Cidr;
 
 use crate::headers::Headers;
 use crate::host::{Properties, Property, PropertyValue};
+use crate::matching::is_like;
 use crate::secret::SecretHeader;
 use crate::settings::{NonEmpty, Reader, Rules, Setting, settings};
 use crate::words::labels;
@@ -101,13 +102,4 @@ impl Trust {
             Peer::San(_) | Peer::Cidr(_) => None,
         })
     }
-}
-
-fn is_like(value: &[u8], pattern: &[u8]) -> bool {
-    // Whoever has no name is like nobody.
-    !value.is_empty()
-        && match pattern.strip_suffix(b"*") {
-            Some(prefix) => value.starts_with(prefix),
-            None => value == pattern,
-        }
 }

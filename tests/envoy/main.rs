@@ -10,6 +10,7 @@ mod correlation;
 mod crowd;
 mod dashboards;
 mod demo;
+mod destination;
 mod discovery;
 mod exceptions;
 mod export;

@@ -22,6 +22,7 @@ mod redirects;
 mod requests;
 mod response_border;
 mod responses;
+mod routes;
 mod second_trace;
 mod spans;
 pub(crate) mod support;

@@ -73,6 +73,8 @@ const MANY: &[Line<'_>] = &[
 
 const EDGE: &str = r#"{"direction": "inbound", "role": "edge"}"#;
 const BUDGET: &str = r#"{"direction": "inbound", "role": "edge", "sampling": {"max_traces_per_second": 1}}"#;
+const BY_CLUSTER: &str =
+    r#"{"direction": "inbound", "egress": [{"match": {"cluster": "partner"}, "strip": "all"}]}"#;
 const EDGE_SILENT: &str = r#"{"direction": "inbound", "role": "edge", "response": {"inject": []}}"#;
 const TWICE: &[Line<'_>] = &[("traceparent", SAMPLED), ("traceparent", SAMPLED)];
 const TALKS: &[Line<'_>] = &[
@@ -118,6 +120,7 @@ const SCENARIOS: &[Scenario] = &[
     Scenario { name: "bad tracestate removed", config: INBOUND,
         request: &[("traceparent", SAMPLED), ("tracestate", b"=")], response: MATCHES },
     Scenario { name: "started at the edge", config: EDGE, request: &[], response: &[] },
+    Scenario { name: "egress by cluster", config: BY_CLUSTER, request: MATCHES, response: &[] },
     Scenario { name: "started over the budget", config: BUDGET, request: &[], response: &[] },
     Scenario { name: "lost, repaired", config: INBOUND, request: &[], response: &[] },
     Scenario { name: "corrupt, repaired", config: INBOUND,

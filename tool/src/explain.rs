@@ -60,6 +60,12 @@ pub(crate) struct Options {
     /// The URI in the sender's certificate, such as spiffe://mesh/ns/shop/sa/cart, for `trust.trusted[].san`.
     #[arg(long, value_name = "URI", requires = "config", visible_alias = "peer-principal")]
     peer_uri: Option<OsString>,
+    /// The name of the route that Envoy chooses, for conditions on it.
+    #[arg(long, value_name = "NAME", requires = "config")]
+    route: Option<OsString>,
+    /// The name of the cluster that the route leads to, for conditions on it.
+    #[arg(long, value_name = "NAME", requires = "config")]
+    cluster: Option<OsString>,
 }
 
 /// The direction of a listener.
@@ -139,6 +145,8 @@ impl Options {
             }),
             peer_uri: bytes(&self.peer_uri),
             peer_address: bytes(&self.source_address),
+            route: bytes(&self.route),
+            cluster: bytes(&self.cluster),
             ..World::default()
         }
     }

@@ -55,8 +55,22 @@ pub(crate) struct Egress {
     host: &'static str,
     direction: DirectionWord,
     path: Option<&'static str>,
+    /// A condition on the route or the cluster, and whether it holds.
+    destination: Option<(&'static str, &'static str, bool)>,
     strip: Strip,
 }
+
+/// Where every request goes, and conditions on it.
+pub(crate) const ROUTE: &[u8] = b"api";
+pub(crate) const CLUSTER: &[u8] = b"partner";
+const DESTINATIONS: [(&str, &str, bool); 6] = [
+    ("route", "api", true),
+    ("route", "a*", true),
+    ("route", "ap", false),
+    ("cluster", "partner", true),
+    ("cluster", "*", true),
+    ("cluster", "shop*", false),
+];
 
 fn text(text: &str) -> Value {
     Value::Text(text.to_owned())
@@ -188,13 +202,25 @@ fn sampling(source: &mut ChaCha12Rng) -> Value {
         ("parent", text(["respect", "ignore", "raise"].choose(source).expect("words"))),
     ];
     if source.random_ratio(1, 4) {
+        fields.push((
+            "max_traces_per_second",
+            Value::Float(*[0.0, 0.5, 100.0].choose(source).expect("numbers")),
+        ));
+    }
+    if source.random_ratio(1, 4) {
         fields.push(("force", object(vec![("header", text(FORCE.0)), ("value_env", text("FORCE_SECRET"))])));
     }
     object(fields)
 }
 
 fn exclude(source: &mut ChaCha12Rng) -> Value {
-    let conditions = [("path_prefix", "/v1/"), ("method", "OPTIONS"), ("user_agent_prefix", "kube-probe/")];
+    let conditions = [
+        ("path_prefix", "/v1/"),
+        ("method", "OPTIONS"),
+        ("user_agent_prefix", "kube-probe/"),
+        ("route", "api"),
+        ("cluster", "shop"),
+    ];
     let chosen = some(&conditions, 1, source);
     let word = source.random::<bool>().then(|| text("default"));
     let entries = chosen.into_iter().map(|(name, value)| object(vec![(name, text(value))]));
@@ -217,12 +243,15 @@ impl Egress {
     fn draw(source: &mut ChaCha12Rng) -> Self {
         let path = if source.random_ratio(1, 4) { Some("/v1/traces") } else { None };
         let host = ["api.example.org", "*.example.org", "api.example.org.", "other.test"].choose(source);
-        Self { host: host.expect("hosts"), direction: word(source), path, strip: word(source) }
+        let destination = if source.random_ratio(1, 3) { DESTINATIONS.choose(source).copied() } else { None };
+        let host = host.expect("hosts");
+        Self { host, direction: word(source), path, destination, strip: word(source) }
     }
 
     fn tree(&self) -> Value {
         let mut conditions = vec![("host", text(self.host)), ("direction", text(self.direction.label()))];
         conditions.extend(self.path.map(|path| ("path", text(path))));
+        conditions.extend(self.destination.map(|(name, wanted, _)| (name, text(wanted))));
         object(vec![("match", object(conditions)), ("strip", text(self.strip.label()))])
     }
 
@@ -236,6 +265,9 @@ impl Egress {
         };
         let path = wire::one(request, ":path").unwrap_or_default().split('?').next().unwrap_or_default();
         let is_known = self.direction.stated().is_none() || direction.stated().is_none();
-        is_host && self.path.is_none_or(|wanted| wanted == path) && (is_known || self.direction == direction)
+        is_host
+            && self.path.is_none_or(|wanted| wanted == path)
+            && self.destination.is_none_or(|(.., holds)| holds)
+            && (is_known || self.direction == direction)
     }
 }

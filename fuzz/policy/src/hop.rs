@@ -4,10 +4,12 @@ use rand::SeedableRng;
 use rand::rngs::ChaCha12Rng;
 use tracewarden::filter::StreamContext;
 use tracewarden::headers::{HeaderWriter, Headers, Refused};
-use tracewarden::host::{AccessLog, Clock, HeaderReader, Log, Metrics, Properties, Random, SharedMemory};
+use tracewarden::host::{
+    AccessLog, Clock, HeaderReader, Log, Metrics, Properties, Property, PropertyValue, Random, SharedMemory,
+};
 use tracewarden::metrics::Counter;
 
-use crate::configuration::Configuration;
+use crate::configuration::{CLUSTER, Configuration, ROUTE};
 use crate::wire::Lines;
 
 /// What became of a request.
@@ -97,7 +99,17 @@ impl Metrics for Host {
     }
 }
 
-impl Properties for Host {}
+impl Properties for Host {
+    /// Each request has one route, which leads to one cluster.
+    fn property(&mut self, property: Property<'_>) -> Option<PropertyValue> {
+        let name = match property {
+            Property::RouteName => ROUTE,
+            Property::ClusterName => CLUSTER,
+            _ => return None,
+        };
+        Some(PropertyValue::Text(name.to_vec()))
+    }
+}
 impl SharedMemory for Host {}
 impl AccessLog for Host {}
 impl Log for Host {}

@@ -19,6 +19,10 @@ pub(super) struct World {
     pub(super) peer_uri: Option<Vec<u8>>,
     /// The address of the peer.
     pub(super) peer_address: Option<Vec<u8>>,
+    /// The name of the route.
+    pub(super) route: Option<Vec<u8>>,
+    /// The name of the cluster.
+    pub(super) cluster: Option<Vec<u8>>,
     /// What the filter draws.
     pub(super) draws: Draws,
     /// The question for the time that gets no answer, counted from 1. A rate allows nothing then.
@@ -89,6 +93,8 @@ impl Properties for Recorder {
         let value = match property {
             Property::PeerUri => &self.world.peer_uri,
             Property::PeerAddress => &self.world.peer_address,
+            Property::RouteName => &self.world.route,
+            Property::ClusterName => &self.world.cluster,
             _ => &None,
         };
         value.clone().filter(|value| !value.is_empty()).map(PropertyValue::Text)

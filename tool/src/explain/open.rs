@@ -23,11 +23,17 @@ const DIRECTION: &str =
 const ERRORS: &str = "sampling.errors_per_second: this response is a failure, whose span is recorded. Above that rate it is \
     not.";
 
+/// What no header says.
+const ROUTE: &str = "the route";
+const CLUSTER: &str = "the cluster";
+
 /// Conditions on a request, what they look at, and the option that states it.
-const CONDITIONS: [(&[&str], &str, &str); 3] = [
+const CONDITIONS: [(&[&str], &str, &str); 5] = [
     (&["path", "path_prefix", "path_regex", "grpc_service"], ":path", "--path"),
     (&["host"], ":authority", "--authority"),
     (&["method"], ":method", "--method"),
+    (&["route"], ROUTE, "--route"),
+    (&["cluster"], CLUSTER, "--cluster"),
 ];
 
 /// All that is open.
@@ -55,7 +61,7 @@ pub(super) fn notes(
     if response.and_then(super::host::Record::sampled).is_some_and(|(_, by)| by == DecidedBy::Error) {
         notes.push(ERRORS.to_owned());
     }
-    notes.extend(conditions(&configuration.tree, exchange));
+    notes.extend(conditions(&configuration.tree, exchange, world));
     notes.extend(senders(&configuration.tree, world));
     notes
 }
@@ -73,8 +79,12 @@ fn direction(config: &Config, world: &World) -> Option<String> {
 }
 
 /// Conditions that cannot hold because the input does not say what they look at.
-fn conditions(tree: &Value, exchange: &Exchange) -> Vec<String> {
-    let has = |name: &str| exchange.request.iter().flatten().any(|(known, _)| known == name.as_bytes());
+fn conditions(tree: &Value, exchange: &Exchange, world: &World) -> Vec<String> {
+    let has = |name: &str| match name {
+        ROUTE => world.route.is_some(),
+        CLUSTER => world.cluster.is_some(),
+        header => exchange.request.iter().flatten().any(|(known, _)| known == header.as_bytes()),
+    };
     let rules = tree.field("sampling").and_then(|sampling| sampling.field("rules"));
     let lists = [tree.field("exclude"), tree.field("egress"), rules];
     let entries = lists.into_iter().flatten().filter_map(|list| match list {

@@ -15,6 +15,11 @@ const MEANT: &[(&str, &str, &str)] = &[
         "the example is about host calls; who records is the reader's choice",
     ),
     ("envoy/restricted.yaml", "TW0209", "the same"),
+    (
+        "envoy/edge/virtual-hosts.yaml",
+        "TW0208",
+        "as in the other examples of an edge, which docs/envoy.md explains",
+    ),
     ("envoy/gateway/edge/edge.yaml", "TW0208", "its comment says so, and names the other choice"),
     ("envoy/istio/ingress/ingress.yaml", "TW0208", "its comment says so; ingress-spans records them"),
     ("envoy/istio/chart/files/ingress", "TW0208", "the same"),

@@ -120,9 +120,17 @@ fn the_first_lines_say_what_matters() {
 #[test]
 fn help_is_true() {
     let help = ask(&["--help"], "").printed;
-    for option in
-        ["--config", "--direction", "--method", "--path", "--authority", "--source-address", "--peer-uri"]
-    {
+    for option in [
+        "--config",
+        "--direction",
+        "--method",
+        "--path",
+        "--authority",
+        "--source-address",
+        "--peer-uri",
+        "--route",
+        "--cluster",
+    ] {
         assert!(help.contains(option), "{option}: {help}");
         assert!(document().contains(option), "{option}");
     }

@@ -21,6 +21,8 @@ pub(crate) struct Asked {
     pub(crate) direction: Option<Vec<u8>>,
     pub(crate) peer_uri: Option<Vec<u8>>,
     pub(crate) peer_address: Option<Vec<u8>>,
+    pub(crate) route: Option<Vec<u8>>,
+    pub(crate) cluster: Option<Vec<u8>>,
     pub(crate) request: Option<Message>,
     pub(crate) response: Option<Message>,
 }
@@ -137,6 +139,8 @@ impl Asked {
         option("--direction", &direction);
         option("--peer-uri", &self.peer_uri);
         option("--source-address", &self.peer_address);
+        option("--route", &self.route);
+        option("--cluster", &self.cluster);
         arguments
     }
 

@@ -237,6 +237,8 @@ fn what_is_not_known_is_said_to_be_open() {
         (r#"{"direction": "outbound", "correlation": {}}"#, "the memory is empty here"),
         (r#"{"exclude": [{"path": "/x"}]}"#, "State it with --path."),
         (r#"{"egress": [{"match": {"host": "a"}, "strip": "all"}]}"#, "State it with --authority."),
+        (r#"{"egress": [{"match": {"route": "a"}, "strip": "all"}]}"#, "State it with --route."),
+        (r#"{"exclude": [{"cluster": "a"}]}"#, "State it with --cluster."),
         (r#"{"trust": {"default": "untrusted", "trusted": [{"cidr": "10.0.0.0/8"}]}}"#, "--source-address"),
         (r#"{"trust": {"default": "untrusted", "trusted": [{"san": "a"}]}}"#, "--peer-uri"),
         (r#"{"mode": "observe", "hop": "after"}"#, "judges no request"),

@@ -151,6 +151,8 @@ impl Vm {
             direction: property("xds\0listener_direction"),
             peer_uri: property("connection\0uri_san_peer_certificate"),
             peer_address: host.properties.get(PEER).cloned(),
+            route: property("xds\0route_name"),
+            cluster: property("xds\0cluster_name"),
             request: None,
             response: None,
         }

@@ -63,6 +63,7 @@ const LEFT_OUT: &[(&str, Kind, usize)] = &[
     ("scenarios::redirects::nobody_becomes_trusted_by_forging_the_mark", Kind::Redirect, 9),
     ("scenarios::redirects::what_the_first_pass_let_go_does_not_come_back", Kind::Redirect, 2),
     ("scenarios::redirects::who_was_trusted_before_the_redirect_is_trusted_after_it", Kind::Redirect, 2),
+    ("scenarios::routes::a_host_that_does_not_answer_has_no_route", Kind::Fault, 1),
     ("scenarios::second_trace::a_request_that_envoy_redirects_counts_once", Kind::Redirect, 4),
     ("scenarios::spans::a_parent_id_that_nobody_received_has_no_span", Kind::Fault, 2),
     ("scenarios::spans::a_rejoined_trace_has_its_span_below_what_the_pod_received", Kind::Memory, 2),
