@@ -14,7 +14,7 @@ mod xray;
 pub use format::FormatError;
 pub(crate) use format::{FormatContext, Outgoing, PROPAGATORS, Propagator, Reading, RemoteContext, Said};
 pub use owned::{Companion, CompanionKind, FormatHeaders};
-pub(crate) use owned::{remove_companions, retire};
+pub(crate) use owned::{remove_carriers, remove_companions, retire};
 
 use crate::headers::{
     HeaderWriter, Headers, Refused, SERVER_TIMING, TRACEPARENT, TRACERESPONSE, X_REQUEST_ID, is_of_http,
@@ -162,9 +162,9 @@ impl Propagation {
     }
 }
 
-/// Removes every context, whatever its format, and what steers its traces.
+/// Removes every context, whatever its format. What accompanies it is the border's.
 pub(crate) fn strip(header: &str, headers: &Headers, writer: &mut dyn HeaderWriter) {
-    Format::ALL.iter().for_each(|format| retire(*format, header, headers, writer));
+    Format::ALL.iter().for_each(|format| remove_carriers(*format, header, headers, writer));
     headers.remove(TRACEPARENT, writer);
 }
 

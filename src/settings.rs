@@ -20,7 +20,9 @@ pub(crate) use macros::settings;
 pub(crate) use reader::{Draft, Fields, Need, Reader};
 pub use shape::{Field, Form, Object, Rule, Shape, Words, examples};
 pub(crate) use text::Secret;
-pub use text::{HeaderName, LabelValue, LogFormat, NonEmpty, UrlPath, Variable, Visible};
+pub use text::{
+    BaggageKey, CompanionName, HeaderName, LabelValue, LogFormat, NonEmpty, UrlPath, Variable, Visible,
+};
 pub use value::Value;
 
 /// A part of the configuration.

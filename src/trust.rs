@@ -1,8 +1,10 @@
 //! Whose context counts, and what happens to the context of every other sender.
 
 mod cidr;
+mod keep;
 
 pub(crate) use cidr::Cidr;
+pub(crate) use keep::Keep;
 
 use crate::headers::Headers;
 use crate::host::{Properties, Property, PropertyValue};
@@ -23,6 +25,9 @@ settings! {
         pub(crate) untrusted: Untrusted = Untrusted::Restart,
         /// Whether the `baggage` of other senders is passed on.
         pub(crate) baggage: bool = false,
+        /// What passes from other senders all the same, such as `[{"header": "x-datadog-origin", "values": ["rum"]}]`: companions of
+        /// a context and members of `baggage`, with the values that they may have.
+        pub(crate) keep: Keep = Keep::default(),
     }
 }
 
@@ -30,6 +35,10 @@ impl Rules for Trust {
     fn check(&self, reader: &mut Reader<'_>) {
         if self.trusts_everyone() && !self.trusted.is_empty() {
             let expected = "\"untrusted\" with a list of trusted senders";
+            reader.conflict("default", expected, &self.default.value());
+        }
+        if self.trusts_everyone() && !self.keep.is_empty() {
+            let expected = "\"untrusted\" with what is kept from untrusted senders";
             reader.conflict("default", expected, &self.default.value());
         }
     }

@@ -71,14 +71,16 @@ impl Companion {
         }
     }
 
-    /// Removes every such header that came in.
-    fn remove(&self, headers: &Headers, writer: &mut dyn HeaderWriter) {
+    /// Removes every such header that came in, if it is to go.
+    fn remove(&self, headers: &Headers, writer: &mut dyn HeaderWriter, goes: impl Fn(&str) -> bool) {
         if !self.name.ends_with('*') {
-            headers.remove(self.name, writer);
+            if headers.first(self.name).is_some() && goes(self.name) {
+                headers.remove(self.name, writer);
+            }
             return;
         }
         let names = headers.iter().filter_map(|(name, _)| core::str::from_utf8(name).ok());
-        names.filter(|name| self.is_called(name)).for_each(|name| ignore(writer.remove(name)));
+        names.filter(|name| self.is_called(name) && goes(name)).for_each(|name| ignore(writer.remove(name)));
     }
 }
 
@@ -90,22 +92,32 @@ pub(super) fn is_owned(name: &str) -> bool {
     })
 }
 
-/// Removes the companions of every format for which `which` holds.
+/// Removes the companions of every format for which `goes` holds, by their kind and their name.
 pub(crate) fn remove_companions(
     headers: &Headers,
     writer: &mut dyn HeaderWriter,
-    which: impl Fn(CompanionKind) -> bool,
+    goes: impl Fn(CompanionKind, &str) -> bool,
 ) {
-    for companion in every_format().flat_map(|headers| headers.companions).filter(|one| which(one.kind)) {
-        companion.remove(headers, writer);
+    for companion in every_format().flat_map(|headers| headers.companions) {
+        companion.remove(headers, writer, |name| goes(companion.kind, name));
     }
+}
+
+/// Removes what carries a format.
+pub(crate) fn remove_carriers(
+    format: Format,
+    header: &str,
+    headers: &Headers,
+    writer: &mut dyn HeaderWriter,
+) {
+    format.carriers(header).for_each(|name| headers.remove(name, writer));
 }
 
 /// Removes what carries a format, and what steers its traces. Its baggage stays.
 pub(crate) fn retire(format: Format, header: &str, headers: &Headers, writer: &mut dyn HeaderWriter) {
-    format.carriers(header).for_each(|name| headers.remove(name, writer));
+    remove_carriers(format, header, headers, writer);
     let hints = format.headers().companions.iter().filter(|one| one.kind == CompanionKind::Hint);
-    hints.for_each(|hint| hint.remove(headers, writer));
+    hints.for_each(|hint| hint.remove(headers, writer, |_| true));
 }
 
 fn every_format() -> impl Iterator<Item = &'static FormatHeaders> {

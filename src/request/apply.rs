@@ -36,8 +36,8 @@ pub(super) fn apply<H: Host + HeaderWriter>(request: &mut Request<'_, H>, plan: 
         readings: &request.readings,
         trusted: border.trusted,
         kept_state: request.remembers().then(Vec::new),
-        writer: if border.withholds_any(policy) {
-            outward = Outward { border, policy, writer: request.host };
+        writer: if border.guards_any(policy) {
+            outward = Outward { headers: request.target.headers, border, policy, writer: request.host };
             &mut outward
         } else {
             request.host

@@ -58,10 +58,12 @@ impl Border {
         policy.propagation.removes(name) || self.strip == Some(Strip::TraceState) && name == TRACESTATE
     }
 
-    /// Whether there is a header that does not go out.
+    /// Whether there is a header that does not go out, or one of the sender's that stays.
     #[inline]
-    pub(super) fn withholds_any(self, policy: &Policy) -> bool {
-        self.strip.is_some() || !policy.propagation.remove.is_empty()
+    pub(super) fn guards_any(self, policy: &Policy) -> bool {
+        self.strip.is_some()
+            || !policy.propagation.remove.is_empty()
+            || !self.trusted && !policy.trust.keep.is_empty()
     }
 
     fn keeps_baggage_back(self) -> bool {
@@ -70,7 +72,13 @@ impl Border {
 
     /// Removes what accompanies an outsider's context. What carries it is replaced later, or removed.
     fn remove_from_sender(self, policy: &Policy, headers: &Headers, writer: &mut dyn HeaderWriter) {
-        remove_companions(headers, writer, |kind| kind == CompanionKind::Hint || !policy.trust.baggage);
+        let trust = &policy.trust;
+        remove_companions(headers, writer, |companion, name| {
+            (companion == CompanionKind::Hint || !trust.baggage) && !trust.keep.passes(name, headers)
+        });
+        if !trust.baggage && trust.keep.names_baggage() {
+            trust.keep.cut_baggage(headers, writer);
+        }
         // Under another name it is not ours to write, and still somebody's to read.
         if *policy.header != *TRACEPARENT {
             headers.remove(TRACEPARENT, writer);
@@ -82,18 +90,21 @@ impl Border {
     fn remove_for_upstream(self, policy: &Policy, headers: &Headers, writer: &mut dyn HeaderWriter) {
         match self.strip {
             Some(Strip::TraceState) => headers.remove(TRACESTATE, writer),
-            Some(Strip::Baggage) => remove_companions(headers, writer, |kind| kind == CompanionKind::Baggage),
+            Some(Strip::Baggage) => {
+                remove_companions(headers, writer, |kind, _| kind == CompanionKind::Baggage)
+            }
             Some(Strip::All) => {
                 strip(&policy.header, headers, writer);
-                remove_companions(headers, writer, |_| true);
+                remove_companions(headers, writer, |_, _| true);
             }
             None => {}
         }
     }
 }
 
-/// Writes what may go out, and passes over what may not.
+/// Writes what may go out, passes over what may not, and leaves what was kept of an outsider's.
 pub(super) struct Outward<'a> {
+    pub(super) headers: &'a Headers,
     pub(super) border: Border,
     pub(super) policy: &'a Policy,
     pub(super) writer: &'a mut dyn HeaderWriter,
@@ -109,6 +120,7 @@ impl HeaderWriter for Outward<'_> {
     }
 
     fn remove(&mut self, name: &str) -> Result<(), Refused> {
-        self.writer.remove(name)
+        let is_kept = !self.border.trusted && self.policy.trust.keep.passes(name, self.headers);
+        if is_kept { Ok(()) } else { self.writer.remove(name) }
     }
 }

@@ -1,6 +1,6 @@
 use super::context::TraceContext;
 use super::sample::Root;
-use crate::formats::{Outgoing, Propagation, Reading, Said, retire, strip};
+use crate::formats::{Outgoing, Propagation, Reading, Said, remove_carriers, retire, strip};
 use crate::headers::{HeaderWriter, Headers, Refused, TRACESTATE, ignore};
 use crate::sampling::{Sampled, tracestate_of_child, tracestate_of_root};
 use crate::w3c::{TraceFlags, TraceParent};
@@ -150,7 +150,10 @@ impl Message<'_> {
         for format in Format::ALL.iter().copied() {
             let stale = || self.readings.iter().any(|reading| reading.format == format && is_stale(reading));
             let is_written = written && self.propagation.writes(format, self.header);
-            if !is_written && (!self.trusted || stale()) {
+            // What accompanies an outsider's context was judged at the border.
+            if !is_written && !self.trusted {
+                remove_carriers(format, self.header, self.headers, self.writer);
+            } else if !is_written && stale() {
                 retire(format, self.header, self.headers, self.writer);
             }
         }

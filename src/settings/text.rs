@@ -4,7 +4,7 @@ use core::fmt;
 use std::sync::LazyLock;
 
 use regex_lite::Regex;
-use subtle::ConstantTimeEq;
+use subtle::{Choice, ConstantTimeEq};
 
 use super::{Expected, FaultKind, Form, Reader, Setting, Shape, Value};
 
@@ -84,6 +84,22 @@ texts! {
     /// A path on a server: it begins with `/` and has only letters, digits and signs of ASCII, such as `"/v1/traces"`.
     UrlPath("Path", "^/[!-~]*$", "a path that begins with / and has only ASCII letters, digits and signs");
 
+    /// A header that accompanies a context of some format, other than `baggage`, in lower case. Such as `"x-datadog-origin"` or
+    /// `"ot-baggage-tenant"`.
+    CompanionName(
+        "Companion header",
+        "^(correlation-context|x-datadog-(origin|delegate-trace-sampling)|jaeger-(debug-id|baggage)|x-ot-span-context|sw8-(x|correlation)|grpc-tags-bin|(baggage|ot-baggage|uberctx)-[a-z0-9!#$%&'*+.^_`|~-]{1,100})$",
+        "a header in lower case that accompanies a context, such as x-datadog-origin; a member of baggage is named by `baggage`"
+    );
+
+    /// The key of a member of `baggage`, as [W3C Baggage](https://www.w3.org/TR/baggage/#key) has it. Upper and lower case differ.
+    /// Such as `"tenant"`.
+    BaggageKey(
+        "Baggage key",
+        "^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,128}$",
+        "a key of 1 to 128 letters, digits and -_.!#$%&'*+^`|~"
+    );
+
     /// A text that is not empty.
     NonEmpty("", "", "a text that is not empty", 1);
 
@@ -108,13 +124,19 @@ impl HeaderName {
     }
 }
 
-/// The value of a variable that must be set. It is compared in constant time and never shown.
+/// The value of a variable that must be set, and that of the one which takes its place, if that is set too. They are compared in
+/// constant time and never shown.
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Secret(Vec<u8>);
+pub(crate) struct Secret {
+    now: Vec<u8>,
+    next: Option<Vec<u8>>,
+}
 
 impl Secret {
+    /// Whether it is one of them. Both are compared, whichever it is.
     pub(crate) fn is(&self, value: &[u8]) -> bool {
-        self.0.ct_eq(value).into()
+        let is_next = self.next.as_ref().map_or(Choice::from(0), |next| next.ct_eq(value));
+        (self.now.ct_eq(value) | is_next).into()
     }
 }
 
@@ -127,11 +149,12 @@ impl fmt::Debug for Secret {
 impl Setting for Secret {
     fn make(value: &Value, reader: &mut Reader<'_>) -> Option<Self> {
         let name = reader.text(value, SECRET.expected)?;
-        let secret = reader.variable(name);
-        if secret.is_none() {
+        let Some(now) = reader.variable(name) else {
             reader.fault(FaultKind::Environment, Expected::Phrase(SECRET.expected), value);
-        }
-        secret.map(|secret| Self(secret.into_bytes()))
+            return None;
+        };
+        let next = reader.variable(&format!("{name}{NEXT}"));
+        Some(Self { now: now.into_bytes(), next: next.map(String::into_bytes) })
     }
 
     fn shape() -> Shape {
@@ -139,10 +162,15 @@ impl Setting for Secret {
     }
 }
 
+/// What stands behind a variable's name in that of its successor.
+const NEXT: &str = "_NEXT";
+
 const SECRET: Form = Form {
     title: "Name of a secret's variable",
     meaning: "A variable of the VM's environment (`vm_config.environment_variables` in Envoy, `vmConfig.env` in Istio) that \
-        holds a secret. A configuration is refused if the variable is not set or is empty. Such as `\"TRACE_FORCE_SECRET\"`.",
+        holds a secret. A configuration is refused if the variable is not set or is empty. If the variable of this name with `_NEXT` \
+        behind it is set, its secret is good, too, so that a secret can be [replaced](security.md#replacing-a-secret). Such as \
+        `\"TRACE_FORCE_SECRET\"`.",
     expected: "a variable of the environment that is set and not empty",
     ..Form::ANY
 };

@@ -197,6 +197,38 @@ fn a_refusal_names_the_path_the_bound_and_the_value() {
             r#"{"direction": "sideways"}"#,
             r#"direction: expected one of "auto", "inbound", "outbound", found "sideways""#,
         ),
+        (
+            r#"{"trust": {"keep": [{"header": "x-datadog-origin", "values": ["rum"]}]}}"#,
+            r#"trust.default: expected "untrusted" with what is kept from untrusted senders, found "trusted""#,
+        ),
+        (
+            r#"{"trust": {"default": "untrusted", "keep": [{"header": "traceparent", "values": ["a"]}]}}"#,
+            "trust.keep[0].header: expected a header in lower case that accompanies a context, such as x-datadog-origin; a member",
+        ),
+        (
+            r#"{"trust": {"default": "untrusted", "keep": [{"header": "baggage", "values": ["a"]}]}}"#,
+            "trust.keep[0].header: expected a header in lower case that accompanies a context",
+        ),
+        (
+            r#"{"trust": {"default": "untrusted", "keep": [{"header": "x-datadog-origin", "baggage": "a", "values": ["a"]}]}}"#,
+            "trust.keep[0]: expected either `header` or `baggage`",
+        ),
+        (
+            r#"{"trust": {"default": "untrusted", "keep": [{"baggage": "a"}]}}"#,
+            "trust.keep[0]: expected either `values` or `pattern`",
+        ),
+        (
+            r#"{"trust": {"default": "untrusted", "keep": [{"baggage": "a b", "pattern": "b"}]}}"#,
+            "trust.keep[0].baggage: expected a key of 1 to 128 letters, digits and ",
+        ),
+        (
+            r#"{"sampling": {"max_traces_per_second": -1}}"#,
+            "sampling.max_traces_per_second: expected a number from 0 to 1000000, found -1",
+        ),
+        (
+            r#"{"exclude": [{"route": ""}]}"#,
+            r#"exclude[0].route: expected a text that is not empty, found """#,
+        ),
         ("[]", "configuration: expected an object, found a list"),
         (
             // A google.protobuf.Struct with the field `mode`, as Envoy hands it over.

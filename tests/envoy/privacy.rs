@@ -164,3 +164,66 @@ fn a_pod_remembers_what_it_was_sent_and_puts_nobody_into_anothers_trace() {
         "A13: {counters:?}"
     );
 }
+
+/// Row 10 of what was seen at an edge: a browser's RUM context passes as far as it is expected, and no further.
+#[test]
+fn what_is_kept_of_a_browsers_context_passes_and_nothing_else() {
+    let upstream = Upstream::start();
+    let config = r#"{"direction": "inbound", "role": "edge", "trust": {"default": "untrusted", "keep": [
+        {"header": "x-datadog-origin", "values": ["rum"]}, {"baggage": "tenant", "pattern": "[a-z]{1,16}"},
+        {"baggage": "tier", "values": ["gold"]}]}}"#;
+    let envoy = Envoy::before(&upstream, "privacy-keep", &[tracewarden(config)], all_to("upstream"));
+    type Lines = [&'static [u8]];
+    let rows: &[(&[u8], &[u8], &Lines, &Lines)] = &[
+        (b"rum", b"tenant=shop,session=abc,secret=x", &[b"rum"], &[b"tenant=shop"]),
+        (b"rum", b"tier=gold,tenant=shop;ttl=5", &[b"rum"], &[b"tenant=shop,tier=gold"]),
+        (b"evil", b"tenant=EVIL,tier=silver", &[], &[]),
+    ];
+    for (origin, baggage, kept_origin, kept_baggage) in rows {
+        let lines = [
+            ("traceparent", SAMPLED),
+            ("tracestate", b"dd=s:2;o:rum"),
+            ("x-datadog-trace-id", b"1"),
+            ("x-datadog-parent-id", b"2"),
+            ("x-datadog-sampling-priority", b"2"),
+            ("x-datadog-origin", *origin),
+            ("baggage", *baggage),
+        ];
+        assert_eq!(get(envoy.port("mesh"), "/", &lines).status(), 200);
+        let received = upstream.take_one();
+        assert_eq!(received.all("x-datadog-origin"), *kept_origin);
+        assert_eq!(received.all("baggage"), *kept_baggage);
+        for name in ["x-datadog-trace-id", "x-datadog-parent-id", "x-datadog-sampling-priority"] {
+            assert_eq!(received.all(name), [b""; 0], "{name}");
+        }
+        assert!(!is_of(T.as_bytes(), &received) && !received.text("tracestate").contains("dd="));
+    }
+}
+
+/// Both secrets are good while one replaces the other.
+#[test]
+fn a_secret_is_replaced_while_both_are_good() {
+    let upstream = Upstream::start();
+    let config = r#"{"direction": "inbound", "trust": {"default": "untrusted",
+        "trusted": [{"header": "x-trust", "value_env": "TRUST_SECRET"}]}}"#;
+    for (next, good, bad) in
+        [("other", &["friend", "other"][..], &["", "x"][..]), ("", &["friend"], &["other"])]
+    {
+        let mut plugin = trusting(config);
+        let vm = plugin.pointer_mut("/typed_config/config/vm_config").expect("a plugin has a VM");
+        let values = json!({"TRUST_SECRET": "friend", "TRUST_SECRET_NEXT": next});
+        merge(vm, json!({"environment_variables": {"key_values": values}}));
+        let envoy =
+            Envoy::before(&upstream, &format!("privacy-secrets-{next}"), &[plugin], all_to("upstream"));
+        for (secrets, is_good) in [(good, true), (bad, false)] {
+            for secret in secrets {
+                let lines = [("traceparent", SAMPLED), ("x-trust", secret.as_bytes())];
+                assert_eq!(get(envoy.port("mesh"), "/", &lines).status(), 200);
+                let received = upstream.take_one();
+                assert_eq!(received.all("traceparent") == [SAMPLED], is_good, "{secret}");
+                assert!(received.all("x-trust").is_empty());
+            }
+        }
+        assert!(!envoy.log().contains("friend"), "no secret");
+    }
+}

@@ -12,6 +12,7 @@ mod egress;
 pub(crate) mod export;
 mod formats;
 pub(crate) mod hop;
+mod keep;
 mod lifetime;
 mod notices;
 #[path = "../data/otlp.rs"]

@@ -49,7 +49,13 @@ pub(crate) struct Configuration {
 pub(crate) struct Trust {
     pub(crate) untrusted: Untrusted,
     pub(crate) baggage: bool,
+    /// Whether [`KEPT`] passes.
+    pub(crate) keeps: bool,
 }
+
+/// Headers that may pass from outsiders, with their values. A member of `baggage` passes alone.
+pub(crate) const KEPT: [(&str, &str); 3] =
+    [("x-datadog-origin", "rum"), ("ot-baggage-tenant", "shop"), ("baggage", "tenant=shop")];
 
 pub(crate) struct Egress {
     host: &'static str,
@@ -112,8 +118,11 @@ impl Configuration {
         } else {
             Vec::new()
         };
-        let trust =
-            source.random_ratio(1, 2).then(|| Trust { untrusted: word(source), baggage: source.random() });
+        let trust = source.random_ratio(1, 2).then(|| Trust {
+            untrusted: word(source),
+            baggage: source.random(),
+            keeps: source.random(),
+        });
         let egress = if source.random_ratio(1, 2) {
             (0..2).map(|_| Egress::draw(source)).collect()
         } else {
@@ -227,7 +236,21 @@ fn exclude(source: &mut ChaCha12Rng) -> Value {
     Value::List(entries.chain(word).collect())
 }
 
+/// An entry of `keep`.
+fn kept((name, value): (&str, &str)) -> Value {
+    let (field, name, value) = match value.split_once('=') {
+        Some((key, value)) => (name, key, value),
+        None => ("header", name, value),
+    };
+    object(vec![(field, text(name)), ("values", Value::List(vec![text(value)]))])
+}
+
 impl Trust {
+    /// What may pass: no member of baggage where all of it does.
+    pub(crate) fn kept(self) -> impl Iterator<Item = (&'static str, &'static str)> {
+        KEPT.into_iter().filter(move |(name, _)| self.keeps && !(self.baggage && *name == "baggage"))
+    }
+
     fn tree(self) -> Value {
         let secret = object(vec![("header", text(TRUST.0)), ("value_env", text("TRUST_SECRET"))]);
         object(vec![
@@ -235,6 +258,7 @@ impl Trust {
             ("trusted", Value::List(vec![secret])),
             ("untrusted", text(self.untrusted.label())),
             ("baggage", Value::Bool(self.baggage)),
+            ("keep", Value::List(if self.keeps { self.kept().map(kept).collect() } else { Vec::new() })),
         ])
     }
 }

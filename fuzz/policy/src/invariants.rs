@@ -6,7 +6,7 @@ use tracewarden::metrics::Counter;
 use tracewarden::trust::Untrusted;
 use tracewarden::words::{Format, Mode, Verdict};
 
-use crate::configuration::{Configuration, FORCE, RENAMED, TRUST};
+use crate::configuration::{Configuration, FORCE, KEPT, RENAMED, TRUST};
 use crate::hop::Passed;
 use crate::traffic::{BYSTANDERS, THEIRS};
 use crate::wire::{self, Context, Lines};
@@ -39,6 +39,7 @@ pub(crate) fn check(hop: &Configuration, passed: &Passed<'_>) {
     let (trusted, strip) = (hop.trusts(came), hop.strip(came));
     if !trusted {
         untrusted(hop, passed, verdict);
+        kept(hop, passed, strip);
     }
     stripped(hop, goes, strip);
     if verdict != Verdict::Excluded && strip != Some(Strip::All) {
@@ -124,6 +125,28 @@ fn is_baggage(name: &str) -> bool {
     })
 }
 
+/// Whether an outsider sent exactly what is kept under this name: one line, or one member of baggage.
+fn came_once(came: &Lines, name: &str) -> bool {
+    let lines = wire::lines(came, name);
+    let wanted = KEPT.iter().find(|(kept, _)| *kept == name).map(|(_, value)| value.as_bytes());
+    if name != "baggage" {
+        return matches!(lines[..], [only] if Some(only) == wanted);
+    }
+    let members: Vec<&[u8]> = lines.iter().flat_map(|line| line.split(|byte| *byte == b',')).collect();
+    let named: Vec<&&[u8]> = members.iter().filter(|member| member.starts_with(b"tenant=")).collect();
+    matches!(named[..], [only] if Some(*only) == wanted)
+}
+
+/// What is kept of an outsider's goes on, unless something else says that it does not.
+fn kept(hop: &Configuration, passed: &Passed<'_>, strip: Option<Strip>) {
+    let trust = hop.trust.expect("somebody is not trusted");
+    for (name, value) in trust.kept() {
+        if came_once(passed.came, name) && hop.removed.is_empty() && strip.is_none() {
+            assert_eq!(wire::lines(&passed.goes, name), [value.as_bytes()], "kept: {name}");
+        }
+    }
+}
+
 /// Nothing of an untrusted sender's ids, hints, tags or companions goes on, but what its mode lets through.
 fn untrusted(hop: &Configuration, passed: &Passed<'_>, verdict: Verdict) {
     let trust = hop.trust.expect("somebody is not trusted");
@@ -132,6 +155,11 @@ fn untrusted(hop: &Configuration, passed: &Passed<'_>, verdict: Verdict) {
     let may_continue = trust.untrusted == Untrusted::IgnoreSampled && verdict == Verdict::Continued;
     for (name, value) in passed.goes.iter().filter(|(name, _)| is_owned(name, hop.header)) {
         let shown = value.escape_ascii();
+        if trust.kept().any(|(kept, wanted)| name == kept && value == wanted.as_bytes())
+            && came_once(passed.came, name)
+        {
+            continue;
+        }
         if is_baggage(name) {
             assert!(trust.baggage, "untrusted: the baggage {name} goes on");
             continue;

@@ -5,7 +5,7 @@ use rand::rngs::ChaCha12Rng;
 use rand::seq::IndexedRandom;
 use tracewarden::words::Format;
 
-use crate::configuration::{FORCE, FORMATS, RENAMED, TRUST};
+use crate::configuration::{FORCE, FORMATS, KEPT, RENAMED, TRUST};
 use crate::wire::{Context, Lines};
 
 /// Two traces whose right halves differ, and one more that has the left half of neither.
@@ -209,6 +209,14 @@ fn companions(source: &mut ChaCha12Rng, lines: &mut Lines) {
                 lines.push((name, b"evil".to_vec()));
             }
         }
+    }
+    for (name, value) in KEPT {
+        if source.random_ratio(1, 8) {
+            lines.push((name.to_owned(), value.as_bytes().to_vec()));
+        }
+    }
+    if source.random_ratio(1, 8) {
+        lines.push(("baggage".to_owned(), b"user=evil,tenant=shop,tier=evil".to_vec()));
     }
     for name in ["grpc-trace-bin", "sw8"] {
         if source.random_ratio(1, 8) {

@@ -84,8 +84,8 @@ const BEYOND_THE_SCHEMA: &[Beyond] = &[
             let egress = matches(&document["egress"], Some("match"));
             let mut all = [rules, egress, matches(&document["exclude"], None)].concat().into_iter();
             all.any(|entry| {
-                let conditions = entry.as_object().into_iter().flatten();
-                conditions.into_iter().all(|(_, value)| value.is_null() || value == "auto")
+                let says_nothing = |(_, value): (&String, &Value)| value.is_null() || value == "auto";
+                entry.as_object().is_some_and(|conditions| conditions.iter().all(says_nothing))
             })
         },
     },
@@ -111,6 +111,14 @@ const BEYOND_THE_SCHEMA: &[Beyond] = &[
         why: "the two fields lie apart",
         applies: |document| {
             !document["sampling"]["errors_per_second"].is_null() && document["export"].is_null()
+        },
+    },
+    Beyond {
+        refusal: "with what is kept from untrusted senders",
+        why: "whether a list is empty decides about another field",
+        applies: |document| {
+            let trust = &document["trust"];
+            trust["default"] != "untrusted" && trust["keep"].as_array().is_some_and(|list| !list.is_empty())
         },
     },
     Beyond {

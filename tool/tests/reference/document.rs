@@ -27,7 +27,8 @@ pub(crate) fn complete(document: &mut Value) {
     if has(document, "/sampling/errors_per_second") && !has(document, "/export") {
         document["export"] = json!({"otlp": {"cluster": "otel_collector"}});
     }
-    if has(document, "/trust/trusted") && document.pointer("/trust/default").is_none() {
+    let is_about_outsiders = has(document, "/trust/trusted") || has(document, "/trust/keep");
+    if is_about_outsiders && document.pointer("/trust/default").is_none() {
         document["trust"]["default"] = json!("untrusted");
     }
 }

@@ -125,6 +125,12 @@ fn the_reader_has_the_lengths_and_patterns_of_the_schema() {
         ("Header name", &["a", "!#$%&'*+-.^_`|~09aZ"], &["", "a b", "a:", "é", "a\n"]),
         ("Label value", &["a", "a-B_3."], &["", "a b", "a;.;b", "é", "a\n"]),
         ("Visible ASCII text", &["!", "~", "outbound|4318||a.b"], &["", "a b", "é", "\u{7f}", "a\n"]),
+        (
+            "Companion header",
+            &["x-datadog-origin", "ot-baggage-tenant"],
+            &["", "traceparent", "baggage", "x-a", "ot-baggage-", "X-Datadog-Origin", "sw8-x\n"],
+        ),
+        ("Baggage key", &["a", "!#$%&'*+-.^_`|~09aZ"], &["", "a b", "a=", "é", "a\n"]),
         ("Path", &["/", "/a?b=c"], &["", "a", "/a b", "/é", "/a\n"]),
     ];
     let schema = Schema::read();
@@ -233,7 +239,7 @@ fn every_field_of_the_schema_means_something_to_the_reader() {
                 vec![place.schema.json["minimum"].clone(), place.schema.json["maximum"].clone()]
             }
             "string" if place.schema.words().is_empty() => {
-                let more = ["other", "/other", "192.0.2.1", "%%"].map(|text| json!(text));
+                let more = ["other", "/other", "192.0.2.1", "%%", "sw8-x"].map(|text| json!(text));
                 [example].into_iter().chain(more).chain(SECRETS.iter().map(|name| json!(name))).collect()
             }
             "string" => place.schema.words(),
