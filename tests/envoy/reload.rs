@@ -146,7 +146,7 @@ pub(crate) fn watching(name: &str, upstream: &Upstream, plugin: Value, drain: &s
     start_watching(scratch, &[cluster("upstream", upstream.port)], drain)
 }
 
-fn start_watching(scratch: Scratch, clusters: &[Value], drain: &str) -> Envoy {
+pub(crate) fn start_watching(scratch: Scratch, clusters: &[Value], drain: &str) -> Envoy {
     let config = json!({
         "admin": {"address": address(0)},
         "node": {"id": "test", "cluster": "test"},
@@ -171,14 +171,14 @@ pub(crate) fn configure(scratch: &Scratch, plugin: impl Into<Option<Value>>) {
 }
 
 /// Replaces the file that [`discovered`] reads in one step.
-fn discover(scratch: &Scratch, plugin: &Value) {
+pub(crate) fn discover(scratch: &Scratch, plugin: &Value) {
     let mut extension = plugin.clone();
     merge(&mut extension, json!({"@type": "type.googleapis.com/envoy.config.core.v3.TypedExtensionConfig"}));
     replace(scratch, "extensions", &[extension]);
 }
 
 /// A filter whose configuration is in a file of its own, which Envoy watches.
-fn discovered(scratch: &Scratch) -> Value {
+pub(crate) fn discovered(scratch: &Scratch) -> Value {
     json!({"name": "tracewarden", "config_discovery": {
         "config_source": {"resource_api_version": "V3", "path_config_source": {
             "path": scratch.path("extensions/extensions.json"),
