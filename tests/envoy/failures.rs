@@ -63,10 +63,9 @@ fn a_trap_in_one_of_four_workers() {
     for policy in POLICIES {
         let upstream = Upstream::start();
         let scratch = Scratch::new(&format!("failures-trap-{policy}"));
-        let listener =
-            listener("mesh", &[plugin(policy, EDGE, local(&trapping(&scratch)))], all_to("upstream"));
-        let config = bootstrap(&[listener], &[cluster("upstream", upstream.port)]);
-        let envoy = Envoy::start_in(scratch, &config, &["--concurrency", "4"]);
+        let module = trapping(&scratch);
+        discover(&scratch, &plugin(policy, EDGE, local(&module)));
+        let envoy = start_discovering(scratch, &upstream, &[], &["--concurrency", "4"]);
         // The workers take turns, so each has one of these.
         let mut clients = [(); 4].map(|()| Client::connect(envoy.port("mesh")));
         let mut ask = || clients.each_mut().map(|client| client.send(&request("/", &[])).status());
@@ -96,6 +95,13 @@ fn a_trap_in_one_of_four_workers() {
         let seen = if policy == "FAIL_RELOAD" { 4 } else { 3 };
         assert_eq!(count(&envoy, STARTED) - before - counted, seen, "{policy}");
         assert_eq!(envoy.admin_page("/ready"), "LIVE\n", "{policy}");
+        // Another configuration has new VMs.
+        discover(envoy.scratch(), &plugin(policy, OTHER, local(&module)));
+        wait_for("another configuration", || (updates(&envoy, "success") == 2).then_some(()));
+        wait_for("a new VM", || {
+            let before = count(&envoy, STARTED);
+            (first.send(&request("/", &[])).status() == 200 && count(&envoy, STARTED) > before).then_some(())
+        });
     }
 }
 
@@ -192,7 +198,7 @@ fn a_plugin_that_can_not_be_created_by_ecds() {
             let upstream = Upstream::start();
             let scratch = Scratch::new(&name);
             discover(&scratch, &unusable.plugin(policy, &scratch));
-            let envoy = start_discovering(scratch, &[cluster("upstream", upstream.port)]);
+            let envoy = start_discovering(scratch, &upstream, &[], &[]);
             let port = envoy.port("mesh");
             assert_eq!((statuses(port), count(&envoy, STARTED)), ([500; 4], 0), "{name}");
             assert!(envoy.log().contains(unusable.says), "{name}: {}", envoy.log());
@@ -213,11 +219,12 @@ fn a_plugin_that_can_not_be_created_by_ecds() {
 }
 
 /// An Envoy whose only filter is the one that [`discover`] writes.
-fn start_discovering(scratch: Scratch, clusters: &[Value]) -> Envoy {
+fn start_discovering(scratch: Scratch, upstream: &Upstream, more: &[Value], arguments: &[&str]) -> Envoy {
     let listener = listener("mesh", &[discovered(&scratch)], all_to("upstream"));
-    let mut config = bootstrap(&[listener], clusters);
+    let clusters = [&[cluster("upstream", upstream.port)], more].concat();
+    let mut config = bootstrap(&[listener], &clusters);
     merge(&mut config, json!({"node": {"id": "test", "cluster": "test"}}));
-    Envoy::start_in(scratch, &config, &[])
+    Envoy::start_in(scratch, &config, arguments)
 }
 
 fn updates(envoy: &Envoy, result: &str) -> u64 {
@@ -253,6 +260,27 @@ fn a_module_server_that_is_down_at_the_start() {
     }
 }
 
+#[test]
+fn a_change_by_lds_fetches_again() {
+    for policy in POLICIES {
+        let (upstream, server) = (Upstream::start(), free_port());
+        let scratch = Scratch::new(&format!("failures-remote-lds-{policy}"));
+        configure(&scratch, plugin(policy, EDGE, remote(&digest())));
+        let clusters = [cluster("upstream", upstream.port), cluster("modules", server)];
+        let mut envoy = start_watching(scratch, &clusters, "1");
+        let port = envoy.find_port("mesh");
+        assert_eq!((get(port, "/", &[]).status() == 200, count(&envoy, STARTED)), (policy == "FAIL_OPEN", 0));
+        let server = serve_module(server);
+        configure(envoy.scratch(), plugin(policy, OTHER, remote(&digest())));
+        wait_for("the module", || {
+            let _ = Client::try_connect(envoy.find_port("mesh"))
+                .map(|mut client| client.try_send(&request("/", &[])));
+            (count(&envoy, STARTED) > 0).then_some(())
+        });
+        assert!(!server.take().is_empty(), "{policy}");
+    }
+}
+
 /// The policy protects no edge here: Envoy takes the update, fetches nothing, and all requests pass without a filter.
 #[test]
 fn a_remote_module_that_comes_by_ecds_is_never_fetched() {
@@ -260,8 +288,7 @@ fn a_remote_module_that_comes_by_ecds_is_never_fetched() {
         let (upstream, server) = (Upstream::start(), serve_module(0));
         let scratch = Scratch::new(&format!("failures-remote-ecds-{policy}"));
         discover(&scratch, &plugin(policy, EDGE, local(&module())));
-        let clusters = [cluster("upstream", upstream.port), cluster("modules", server.port)];
-        let envoy = start_discovering(scratch, &clusters);
+        let envoy = start_discovering(scratch, &upstream, &[cluster("modules", server.port)], &[]);
         let port = envoy.port("mesh");
         assert_eq!((statuses(port), count(&envoy, STARTED)), ([200; 4], 4), "{policy}");
         discover(envoy.scratch(), &plugin(policy, EDGE, remote(&digest())));
@@ -285,7 +312,7 @@ fn a_module_whose_file_is_overwritten_runs_from_the_next_change_of_the_configura
     let file = scratch.path("tracewarden.wasm");
     std::fs::copy(module(), &file).expect("a copy");
     discover(&scratch, &plugin("FAIL_RELOAD", EDGE, local(&file)));
-    let envoy = start_discovering(scratch, &[cluster("upstream", upstream.port)]);
+    let envoy = start_discovering(scratch, &upstream, &[], &[]);
     let port = envoy.port("mesh");
     // The other version shows itself by a trap.
     let is_new = || Client::connect(port).send(&trap()).status() == 503;
