@@ -22,13 +22,10 @@ impl Desk {
         }
         for entry in fs::read_dir(repository()).expect("the repository") {
             let name = entry.expect("a file").file_name();
-            if name != "target" && name != ".git" && name != "envoy" {
+            if name != "target" && name != ".git" {
                 desk.link(&repository().join(&name), name.to_str().expect("a name"));
             }
         }
-        desk.link_envoy();
-        desk.link(&repository().join("target/tracewarden.wasm"), "target/tracewarden.wasm");
-        desk.link(&envoy(), "bin/envoy");
         desk.link(Path::new(env!("CARGO_BIN_EXE_tracewarden")), "target/release/tracewarden");
         desk.make();
         desk
@@ -38,8 +35,7 @@ impl Desk {
     pub(crate) fn run(&self, commands: &str) -> String {
         let path = std::env::var("PATH").expect("a PATH");
         let mut bash = Command::new("timeout");
-        // In the foreground, `timeout` does not end what the commands leave running.
-        bash.args(["--foreground", "300", "bash", "-c", &self.here(commands)]).current_dir(&self.directory);
+        bash.args(["300", "bash", "-c", &self.here(commands)]).current_dir(&self.directory);
         bash.env("PATH", format!("{}:{path}", self.directory.join("bin").display())).env_remove("no_proxy");
         let output = bash.output().expect("bash runs");
         let [printed, complained] =
@@ -48,36 +44,6 @@ impl Desk {
             assert!(!complained.contains(problem), "{commands}\n{printed}\n{complained}");
         }
         self.there(&printed)
-    }
-
-    /// Its examples of an edge are copies: they have this desk's ports, and a reader changes them.
-    fn link_envoy(&self) {
-        fs::create_dir(self.directory.join("envoy")).expect("a directory");
-        for entry in fs::read_dir(repository().join("envoy")).expect("the examples") {
-            let entry = entry.expect("a file");
-            let name = format!("envoy/{}", entry.file_name().to_str().expect("a name"));
-            if name == "envoy/edge" { self.copy_edge(&name) } else { self.link(&entry.path(), &name) }
-        }
-    }
-
-    fn copy_edge(&self, directory: &str) {
-        fs::create_dir(self.directory.join(directory)).expect("a directory");
-        for entry in fs::read_dir(repository().join(directory)).expect("an example") {
-            let entry = entry.expect("a file");
-            let name = format!("{directory}/{}", entry.file_name().to_str().expect("a name"));
-            if entry.file_type().expect("a type").is_dir() {
-                self.copy_edge(&name);
-                continue;
-            }
-            let text = fs::read_to_string(entry.path()).expect("text");
-            let [edge, admin, application] = [self.port, self.port + PORTS, self.port + 1];
-            let text = text
-                .replace("port_value: 10000", &format!("port_value: {edge}"))
-                .replace("port_value: 9901", &format!("port_value: {admin}"))
-                .replace("port_value: 8080", &format!("port_value: {application}"))
-                .replace("(\"127.0.0.1\", 8080)", &format!("(\"127.0.0.1\", {application})"));
-            fs::write(self.directory.join(name), text).expect("a copy");
-        }
     }
 
     fn link(&self, to: &Path, name: &str) {
@@ -90,7 +56,7 @@ impl Desk {
         let [port, admin] = [self.port, self.port + PORTS];
         let script = format!(
             "#!/bin/sh\nfor target; do\n  case $target in\n    envoy-up) more='--envoy {envoy} --port {port} --admin-port {admin}' ;;\n    \
-             envoy-status | envoy-traces | envoy-down) more= ;;\n    build) continue ;;\n    *) echo \"make $target: command not found\" >&2; exit 2 ;;\n  esac\n  \
+             envoy-status | envoy-traces | envoy-down) more= ;;\n    *) echo \"make $target: command not found\" >&2; exit 2 ;;\n  esac\n  \
              python3 envoy/mesh.py \"${{target#envoy-}}\" --run-dir target/mesh $more || exit\ndone\n"
         );
         let path = self.directory.join("bin/make");
@@ -116,12 +82,6 @@ impl Desk {
 
 impl Drop for Desk {
     fn drop(&mut self) {
-        // What the commands started and did not end, because one of them printed something else.
-        for name in ["edge", "application"] {
-            if let Ok(id) = fs::read_to_string(self.directory.join(format!("target/{name}.pid"))) {
-                let _ = Command::new("kill").arg(id.trim()).status();
-            }
-        }
         let make = Command::new(self.directory.join("bin/make"))
             .arg("envoy-down")
             .current_dir(&self.directory)

@@ -1,5 +1,5 @@
-//! The commands of the documents do what the documents show: each block of commands is run as it is written, in the demo mesh
-//! or at an edge, or is in a list that says what else tries it.
+//! The commands of the documents do what the documents show: each block of commands is run as it is written, in the demo mesh,
+//! or is in a list that says what else tries it.
 #![expect(clippy::expect_used, reason = "a test may fail")]
 
 mod blocks;
@@ -14,8 +14,8 @@ use std::collections::BTreeSet;
 use self::blocks::{Block, blocks};
 use self::desk::Desk;
 
-/// Blocks that are run: the document, and how the block begins. Each document has a mesh that was just started by the README's
-/// first block, except [`EDGE`].
+/// Blocks that are run in the demo mesh: the document, and how the block begins. Each document has a mesh that was just started
+/// by the README's first block.
 const RUN: &[(&str, &[&str])] = &[
     ("README.md", &["make envoy-up", "make envoy-traces", "curl -i http://127.0.0.1:10000/checkout -H"]),
     ("docs/logs.md", &["id=$(", "target/release/tracewarden report --log"]),
@@ -36,23 +36,7 @@ const RUN: &[(&str, &[&str])] = &[
     ),
     ("docs/mesh-cost.md", &["target/release/tracewarden report --json"]),
     ("docs/explain.md", &["curl -sv"]),
-    (
-        EDGE,
-        &[
-            "make build",
-            "EDGE_TRUST=try-it target/release/tracewarden check",
-            "python3 envoy/edge/application.py",
-            "curl -s http://127.0.0.1:10000/ -H 'baggage",
-            "curl -s http://127.0.0.1:10000/ -H 'x-edge-trust",
-            "sed ",
-            "curl -s http://127.0.0.1:9901/stats/prometheus",
-            "kill ",
-        ],
-    ),
 ];
-
-/// The document that starts an Envoy of its own instead of the mesh.
-const EDGE: &str = "docs/envoy.md";
 
 /// Blocks that are run elsewhere: the document, how the block begins, and what runs it.
 const ELSEWHERE: &[(&str, &str, &str)] = &[
@@ -66,6 +50,11 @@ const ELSEWHERE: &[(&str, &str, &str)] = &[
         "by hand; tool/tests/check reads the same plugins from the chart's files",
     ),
     ("docs/envoy-gateway.md", "kubectl", "tests/gateway"),
+    (
+        "docs/envoy.md",
+        "",
+        "tests/envoy/edge.rs loads the same files and sends such requests; the commands by hand",
+    ),
     ("docs/explain.md", "target/release/tracewarden explain", "tool/tests/explain"),
     ("docs/explain.md", "cat > edge.yaml", "tool/tests/explain"),
     ("docs/istio.md", "", "tests/istio/test_document.py, and docs/istio.md says what was not run"),
@@ -111,10 +100,8 @@ fn the_commands_print_what_the_documents_show() {
     };
     let desk = Desk::new();
     for (document, begins) in RUN {
-        match *document {
-            "README.md" => {}
-            EDGE => drop(desk.run("make envoy-down")),
-            _ => drop(desk.run(&find("README.md", "make envoy-up").commands)),
+        if *document != "README.md" {
+            desk.run(&find("README.md", "make envoy-up").commands);
         }
         begins.iter().for_each(|begin| compare(find(document, begin), &desk));
     }
