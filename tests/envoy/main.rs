@@ -10,10 +10,15 @@ mod correlation;
 mod crowd;
 mod dashboards;
 mod demo;
+<<<<<<< HEAD
 mod destination;
 mod discovery;
+=======
+mod edge;
+>>>>>>> failures
 mod exceptions;
 mod export;
+mod failures;
 mod hop;
 mod hostile;
 mod ids;

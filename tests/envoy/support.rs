@@ -7,6 +7,7 @@ pub(crate) mod envoy;
 pub(crate) mod http1;
 pub(crate) mod http2;
 pub(crate) mod prometheus;
+pub(crate) mod trap;
 pub(crate) mod upstream;
 
 use std::path::PathBuf;

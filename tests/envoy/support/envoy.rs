@@ -14,7 +14,7 @@ use super::{Scratch, envoy_binary, wait_for};
 /// Counters above zero, by their metric and the values of their labels: `requests inbound internal enforce lost`.
 pub(crate) type Counters = BTreeMap<String, u64>;
 
-/// An Envoy with two workers; it is killed when the test is over.
+/// An Envoy with two workers, unless a test says otherwise; it is killed when the test is over.
 pub(crate) struct Envoy {
     child: Child,
     admin: u16,
@@ -37,7 +37,12 @@ impl Envoy {
 
     /// The same with a configuration in YAML.
     pub(crate) fn start_yaml(name: &str, bootstrap: &str) -> Self {
-        Self::run(Scratch::new(name), bootstrap, &[], &[])
+        Self::start_yaml_as(Scratch::new(name), bootstrap, &[])
+    }
+
+    /// The same in a directory that has files for it, as a process with these variables.
+    pub(crate) fn start_yaml_as(scratch: Scratch, bootstrap: &str, environment: &[(&str, &str)]) -> Self {
+        Self::run(scratch, bootstrap, &[], environment)
     }
 
     /// The same as a process with these variables.
@@ -197,9 +202,9 @@ fn launch(scratch: &Scratch, bootstrap: &str, arguments: &[&str], environment: &
         .arg("--admin-address-path")
         .arg(scratch.path("admin"))
         .args(["--disable-hot-restart", "--log-level", "warning"])
-        .args(if arguments.contains(&"--concurrency") { &[][..] } else { &["--concurrency", "2"] })
         .args(["--component-log-level", "wasm:info"])
         .args(arguments)
+        .args(if arguments.contains(&"--concurrency") { [].as_slice() } else { &["--concurrency", "2"] })
         .envs(environment.iter().copied())
         .stdin(Stdio::null())
         .stdout(Stdio::null())

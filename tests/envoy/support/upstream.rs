@@ -23,7 +23,15 @@ impl Upstream {
     }
 
     pub(crate) fn answering(answer: impl Fn(&Message) -> Vec<u8> + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
+        Self::answering_at(0, answer)
+    }
+
+    /// The same at a port that the test has chosen.
+    pub(crate) fn answering_at(
+        port: u16,
+        answer: impl Fn(&Message) -> Vec<u8> + Send + Sync + 'static,
+    ) -> Self {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).expect("a free port");
         let port = listener.local_addr().expect("an address").port();
         let received = Arc::default();
         let answer: Arc<Answer> = Arc::new(answer);

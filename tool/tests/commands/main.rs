@@ -50,6 +50,11 @@ const ELSEWHERE: &[(&str, &str, &str)] = &[
         "by hand; tool/tests/check reads the same plugins from the chart's files",
     ),
     ("docs/envoy-gateway.md", "kubectl", "tests/gateway"),
+    (
+        "docs/envoy.md",
+        "",
+        "tests/envoy/edge.rs loads the same files and sends such requests; the commands by hand",
+    ),
     ("docs/explain.md", "target/release/tracewarden explain", "tool/tests/explain"),
     ("docs/explain.md", "cat > edge.yaml", "tool/tests/explain"),
     ("docs/istio.md", "", "tests/istio/test_document.py, and docs/istio.md says what was not run"),

@@ -26,6 +26,8 @@ pub(super) struct Workload {
     runs: bool,
     /// How many modules Istio's agent could not get.
     failed_pulls: u64,
+    /// How many modules Envoy itself fetched, and how many it could not.
+    fetches: Option<(u64, u64)>,
     /// Updates of the plugin that Envoy accepted, and that it rejected.
     updates: Option<(u64, u64)>,
 }
@@ -75,6 +77,7 @@ impl Default for Workload {
             filters: 1,
             runs: true,
             failed_pulls: 0,
+            fetches: None,
             updates: None,
         }
     }
@@ -122,12 +125,18 @@ impl Workload {
         all
     }
 
-    /// What Istio's agent and Envoy say of the plugin.
+    /// What Istio's agent and Envoy report about the plugin.
     fn plugin(&self, named: &impl Fn(&str, &str) -> String) -> Vec<Series> {
         let mut all = Vec::new();
         if self.failed_pulls > 0 {
             let failures = named("istio_agent_wasm_config_conversion_count", r#", result="fetch_failure""#);
             all.push((failures, self.values(&[format!("{}x{MINUTE}", self.failed_pulls)])));
+        }
+        if let Some((fetched, failed)) = self.fetches {
+            for (what, count) in [("successes", fetched), ("failures", failed)] {
+                let metric = named(&format!("envoy_wasm_remote_load_fetch_{what}"), "");
+                all.push((metric, self.values(&[format!("{count}x{MINUTE}")])));
+            }
         }
         let Some((accepted, rejected)) = self.updates else { return all };
         for (what, count) in [("success", accepted), ("rejected", rejected), ("time", accepted)] {
