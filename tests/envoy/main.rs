@@ -10,12 +10,9 @@ mod correlation;
 mod crowd;
 mod dashboards;
 mod demo;
-<<<<<<< HEAD
 mod destination;
 mod discovery;
-=======
 mod edge;
->>>>>>> failures
 mod exceptions;
 mod export;
 mod failures;

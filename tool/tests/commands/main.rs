@@ -72,6 +72,7 @@ const ELSEWHERE: &[(&str, &str, &str)] = &[
         "target/release/tracewarden report 127.0.0.1:9901 --watch",
         "tool/tests/report/watch.rs",
     ),
+    ("docs/tool.md", "  tar -xzf", "xtask/tests/packages unpacks it; the command by hand"),
     ("docs/runbook.md", "", "tests/envoy/alerts.rs and tool/tests/report/real.rs have a Prometheus"),
 ];
 
