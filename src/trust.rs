@@ -83,6 +83,11 @@ impl Trust {
         self.default == TrustDefault::Trusted
     }
 
+    /// Whether the context of no sender counts.
+    pub(crate) fn trusts_nobody(&self) -> bool {
+        !self.trusts_everyone() && self.trusted.is_empty()
+    }
+
     /// Whether the sender of this request is trusted.
     #[inline]
     pub(crate) fn admits(&self, headers: &Headers, host: &mut impl Properties) -> bool {

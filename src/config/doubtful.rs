@@ -6,7 +6,7 @@ use crate::formats::Propagation;
 use crate::hop::HopSide;
 use crate::sampling::{Parent, Threshold};
 use crate::trust::Trust;
-use crate::words::{Mode, ParentId, Role, Start};
+use crate::words::{Mode, ParentId, Role, Start, TraceIdSource};
 
 impl Config {
     /// Whether it enforces, and yet gives no lost or corrupt context back, records nothing and withholds nothing. It
@@ -45,6 +45,26 @@ impl Config {
             && !sampling.is_limited()
             && sampling.probability == Threshold::ALWAYS
             && sampling.rules.iter().all(|rule| rule.probability == Threshold::ALWAYS)
+    }
+
+    /// Whether the context of some senders does not count here.
+    #[must_use]
+    pub fn judges_senders(&self) -> bool {
+        self.enforces() && !self.request.trust.trusts_everyone()
+    }
+
+    /// Whether no probability lets a trace be sampled.
+    #[must_use]
+    pub fn samples_nothing(&self) -> bool {
+        let sampling = &self.request.sampling;
+        sampling.probability == Threshold::NEVER
+            && sampling.rules.iter().all(|rule| rule.probability == Threshold::NEVER)
+    }
+
+    /// Whether trace-ids are to come from a header, and no sender's header counts.
+    #[must_use]
+    pub fn takes_ids_of_nobody(&self) -> bool {
+        self.request.trace_id_source == TraceIdSource::RequestId && self.request.trust.trusts_nobody()
     }
 
     fn enforces(&self) -> bool {

@@ -2,15 +2,24 @@
 
 mod bootstrap;
 pub(crate) mod codes;
+mod conditions;
 mod documents;
 mod doubts;
+mod dump;
+mod entries;
+mod fields;
+mod gaps;
 mod inputs;
 mod kubernetes;
 mod locate;
+mod managers;
 mod message;
 mod output;
 mod plugin;
+mod running;
+mod switches;
 mod tree;
+mod uses;
 mod variables;
 
 use std::collections::HashMap;
@@ -23,7 +32,8 @@ use self::documents::{File, Found};
 use self::doubts::Valid;
 use self::message::Message;
 use self::output::Outcome;
-use self::plugin::{Judged, Plugin};
+use self::plugin::{Judged, Plugin, State};
+use self::uses::Uses;
 use crate::Said;
 use crate::lines::plural;
 
@@ -69,7 +79,8 @@ pub(crate) fn check(options: &Options) -> Said {
     let mut found = Found::default();
     files.iter().zip(&trees).for_each(|(file, trees)| found.add(file, trees));
     let plugins = judge(&found, &mut messages);
-    if plugins.is_empty() && messages.is_empty() {
+    if plugins.is_empty() && found.managers.iter().all(|manager| !manager.names_ours()) && messages.is_empty()
+    {
         messages.push(nothing(&files, &found));
     }
     messages.retain(|message| !options.allow.contains(&message.code.id));
@@ -88,18 +99,23 @@ pub(crate) fn check(options: &Options) -> Said {
 fn judge(found: &Found<'_>, messages: &mut Vec<Message>) -> Vec<(String, usize, String, bool)> {
     let mut plugins = Vec::new();
     let mut valid = Vec::new();
-    for plugin in &found.plugins {
+    for (number, plugin) in found.plugins.iter().enumerate() {
         let Judged { config, messages: said } = plugin.judge();
         let Plugin { file, line, place, .. } = plugin;
         plugins.push(((*file).to_owned(), *line, place.clone(), config.is_some()));
         messages.extend(said);
-        valid.extend(config.map(|config| Valid { plugin, config }));
+        // What Envoy refused does not run, so only its faults are said.
+        let config = config.filter(|_| plugin.around.state != State::Refused);
+        valid.extend(config.map(|config| Valid { plugin, config, number }));
     }
     // What cannot be read may be the other side.
     if messages.iter().all(|message| message.code.severity != Severity::Error) {
         messages.extend(doubts::of_sides(&valid));
     }
     messages.extend(valid.iter().flat_map(|valid| doubts::of(valid, found.traces_in_istio)));
+    let uses = Uses::of(found);
+    messages.extend(valid.iter().flat_map(|valid| fields::messages(valid, &uses.find(valid.plugin))));
+    messages.extend(running::messages(found, &valid));
     plugins
 }
 

@@ -1,11 +1,15 @@
 //! Every kind of message, once: its code, and what the reference says of it.
 
 mod errors;
+mod notes;
+mod places;
 mod warnings;
 
 use tracewarden::settings::FaultKind;
 
 pub(super) use errors::*;
+pub(super) use notes::*;
+pub(super) use places::*;
 pub(super) use warnings::*;
 
 /// A kind of message.
@@ -55,7 +59,7 @@ impl Severity {
 
 /// All of them, in the order of their codes.
 pub(crate) fn all() -> impl Iterator<Item = &'static Code> {
-    errors::ALL.iter().chain(warnings::ALL).copied()
+    [errors::ALL, warnings::ALL, places::ALL, notes::ALL].into_iter().flatten().copied()
 }
 
 /// What a fault of the filter's own reader is called.

@@ -5,7 +5,9 @@ use tracewarden::settings::Shape;
 
 use super::bootstrap::{Search, is_envoy, is_ours};
 use super::codes;
+use super::dump::{self, Refusals};
 use super::kubernetes;
+use super::managers::{Manager, Table};
 use super::message::Message;
 use super::plugin::{Around, Plugin, Scope, Source};
 use super::tree::{self, Node, Tree};
@@ -28,6 +30,15 @@ pub(super) struct Found<'t> {
     pub(super) passed_over: u64,
     /// Whether a `Telemetry` has Istio's own tracing on.
     pub(super) traces_in_istio: bool,
+    pub(super) managers: Vec<Manager<'t>>,
+    pub(super) tables: Vec<Table<'t>>,
+    /// The resources that discovered filters can name, each with its file.
+    pub(super) extensions: Vec<(&'t str, &'t str)>,
+    /// The scopes that a dump has, each list with its file.
+    pub(super) scopes: Vec<(&'t str, &'t Node)>,
+    pub(super) refused: Refusals<'t>,
+    /// The files with what a running Envoy says of itself, and the line that it begins in.
+    pub(super) dumps: Vec<(&'t str, usize)>,
 }
 
 impl File {
@@ -59,11 +70,11 @@ impl File {
 
     /// YAML allows more than JSON does, and what reads a file of that name is stricter.
     fn strictly(&self, piece: &str, tree: Node) -> Result<Node, tree::Problem> {
-        let is_json = self.name.ends_with(".json");
-        match serde_json::from_str::<serde::de::IgnoredAny>(piece) {
-            Err(error) if is_json => Err(tree::Problem::new(error.line().max(1), &error.to_string())),
-            _ => Ok(tree),
+        if !self.name.ends_with(".json") {
+            return Ok(tree);
         }
+        let strict = serde_json::from_str::<serde::de::IgnoredAny>(piece);
+        strict.map(|_| tree).map_err(|error| tree::Problem::new(error.line().max(1), &error.to_string()))
     }
 
     /// Whether it is one of kustomize's own.
@@ -98,11 +109,24 @@ impl<'t> Found<'t> {
     }
 
     fn envoy(&mut self, file: &'t File, tree: &'t Node) {
-        let before = self.plugins.len();
+        let before = (self.plugins.len(), self.tables.len(), self.dumps.len());
+        let is_dump = dump::is_dump(tree);
+        let bootstrap = if is_dump { dump::bootstrap(tree) } else { Some(tree) };
+        let provider = bootstrap.and_then(|bootstrap| bootstrap.at(&["tracing", "http"]));
         let scope = |_: &Node| Scope::Envoy;
-        let mut search = Search { file, prefix: String::new(), scope, root: tree, found: self };
-        search.walk(tree, "", &Around::default());
-        self.passed_over += u64::from(self.plugins.len() == before);
+        let prefix = String::new();
+        let mut search = Search { file, prefix, scope, root: tree, provider, is_dump, found: self };
+        if is_dump {
+            let items = tree.at(&["configs"]).map_or(&[][..], Node::items);
+            for (number, item) in items.iter().enumerate().filter(|(_, item)| !dump::is_repeated(tree, item))
+            {
+                search.walk(item, &format!("configs[{number}]"), &Around::default());
+            }
+            self.dumps.push((&file.name, tree.line));
+        } else {
+            search.walk(tree, "", &Around::default());
+        }
+        self.passed_over += u64::from((self.plugins.len(), self.tables.len(), self.dumps.len()) == before);
     }
 
     /// A configuration alone: JSON, which the filter reads as it is, or YAML.
@@ -118,6 +142,7 @@ impl<'t> Found<'t> {
             around: Around::default(),
             scope: Scope::Alone,
             image: None,
+            envoy: None,
         });
     }
 }

@@ -11,11 +11,13 @@ use super::plugin::{Around, Image, Plugin, Scope, Tracer};
 pub(super) struct Valid<'a, 't> {
     pub(super) plugin: &'a Plugin<'t>,
     pub(super) config: Config,
+    /// Its number among all plugins.
+    pub(super) number: usize,
 }
 
 /// The doubts about a plugin on its own. `traces_in_istio` says that Istio's own tracing is on.
 pub(super) fn of(valid: &Valid<'_, '_>, traces_in_istio: bool) -> Vec<Message> {
-    let Valid { plugin, config } = valid;
+    let Valid { plugin, config, .. } = valid;
     let mut messages: Vec<Message> =
         plugin.image.iter().filter_map(|image| of_image(plugin, image)).collect();
     if !config.enabled {
@@ -34,7 +36,7 @@ pub(super) fn of(valid: &Valid<'_, '_>, traces_in_istio: bool) -> Vec<Message> {
 /// Whether a doubt holds, its code, the field that it is about, and what is said.
 type Doubt = (bool, &'static Code, &'static [&'static str], &'static str);
 
-fn of_configuration(Valid { plugin, config }: &Valid<'_, '_>, traces_in_istio: bool) -> [Doubt; 4] {
+fn of_configuration(Valid { plugin, config, .. }: &Valid<'_, '_>, traces_in_istio: bool) -> [Doubt; 4] {
     let Around { tracer, is_traced, is_upstream, .. } = &plugin.around;
     let exports = config.export.is_some();
     [
@@ -67,7 +69,10 @@ fn of_configuration(Valid { plugin, config }: &Valid<'_, '_>, traces_in_istio: b
     ]
 }
 
-fn of_tracer(Valid { plugin, config }: &Valid<'_, '_>, Tracer { name, place }: &Tracer) -> Option<Message> {
+fn of_tracer(
+    Valid { plugin, config, .. }: &Valid<'_, '_>,
+    Tracer { name, place }: &Tracer,
+) -> Option<Message> {
     let text = format!(
         "one request can carry two traces: this filter writes other formats than tracecontext, and Envoy's tracer ({name}, \
          {place}) writes its context afterwards; move the filter to the router's upstream_http_filters, set \
@@ -113,7 +118,7 @@ pub(super) fn of_sides(plugins: &[Valid<'_, '_>]) -> Vec<Message> {
 }
 
 fn of_side(valid: &Valid<'_, '_>, remembering: &[&Valid<'_, '_>]) -> Option<Message> {
-    let Valid { plugin, config } = valid;
+    let Valid { plugin, config, .. } = valid;
     let (other, said) = match config.request.direction {
         DirectionWord::Auto => return None,
         DirectionWord::Inbound => (DirectionWord::Outbound, "outbound"),

@@ -21,7 +21,8 @@ pub(super) fn read<'t>(file: &'t File, object: &'t Node, kind: &str, found: &mut
         "EnvoyExtensionPolicy" => gateway(file, object, kind, found),
         "EnvoyFilter" => {
             let prefix = format!("{}: ", name(object, kind));
-            let mut search = Search { file, prefix, scope, root: object, found };
+            let mut search =
+                Search { file, prefix, scope, root: object, provider: None, is_dump: false, found };
             if let Some(spec) = object.at(&["spec"]) {
                 search.walk(spec, "spec", &Around::default());
             }
@@ -48,6 +49,7 @@ fn istio<'t>(file: &'t File, object: &'t Node, kind: &str, wasm: &'t Node) -> Op
         around: Around::default(),
         scope: scope(object),
         image: url.map(|(url, line)| Image { url, line, digest: digest(wasm) }),
+        envoy: None,
     };
     (names.into_iter().flatten().any(is_ours) || plugin.reads_as_ours()).then_some(plugin)
 }
@@ -71,6 +73,7 @@ fn gateway<'t>(file: &'t File, object: &'t Node, kind: &str, found: &mut Found<'
             around: Around::default(),
             scope: scope(object),
             image: url.map(|(url, line)| Image { url, line, digest: code.and_then(digest) }),
+            envoy: None,
         };
         if names.into_iter().flatten().any(is_ours) || plugin.reads_as_ours() {
             found.plugins.push(plugin);

@@ -1,7 +1,9 @@
 //! One plugin that was found: its configuration, what is around it, and what the filter's own reader says of it.
 
+use std::rc::Rc;
+
 use tracewarden::config::{Config, Loaded, OnBadConfig};
-use tracewarden::settings::{Fault, FaultKind, Faults, Step};
+use tracewarden::settings::{Fault, FaultKind, Faults, Step, Value};
 
 use super::codes::{self, Code};
 use super::locate::{self, Spot};
@@ -22,9 +24,11 @@ pub(super) struct Plugin<'t> {
     pub(super) line: usize,
     pub(super) source: Source<'t>,
     pub(super) variables: Variables<'t>,
-    pub(super) around: Around,
+    pub(super) around: Around<'t>,
     pub(super) scope: Scope,
     pub(super) image: Option<Image<'t>>,
+    /// Envoy's `PluginConfig`, if it is stated in Envoy's own form.
+    pub(super) envoy: Option<&'t Node>,
 }
 
 /// Where a configuration is written.
@@ -45,19 +49,43 @@ pub(super) enum Source<'t> {
 
 /// What runs around a plugin.
 #[derive(Clone, Default)]
-pub(super) struct Around {
+pub(super) struct Around<'t> {
     /// Envoy's tracer that writes after it, unless that keeps its context out of requests.
-    pub(super) tracer: Option<Tracer>,
+    pub(super) tracer: Option<Rc<Tracer>>,
     /// Whether Envoy's own tracer records the requests, whatever it writes.
     pub(super) is_traced: bool,
     /// Whether it runs after the router, for each attempt.
     pub(super) is_upstream: bool,
     /// Whether the filter that it is in has Tracewarden's name.
     pub(super) is_named: bool,
+    /// The resource of a discovered filter that it is in.
+    pub(super) resource: Option<&'t str>,
+    /// Whether it is in a connection manager.
+    pub(super) is_in_manager: bool,
+    pub(super) at: Place<'t>,
+    pub(super) state: State,
+}
+
+/// Which part of an Envoy something is in, as far as it is known.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Place<'t> {
+    pub(super) listener: Option<&'t Node>,
+    pub(super) chain: Option<&'t Node>,
+}
+
+/// Whether Envoy runs what a dump has.
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum State {
+    /// It runs, or will where the file is used.
+    #[default]
+    Active,
+    /// Something else runs until this is ready.
+    Waiting,
+    /// Envoy refused it.
+    Refused,
 }
 
 /// One of Envoy's own tracers.
-#[derive(Clone)]
 pub(super) struct Tracer {
     /// Its name, such as `envoy.tracers.opentelemetry`.
     pub(super) name: String,
@@ -142,7 +170,13 @@ impl Plugin<'_> {
     /// The configuration as the filter reads it, with the variables that its VM is given.
     pub(super) fn judge(&self) -> Judged {
         let mut messages = Vec::new();
-        if let Err(Faults(faults)) = OnBadConfig::load(|name| self.variables.get(name)) {
+        let secrets = if self.variables.hides_values { self.secrets() } else { Vec::new() };
+        let variable = |name: &str| {
+            self.variables
+                .get(name)
+                .or_else(|| secrets.iter().any(|known| known == name).then(|| HIDDEN.to_owned()))
+        };
+        if let Err(Faults(faults)) = OnBadConfig::load(variable) {
             messages.extend(faults.iter().map(|fault| self.described(&codes::ON_BAD_CONFIG, fault)));
         }
         if let Source::Unreadable(line, found) = &self.source {
@@ -151,7 +185,7 @@ impl Plugin<'_> {
             messages.push(self.message(&codes::UNREADABLE_TYPE, *line, text));
             return Judged { config: None, messages };
         }
-        match self.source.load(&|name| self.variables.get(name)) {
+        match self.source.load(&variable) {
             Ok(Loaded { config, notices }) => {
                 let config = messages.is_empty().then_some(config);
                 let ignored = notices.iter().map(|fault| self.described(&codes::IGNORED_VARIABLE, fault));
@@ -166,6 +200,22 @@ impl Plugin<'_> {
                 Judged { config: None, messages }
             }
         }
+    }
+
+    /// The configuration as it is written, before the variables and the defaults.
+    pub(super) fn tree(&self) -> Value {
+        match &self.source {
+            Source::Tree(tree) => tree.value(),
+            source => serde_json::from_slice(source.json()).unwrap_or(Value::Null),
+        }
+    }
+
+    /// The inherited variables that hold secrets, which a dump does not show.
+    fn secrets(&self) -> Vec<String> {
+        let mut names = Vec::new();
+        collect(&self.tree(), false, &mut names);
+        names.retain(|name| self.variables.inherits(name));
+        names
     }
 
     /// Whether the configuration shows that the plugin is Tracewarden's: it states something, and is valid.
@@ -184,8 +234,12 @@ impl Plugin<'_> {
 
     /// The line in which a field of the configuration is stated, or the nearest one that is known.
     pub(super) fn line_of_field(&self, path: &[&str]) -> usize {
-        let path: Vec<Step> = path.iter().map(|name| Step::Field((*name).to_owned())).collect();
-        self.line_of(&path, false)
+        self.line_at(&path.iter().map(|name| Step::Field((*name).to_owned())).collect::<Vec<_>>())
+    }
+
+    /// The same for a path that leads through lists.
+    pub(super) fn line_at(&self, path: &[Step]) -> usize {
+        self.line_of(path, false)
     }
 
     fn line_of(&self, path: &[Step], takes_last: bool) -> usize {
@@ -203,6 +257,21 @@ impl Plugin<'_> {
             }
             Source::Absent | Source::Bytes(_) | Source::Unreadable(..) => self.line,
         }
+    }
+}
+
+/// What stands for a secret that only the proxy knows.
+const HIDDEN: &str = "hidden";
+
+/// The texts in all fields that name variables.
+fn collect(value: &Value, is_named: bool, texts: &mut Vec<String>) {
+    match value {
+        Value::Text(text) if is_named => texts.push(text.clone()),
+        Value::List(items) => items.iter().for_each(|item| collect(item, is_named, texts)),
+        Value::Object(fields) => {
+            fields.iter().for_each(|(name, value)| collect(value, name.ends_with("_env"), texts));
+        }
+        _ => {}
     }
 }
 

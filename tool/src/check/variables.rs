@@ -10,6 +10,8 @@ pub(super) struct Variables<'t> {
     inherited: Vec<(&'t str, usize)>,
     /// Whether all of this process are meant.
     takes_all: bool,
+    /// Whether the inherited ones have values that this process cannot know, because a running proxy has them.
+    pub(super) hides_values: bool,
 }
 
 impl<'t> Variables<'t> {
@@ -19,7 +21,7 @@ impl<'t> Variables<'t> {
     }
 
     /// Those of Envoy's `vm_config`.
-    pub(super) fn of_envoy(vm: Option<&'t Node>) -> Self {
+    pub(super) fn of_envoy(vm: Option<&'t Node>, hides_values: bool) -> Self {
         let Some(vm) = vm else { return Self::default() };
         let stated = vm.at(&["environment_variables", "key_values"]).map_or(&[][..], Node::fields);
         let inherited = vm.at(&["environment_variables", "host_env_keys"]);
@@ -30,6 +32,7 @@ impl<'t> Variables<'t> {
                 .collect(),
             inherited: names(inherited),
             takes_all: false,
+            hides_values,
         }
     }
 
@@ -57,9 +60,14 @@ impl<'t> Variables<'t> {
     /// The value of one, as the filter asks for it.
     pub(super) fn get(&self, name: &str) -> Option<String> {
         let stated = self.stated.iter().find(|(known, ..)| *known == name);
-        let is_inherited = || self.takes_all || self.inherited.iter().any(|(known, _)| *known == name);
+        let is_inherited = || self.takes_all || self.inherits(name);
         let of_process = || is_inherited().then(|| std::env::var(name).ok()).flatten();
         stated.map(|(_, value, _)| value.clone()).or_else(of_process)
+    }
+
+    /// Whether the VM takes it from the proxy's own environment.
+    pub(super) fn inherits(&self, name: &str) -> bool {
+        self.inherited.iter().any(|(known, _)| *known == name)
     }
 
     /// The line that gives it.

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::command;
+use crate::proxy::{any, ours, router, text, wasm};
 use crate::support::{Ended, messages, run, tracewarden};
 
 const SEVERAL: &str = r#"{"propagation": {"inject": ["tracecontext", "b3"]}}"#;
@@ -10,33 +11,6 @@ const MANAGER: &str = "static_resources.listeners[0].filter_chains[0].filters[0]
 
 fn check(bootstrap: &Value) -> Ended {
     run(&["check"], &bootstrap.to_string())
-}
-
-fn any(kind: &str, mut value: Value) -> Value {
-    let fields = value.as_object_mut().expect("an object");
-    fields.insert("@type".to_owned(), format!("type.googleapis.com/{kind}").into());
-    value
-}
-
-/// A filter of this name, whose plugin has this configuration and this module.
-fn wasm(name: &str, configuration: &Value, module: &str) -> Value {
-    let vm = json!({"runtime": "envoy.wasm.runtime.v8", "code": {"local": {"filename": module}}});
-    let config = json!({"name": name, "configuration": configuration, "vm_config": vm});
-    json!({"name": name, "typed_config": any("envoy.extensions.filters.http.wasm.v3.Wasm", json!({"config": config}))})
-}
-
-fn text(value: &str) -> Value {
-    any("google.protobuf.StringValue", json!({"value": value}))
-}
-
-fn ours(configuration: &str) -> Value {
-    wasm("tracewarden", &text(configuration), "/etc/filter.wasm")
-}
-
-fn router(upstream: &[Value]) -> Value {
-    let router =
-        any("envoy.extensions.filters.http.router.v3.Router", json!({"upstream_http_filters": upstream}));
-    json!({"name": "envoy.filters.http.router", "typed_config": router})
 }
 
 fn opentelemetry() -> Value {
@@ -163,6 +137,7 @@ fn a_filter_is_known_by_its_names_or_by_what_it_is_configured_with() {
         (wasm("x", &text("{}"), "/etc/Tracewarden.wasm"), Some(0)),
         (wasm("x", &text(SEVERAL), "/etc/x.wasm"), Some(0)),
         (wasm("tracewarden", &Value::Null, "/etc/x.wasm"), Some(0)),
+        (wasm("tracewarden", &json!({}), "/etc/x.wasm"), Some(0)),
         (outer, Some(1)),
         // What Envoy does not hand over as text.
         (wasm("tracewarden", &structure, "/etc/x.wasm"), Some(1)),

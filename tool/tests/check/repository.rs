@@ -10,6 +10,11 @@ use crate::support::{judged, messages, repository, run};
 const MEANT: &[(&str, &str, &str)] = &[
     ("envoy/envoy.yaml", "TW0209", "the demo records each of the few requests that one sends"),
     (
+        "envoy/envoy.yaml",
+        "TW0211",
+        "the listener of the health page reads the counters, so it must not count itself",
+    ),
+    (
         "envoy/restricted.yaml",
         "TW0208",
         "the example is about host calls; who records is the reader's choice",

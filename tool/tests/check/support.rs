@@ -7,6 +7,7 @@ use std::process::Command;
 use serde_json::Value;
 
 use crate::command;
+pub(crate) use crate::program::repository;
 
 /// How the command ends, what it prints, and what it complains of.
 pub(crate) type Ended = (Option<i32>, String, String);
@@ -50,10 +51,6 @@ pub(crate) fn found(input: &str) -> Vec<(String, u64)> {
     messages(&judged(input).1).into_iter().map(|(code, line, _)| (code, line)).collect()
 }
 
-pub(crate) fn repository() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the repository")
-}
-
 /// A directory that is gone after the test.
 pub(crate) struct Directory(pub(crate) PathBuf);
 
@@ -62,6 +59,7 @@ impl Directory {
         let path =
             Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("check-{name}-{}", std::process::id()));
         let _ = fs::remove_dir_all(&path);
+        fs::create_dir_all(&path).expect("a directory");
         for (name, text) in files {
             let file = path.join(name);
             fs::create_dir_all(file.parent().expect("a directory")).expect("a directory");

@@ -32,7 +32,11 @@ const RUN: &[(&str, &[&str])] = &[
     ),
     (
         "docs/check.md",
-        &["target/release/tracewarden check - <<", "target/release/tracewarden check envoy/envoy.yaml"],
+        &[
+            "target/release/tracewarden check - <<",
+            "curl -s http://127.0.0.1:9901/config_dump",
+            "target/release/tracewarden check envoy/envoy.yaml",
+        ],
     ),
     ("docs/mesh-cost.md", &["target/release/tracewarden report --json"]),
     ("docs/explain.md", &["curl -sv"]),

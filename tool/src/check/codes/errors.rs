@@ -90,4 +90,11 @@ codes! {
         example: Yaml(include_str!("examples/TW0113.yaml")),
         fix: "Write the configuration as text in a `StringValue`: `value: '{\"role\": \"internal\"}'`.",
     }
+    REFUSED = "TW0114" Error "Envoy refused a configuration" {
+        meaning: "A `config_dump` has an `error_state`: Envoy refused a listener, a route configuration or a discovered filter. The \
+                  message has Envoy's reason, and says whether an earlier version runs. Of a discovered filter Envoy 1.40.0 shows what it \
+                  received last, refused or not, and no `error_state`: a fault in its configuration is reported all the same.",
+        example: Yaml(include_str!("examples/TW0114.yaml")),
+        fix: "Correct the resource. Envoy's log has a line for each fault of the filter's configuration.",
+    }
 }

@@ -1,4 +1,4 @@
-//! Warnings and notes: the filter takes the configuration.
+//! Warnings: the filter takes the configuration, and hardly does what is meant.
 
 use super::{Code, Example, Severity, codes};
 
@@ -70,10 +70,5 @@ codes! {
                   places than the inbound side has written to, and finds next to nothing.",
         example: Yaml(include_str!("examples/TW0210.yaml")),
         fix: "Give both sides the same `slots`.",
-    }
-    DISABLED = "TW0301" Note "The plugin is switched off" {
-        meaning: "With `enabled: false` it changes nothing and counts nothing. Istio's case `pull` does so on purpose.",
-        example: Json("{\"enabled\": false}\n"),
-        fix: "Nothing, if that is meant. `mode: observe` counts and changes nothing.",
     }
 }
