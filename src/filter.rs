@@ -177,6 +177,13 @@ impl Filter {
         }
     }
 
+    /// Takes the trailers of a response, of which the spans of gRPC tell the status.
+    pub fn trailers(&self, stream: &mut StreamContext, host: &mut impl HeaderReader) {
+        if let StreamContext::Spanned(_, _, hop) = stream {
+            hop.note_trailers(host);
+        }
+    }
+
     /// Tells the spans of a stream that has ended.
     pub fn finish<H: Clock + Properties + Metrics + EndedStream>(
         &self,
@@ -184,7 +191,10 @@ impl Filter {
         host: &mut H,
         tell: impl FnMut(&Span<'_>, &mut H),
     ) {
-        let response = stream.is_left_out().then(|| span::Outcome::read(host));
+        let response = match &stream {
+            StreamContext::Spanned(_, _, hop) if stream.is_left_out() => Some(hop.outcome(host)),
+            _ => None,
+        };
         // What the headers showed was decided when they came, and the caller was informed.
         if let Some((headers, outcome)) = &response
             && !span::Outcome::of_headers(headers).is_failure()

@@ -235,6 +235,12 @@ pub(crate) fn is_grpc(content_type: &[u8]) -> bool {
     content_type.starts_with(b"application/grpc")
 }
 
+/// Whether it is gRPC as browsers speak it, which has its trailers in the body
+/// ([gRPC-Web](https://github.com/grpc/grpc/blob/master/doc/PROTOCOL-WEB.md)).
+pub(crate) fn is_grpc_web(content_type: &[u8]) -> bool {
+    content_type.starts_with(b"application/grpc-web")
+}
+
 /// The authority of a URL without what is before its `@`, which may be a password.
 pub(crate) fn without_credentials(authority: &[u8]) -> &[u8] {
     authority.rsplit(|byte| *byte == b'@').next().unwrap_or(authority)

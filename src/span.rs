@@ -14,7 +14,7 @@ use std::borrow::Cow;
 
 use self::attributes::{Exchange, clip};
 use crate::headers::{Headers, TRACESTATE};
-use crate::host::{Clock, EndedStream, HeaderMap, Properties, Random, Sides};
+use crate::host::{Clock, EndedStream, HeaderMap, HeaderReader, Properties, Random, Sides};
 use crate::request::Finding;
 use crate::w3c::{SpanId, TraceParent};
 use crate::words::{Direction, Role, labels};
@@ -46,6 +46,8 @@ pub struct Hop {
     mismatch: Option<(u64, TraceParent)>,
     /// Whether it is recorded only because it failed.
     late: bool,
+    /// What the trailers said on their way. Another filter may put them into the body, as Envoy does for gRPC-Web.
+    grpc_status: Option<u8>,
 }
 
 /// The spans of a hop; the parent-id that goes upstream is the last one's.
@@ -99,6 +101,7 @@ impl Hop {
             began,
             mismatch: None,
             late: false,
+            grpc_status: None,
         })
     }
 
@@ -106,6 +109,17 @@ impl Hop {
     #[cold]
     pub(crate) fn note_mismatch(&mut self, named: TraceParent, host: &mut impl Clock) {
         self.mismatch = host.now().map(|now| (now, named));
+    }
+
+    /// Notes the status of gRPC in the trailers that are on their way.
+    pub(crate) fn note_trailers(&mut self, host: &mut impl HeaderReader) {
+        self.grpc_status =
+            host.first(outcome::GRPC_STATUS).ok().flatten().and_then(|value| outcome::grpc_status(&value));
+    }
+
+    /// How the stream ended, with the headers of the response.
+    pub(crate) fn outcome(&self, host: &mut impl EndedStream) -> (Headers, Outcome) {
+        Outcome::read(self.grpc_status, host)
     }
 
     /// Has it recorded because it failed, though its trace is not.
@@ -125,7 +139,7 @@ impl Hop {
     ) {
         let Some(ended) = host.now() else { return };
         let Ok(request) = host.headers(HeaderMap::Request) else { return };
-        let (response, mut outcome) = response.unwrap_or_else(|| Outcome::read(host));
+        let (response, mut outcome) = response.unwrap_or_else(|| self.outcome(host));
         let info = host.info(self.own.sides());
         outcome.is_cut_off = info.is_cut_off;
         let exchange = Exchange::new(spans, &request, &response, outcome, &info, host);

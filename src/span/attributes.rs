@@ -5,7 +5,7 @@ use std::borrow::Cow;
 
 use super::redact::Redaction;
 use super::{KeyValue, Kind, Outcome, SpanKind, Value};
-use crate::headers::{Headers, host_and_port, is_grpc, without_credentials, without_query};
+use crate::headers::{Headers, host_and_port, is_grpc, is_grpc_web, without_credentials, without_query};
 use crate::host::{Properties, Property, PropertyValue, StreamInfo};
 use crate::matching::Pattern;
 use crate::settings::{HeaderName, NonEmpty, Reader, Rules, Setting, Step, Variable, settings};
@@ -77,6 +77,8 @@ pub(super) struct Exchange<'a> {
     original_path: Option<Cow<'a, str>>,
     user_agent: Option<Cow<'a, str>>,
     pub(super) outcome: Outcome,
+    /// Whether nobody could say how a call of gRPC-Web ended: its status is in the body.
+    is_open: bool,
     route: Option<Cow<'a, str>>,
     /// What the configuration adds.
     added: Vec<KeyValue<'a>>,
@@ -160,6 +162,9 @@ impl<'a> Exchange<'a> {
             original_path,
             user_agent: request.first("user-agent").map(|agent| redaction.shown(agent)),
             added: spans.added(request, response, &redaction, host),
+            is_open: outcome.grpc_status.is_none()
+                && outcome.status == Some(200)
+                && response.first("content-type").is_some_and(is_grpc_web),
             outcome,
             route: info.route_name.as_deref().and_then(route),
         }
@@ -244,6 +249,9 @@ impl<'a> Exchange<'a> {
         all.number("http.response.status_code", self.outcome.status.map(i64::from));
         all.number("rpc.grpc.status_code", self.outcome.grpc_status.map(i64::from));
         all.text("error.type", self.outcome.error(kind));
+        if self.is_open {
+            all.text("tracewarden.outcome", Some("unknown".into()));
+        }
         if kind == SpanKind::Server {
             all.text("http.route", self.route.as_deref().map(Into::into));
         }

@@ -42,24 +42,25 @@ const GRPC_NAMES: [&str; 17] = [
 impl Outcome {
     /// Reads the headers of the response, which may be all that came of it.
     pub(crate) fn of_headers(headers: &Headers) -> Self {
-        let grpc_status = number(headers.first(GRPC_STATUS));
         Self {
             status: number(headers.first(":status")).filter(|status| (100..600).contains(status)),
-            grpc_status: grpc_status.filter(|code| usize::from(*code) < GRPC_NAMES.len()),
+            grpc_status: headers.first(GRPC_STATUS).and_then(grpc_status),
             is_cut_off: false,
         }
     }
 
-    /// Reads the headers of the response of a stream that has ended, and returns them with it.
-    pub(crate) fn read(host: &mut impl EndedStream) -> (Headers, Self) {
+    /// Reads the headers of the response of a stream that has ended, and returns them with it. The status of its trailers may
+    /// be known.
+    pub(super) fn read(in_trailers: Option<u8>, host: &mut impl EndedStream) -> (Headers, Self) {
         let headers = host.headers(HeaderMap::Response).unwrap_or_default();
-        let outcome = Self::of_stream(&headers, host);
+        let outcome = Self::of_stream(&headers, in_trailers, host);
         (headers, outcome)
     }
 
     /// Reads the headers of the response, and for what those of gRPC leave open, its trailers.
-    fn of_stream(headers: &Headers, host: &mut impl EndedStream) -> Self {
+    fn of_stream(headers: &Headers, in_trailers: Option<u8>, host: &mut impl EndedStream) -> Self {
         let mut outcome = Self::of_headers(headers);
+        outcome.grpc_status = outcome.grpc_status.or(in_trailers);
         if headers.first("content-type").is_some_and(is_grpc)
             && outcome.grpc_status.is_none()
             && let Ok(trailers) = host.headers(HeaderMap::ResponseTrailers)
@@ -97,7 +98,12 @@ impl Outcome {
     }
 }
 
-const GRPC_STATUS: &str = "grpc-status";
+pub(super) const GRPC_STATUS: &str = "grpc-status";
+
+/// A status of gRPC, if there is one of this number.
+pub(super) fn grpc_status(value: &[u8]) -> Option<u8> {
+    number(Some(value)).filter(|code| usize::from(*code) < GRPC_NAMES.len())
+}
 
 /// A number in decimal digits.
 fn number<T: core::str::FromStr>(value: Option<&[u8]>) -> Option<T> {

@@ -112,6 +112,13 @@ const IN_ENVOY: &[(&str, &[&str])] = &[
     ("a request that Envoy refuses", &["replies what_envoy_refuses_before_any_filter_runs_is_not_counted"]),
     ("an upgrade", &["protocols an_upgrade_to_a_websocket_has_one_verdict_and_the_bytes_after_it_pass"]),
     ("gRPC", &["protocols a_grpc_call_has_one_verdict_and_its_trailers_are_left_alone"]),
+    (
+        "gRPC-Web",
+        &[
+            "grpc_web the_status_of_a_grpc_web_call_is_told_in_both_orders",
+            "grpc_web a_status_that_is_in_the_body_alone_is_unknown",
+        ],
+    ),
     ("a retry, with `export`", &["spans a_retry_is_one_span_with_its_attempts"]),
     ("an internal redirect, with `export`", &["spans an_internal_redirect_is_two_spans_one_below_the_other"]),
     ("a local reply, no route", &["spans replies_of_envoys_own_have_their_spans"]),

@@ -16,6 +16,7 @@ mod edge;
 mod exceptions;
 mod export;
 mod failures;
+mod grpc_web;
 mod hop;
 mod hostile;
 mod ids;

@@ -33,6 +33,8 @@ pub(crate) struct Callback<K> {
 pub(crate) struct OnRequest;
 /// The response's headers are on their way.
 pub(crate) struct OnResponse;
+/// The response's trailers are on their way.
+pub(crate) struct OnTrailers;
 /// A stream has ended.
 pub(crate) struct OnEnd<'a>(pub(crate) Option<&'a Expressions>);
 /// The plugin is configured, ticks, or gets an answer.
@@ -50,6 +52,10 @@ impl HasMessage for OnRequest {
 
 impl HasMessage for OnResponse {
     const MAP: MapType = MapType::HttpResponseHeaders;
+}
+
+impl HasMessage for OnTrailers {
+    const MAP: MapType = MapType::HttpResponseTrailers;
 }
 
 impl<K> Callback<K> {

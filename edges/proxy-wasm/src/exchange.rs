@@ -8,7 +8,7 @@ use tracewarden::filter::StreamContext;
 use tracewarden::hop::HopSide;
 use tracewarden::metrics::{Counter, Measure, Pass};
 
-use crate::callback::{Callback, OnEnd, OnRequest, OnResponse};
+use crate::callback::{Callback, OnEnd, OnRequest, OnResponse, OnTrailers};
 use crate::host;
 use crate::vm::Vm;
 use crate::work::Work;
@@ -63,6 +63,14 @@ impl HttpContext for Exchange {
         Action::Continue
     }
 
+    fn on_http_response_trailers(&mut self, _: usize) -> Action {
+        if let Work::Filter(working) = &self.work {
+            let host = &mut Callback::new(self.vm, working.counters, OnTrailers);
+            working.filter.trailers(&mut self.stream, host);
+        }
+        Action::Continue
+    }
+
     fn on_log(&mut self) {
         let Work::Filter(working) = &self.work else { return };
         let expressions = working.spans.as_ref().map(|spans| &*spans.expressions);
@@ -98,6 +106,10 @@ impl HttpContext for Audited {
 
     fn on_http_response_headers(&mut self, headers: usize, is_end: bool) -> Action {
         self.0.on_http_response_headers(headers, is_end)
+    }
+
+    fn on_http_response_trailers(&mut self, trailers: usize) -> Action {
+        self.0.on_http_response_trailers(trailers)
     }
 
     fn on_log(&mut self) {

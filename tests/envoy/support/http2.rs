@@ -106,7 +106,8 @@ pub(crate) struct GrpcUpstream {
 
 impl GrpcUpstream {
     /// Echoes the message and ends in the trailers `grpc-status: 0` and `traceparent: of-the-trailers`; the method
-    /// `/test/Fail`, and each of the authority `fail`, has its status in the headers, and no trailers.
+    /// `/test/Fail`, and each of the authority `fail`, has its status in the headers, and no trailers; that of `/test/Internal` in
+    /// its trailers is 13.
     pub(crate) fn start() -> Self {
         let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
         listener.set_nonblocking(true).expect("no blocking");
@@ -142,6 +143,7 @@ async fn serve(stream: TcpStream, received: Arc<Mutex<Vec<Exchanged<Request<()>>
             let request = Exchanged { head: Request::from_parts(head, ()), body, trailers };
             let uri = request.head.uri();
             let fails = uri.path() == "/test/Fail" || uri.host() == Some("fail");
+            let is_internal = uri.path() == "/test/Internal";
             let message = request.body.clone();
             received.lock().expect("no panic while it is held").push(request);
             let mut response = Response::new(());
@@ -152,7 +154,8 @@ async fn serve(stream: TcpStream, received: Arc<Mutex<Vec<Exchanged<Request<()>>
             let mut stream = respond.send_response(response, fails).expect("a response");
             if !fails {
                 stream.send_data(message.into(), false).expect("a message");
-                let trailers = headers(&[("grpc-status", b"0"), ("traceparent", b"of-the-trailers")]);
+                let status: &[u8] = if is_internal { b"13" } else { b"0" };
+                let trailers = headers(&[("grpc-status", status), ("traceparent", b"of-the-trailers")]);
                 stream.send_trailers(trailers).expect("trailers");
             }
         });
