@@ -6,6 +6,7 @@ mod alerts;
 mod border;
 mod budget;
 mod callers;
+mod calls;
 mod correlation;
 mod crowd;
 mod dashboards;

@@ -102,7 +102,11 @@ pub(crate) fn all<'a>(headers: &'a HeaderMap, name: &str) -> Vec<&'a [u8]> {
 pub(crate) struct GrpcUpstream {
     pub(crate) port: u16,
     received: Arc<Mutex<Vec<Exchanged<Request<()>>>>>,
+    /// The path and the headers of each request, before it is complete.
+    heads: Heads,
 }
+
+type Heads = Arc<Mutex<Vec<(String, HeaderMap)>>>;
 
 impl GrpcUpstream {
     /// Echoes the message and ends in the trailers `grpc-status: 0` and `traceparent: of-the-trailers`; the method
@@ -112,17 +116,23 @@ impl GrpcUpstream {
         let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
         listener.set_nonblocking(true).expect("no blocking");
         let port = listener.local_addr().expect("an address").port();
-        let received = Arc::default();
-        let seen = Arc::clone(&received);
+        let (received, heads) = (Arc::default(), Heads::default());
+        let (seen, begun) = (Arc::clone(&received), Arc::clone(&heads));
         std::thread::spawn(move || {
             runtime().block_on(async {
                 let listener = TcpListener::from_std(listener).expect("a listener");
                 while let Ok((stream, _)) = listener.accept().await {
-                    tokio::spawn(serve(stream, Arc::clone(&seen)));
+                    tokio::spawn(serve(stream, Arc::clone(&seen), Arc::clone(&begun)));
                 }
             });
         });
-        Self { port, received }
+        Self { port, received, heads }
+    }
+
+    /// The headers of a request for the path, if one has come.
+    pub(crate) fn find(&self, path: &str) -> Option<HeaderMap> {
+        let heads = self.heads.lock().expect("no panic while it is held");
+        heads.iter().find(|(known, _)| known == path).map(|(_, headers)| headers.clone())
     }
 
     /// The only request since the last call.
@@ -133,13 +143,15 @@ impl GrpcUpstream {
     }
 }
 
-async fn serve(stream: TcpStream, received: Arc<Mutex<Vec<Exchanged<Request<()>>>>>) {
+async fn serve(stream: TcpStream, received: Arc<Mutex<Vec<Exchanged<Request<()>>>>>, heads: Heads) {
     let mut connection = h2::server::handshake(stream).await.expect("a handshake");
     while let Some(Ok((request, mut respond))) = connection.accept().await {
         let received = Arc::clone(&received);
+        let begun = (request.uri().path().to_owned(), request.headers().clone());
+        heads.lock().expect("no panic while it is held").push(begun);
         tokio::spawn(async move {
             let (head, body) = request.into_parts();
-            let (body, trailers) = read(body).await.expect("a whole request");
+            let Ok((body, trailers)) = read(body).await else { return };
             let request = Exchanged { head: Request::from_parts(head, ()), body, trailers };
             let uri = request.head.uri();
             let fails = uri.path() == "/test/Fail" || uri.host() == Some("fail");
@@ -151,7 +163,8 @@ async fn serve(stream: TcpStream, received: Arc<Mutex<Vec<Exchanged<Request<()>>
             if fails {
                 response.headers_mut().extend(headers(&[("grpc-status", b"5")]));
             }
-            let mut stream = respond.send_response(response, fails).expect("a response");
+            // A call that Envoy gave up needs no answer.
+            let Ok(mut stream) = respond.send_response(response, fails) else { return };
             if !fails {
                 stream.send_data(message.into(), false).expect("a message");
                 let status: &[u8] = if is_internal { b"13" } else { b"0" };
