@@ -164,6 +164,14 @@ impl Filter {
         }
     }
 
+    /// Notes that a stream is gone, of whose end the host has not told: Envoy tells of none over HTTP/3.
+    #[cold]
+    pub fn abandoned(&self, stream: &StreamContext, host: &mut impl Metrics) {
+        if stream.sender().is_in_flight {
+            host.adjust(Measure::TracedInFlight, -1);
+        }
+    }
+
     /// Takes the response to a request through its pass. A stream without a context has none to compare or to show, but
     /// what the upstream says may have to go.
     pub fn response(&self, stream: &mut StreamContext, host: &mut (impl Host + HeaderReader + HeaderWriter)) {

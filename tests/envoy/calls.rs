@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use crate::support::bootstrap::{
-    all_to, bootstrap, cluster, filter, http2_cluster, listener, listener_with, tracewarden,
+    all_to, bootstrap, cluster, filter, http2_cluster, listener, listener_with, merge, tracewarden,
 };
 use crate::support::client::get;
 use crate::support::envoy::Envoy;
@@ -19,7 +19,7 @@ const CONFIG: &str = r#"{"direction": "inbound", "parent_id": "new"}"#;
 fn metadata() -> Value {
     let text = std::fs::read_to_string(in_repository("envoy/edge/calls.yaml")).expect("the example");
     let example: Value = serde_saphyr::from_str(&text).expect("YAML");
-    example["initial_metadata"].clone()
+    example.get("initial_metadata").expect("metadata").clone()
 }
 
 /// The context of a call of this service, of which Envoy makes one for each request.
@@ -31,7 +31,7 @@ fn carried(calls: &GrpcUpstream, path: &str) -> Vec<Vec<u8>> {
 fn grpc_service(with_context: bool) -> Value {
     let mut service = json!({"envoy_grpc": {"cluster_name": "service"}, "timeout": "5s"});
     if with_context {
-        service["initial_metadata"] = metadata();
+        merge(&mut service, json!({"initial_metadata": metadata()}));
     }
     service
 }
@@ -93,7 +93,6 @@ fn a_call_over_grpc_carries_the_context_if_its_metadata_say_so() {
             let envoy = Envoy::start(&case, &bootstrap(&[listener("mesh", &filters, routes)], &clusters));
             get(envoy.port("mesh"), "/", &[("traceparent", SAMPLED)]);
             let contexts = carried(&calls, path);
-            println!("{case}: {contexts:?}");
             assert_eq!(contexts.len(), usize::from(with_context), "{case}");
             if let [context] = &contexts[..] {
                 let text = String::from_utf8_lossy(context);
@@ -111,8 +110,11 @@ fn an_authorization_over_http_gets_the_headers_that_are_allowed() {
         let mut http =
             json!({"server_uri": {"uri": "http://service", "cluster": "service", "timeout": "5s"}});
         if is_allowed {
-            http["authorization_request"] = json!({"allowed_headers": {"patterns": [{"exact": "traceparent"},
-                {"exact": "tracestate"}]}});
+            merge(
+                &mut http,
+                json!({"authorization_request": {"allowed_headers": {"patterns": [{"exact": "traceparent"},
+                {"exact": "tracestate"}]}}}),
+            );
         }
         let authorization = filter(
             "envoy.filters.http.ext_authz",

@@ -20,6 +20,7 @@ mod failures;
 mod grpc_web;
 mod hop;
 mod hostile;
+mod http3;
 mod ids;
 mod mesh;
 mod mistakes;

@@ -19,12 +19,14 @@ pub(crate) struct Exchange {
     work: Work,
     stream: StreamContext,
     is_answered: bool,
+    is_ended: bool,
 }
 
 impl Exchange {
     /// A stream that does this.
     pub(crate) fn begin(vm: &'static Vm, work: &Work) -> Box<dyn HttpContext> {
-        let exchange = |work| Self { vm, work, stream: StreamContext::default(), is_answered: false };
+        let exchange =
+            |work| Self { vm, work, stream: StreamContext::default(), is_answered: false, is_ended: false };
         match work {
             Work::Filter(working) if working.filter.config().hop != HopSide::Neither => {
                 Box::new(Audited(exchange(work.clone())))
@@ -72,6 +74,7 @@ impl HttpContext for Exchange {
     }
 
     fn on_log(&mut self) {
+        self.is_ended = true;
         let Work::Filter(working) = &self.work else { return };
         let expressions = working.spans.as_ref().map(|spans| &*spans.expressions);
         let host = &mut Callback::new(self.vm, working.counters, OnEnd(expressions));
@@ -81,6 +84,15 @@ impl HttpContext for Exchange {
         }
         if let (stream @ StreamContext::Spanned(..), Some(spans)) = (take(&mut self.stream), &working.spans) {
             working.filter.finish(stream, host, |span, _| spans.take(span, self.vm));
+        }
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        if let (Work::Filter(working), false) = (&self.work, self.is_ended) {
+            let host = &mut Callback::new(self.vm, working.counters, OnEnd(None));
+            working.filter.abandoned(&self.stream, host);
         }
     }
 }
