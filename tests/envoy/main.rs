@@ -7,6 +7,7 @@ mod border;
 mod budget;
 mod callers;
 mod correlation;
+mod counted_by;
 mod crowd;
 mod dashboards;
 mod demo;
