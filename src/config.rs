@@ -14,7 +14,7 @@ use crate::resource::Service;
 use crate::response::Response;
 use crate::settings::{Fault, Faults, LabelValue, Reader, Rules, Setting, Shape, Step, Value, settings};
 use crate::span::Spans;
-use crate::words::{Labelled, Mode, ParentId, labels};
+use crate::words::{CountBy, Labelled, Mode, ParentId, labels};
 
 settings! {
     /// What the filter reads in `configuration` (Envoy) or `pluginConfig` (Istio). Every field may be left out, such as
@@ -61,6 +61,9 @@ settings! {
         /// The label `listener` of the metrics about requests, for an Envoy with several listeners. Envoy keeps the counters of
         /// each name until it ends.
         pub listener: Option<LabelValue> = None,
+        /// Counts requests, corrupt headers and responses by where Envoy sends the request as well. Each name has series of its own.
+        /// The first hundred names of the process have a label, and all others share the label `other`.
+        pub by: Option<CountBy> = None,
     }
 }
 

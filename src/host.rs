@@ -55,6 +55,8 @@ pub enum Property<'a> {
     RouteName,
     /// The name of the cluster that the route leads to.
     ClusterName,
+    /// The name of the virtual host of that route.
+    VirtualHostName,
     /// The name of the workload that the proxy serves.
     Workload,
     /// The workload's namespace.

@@ -47,6 +47,7 @@ pub mod hop;
 pub mod host;
 mod matching;
 pub mod metrics;
+pub mod names;
 pub mod notice;
 pub mod otlp;
 mod redirect;

@@ -23,13 +23,13 @@ series! {
         /// `outbound`, that the workload's own application made a call without one. A bad `tracestate` next to a good
         /// `traceparent` is `continued`.
         Request { direction: Direction, role: Role, mode: Mode, context: Verdict }
-            = Metric::of_listener("tracewarden_requests_total", "requests"),
+            = Metric::of_destination("tracewarden_requests_total", "requests"),
         /// Each invalid header of each format that is read, so that one request can count several times. A request with
         /// `context="corrupt"` counts here at least once. An invalid header next to a valid context counts here too.
         /// `header` is the standard's name, whatever the option `header` calls it. A format with several headers has the
         /// name of the first, if it is not another one that is wrong.
         Corrupt { direction: Direction, corruption: Corruption }
-            = Metric::of_listener("tracewarden_corrupt_total", "headers"),
+            = Metric::of_destination("tracewarden_corrupt_total", "headers"),
         /// What was done about a lost or corrupt context, in addition to the verdict, which it does not change. In
         /// `mode: observe` nothing counts here. `format` is a request that another format's context saved from being
         /// `corrupt`. The others together are at most the requests that are `lost` or `corrupt`: the rest of those went
@@ -41,7 +41,8 @@ series! {
             = Metric::of_listener("tracewarden_sampled_total", "requests"),
         /// With `response.validate`: each response to a request that went on with a context, by what the upstream put on
         /// it. Envoy's own answers count as `absent`.
-        Response { context: ResponseContext } = Metric::of_listener("tracewarden_responses_total", "responses"),
+        Response { context: ResponseContext }
+            = Metric::of_destination("tracewarden_responses_total", "responses"),
         /// Each request with a valid context, by the format that held it, if `propagation` names more than
         /// `tracecontext`. The sum is that of the requests that are `continued`, `unlinked` and `untrusted`.
         Format { format: Format } = Metric::of_listener("tracewarden_formats_total", "requests"),
@@ -166,6 +167,8 @@ labels! {
 /// Whose series they are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scope {
+    /// Of the plugin, which `metrics.listener` gives a label, and of where requests go, which `metrics.by` gives one.
+    Destination,
     /// Of the plugin, which `metrics.listener` gives a label.
     Listener,
     /// Of the whole VM.
@@ -186,6 +189,10 @@ pub struct Label {
 impl Metric {
     const fn of_listener(name: &'static str, unit: &'static str) -> Self {
         Self { name, kind: MetricKind::Counter, unit, scope: Scope::Listener, meaning: "" }
+    }
+
+    const fn of_destination(name: &'static str, unit: &'static str) -> Self {
+        Self { scope: Scope::Destination, ..Self::of_listener(name, unit) }
     }
 
     const fn of_module(name: &'static str, unit: &'static str) -> Self {

@@ -92,6 +92,14 @@ labels! {
         Corrupt = "corrupt",
     }
 
+    /// By what requests, broken headers and answers are counted in addition.
+    pub enum CountBy {
+        /// The label `upstream_cluster`: the cluster that Envoy has chosen when the request arrives.
+        Cluster = "cluster",
+        /// The label `virtual_host`: the virtual host of the request's route.
+        VirtualHost = "virtual_host",
+    }
+
     /// A host call that answered an error.
     pub enum HostCall {
         /// Reads a buffer.

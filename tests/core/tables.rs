@@ -113,7 +113,10 @@ const IN_ENVOY: &[(&str, &[&str])] = &[
     ("an upgrade", &["protocols an_upgrade_to_a_websocket_has_one_verdict_and_the_bytes_after_it_pass"]),
     ("a WebSocket over HTTP/2", &["http3 a_websocket_over_http_2_has_one_verdict_and_its_bytes_pass"]),
     ("HTTP/3", &["http3 a_request_in_http_3_gets_what_one_in_http_1_gets_on_both_sides"]),
-    ("a request that came too early", &["http3 a_request_that_came_too_early_is_sent_again_with_its_context"]),
+    (
+        "a request that came too early",
+        &["http3 a_request_that_came_too_early_is_sent_again_with_its_context"],
+    ),
     ("gRPC", &["protocols a_grpc_call_has_one_verdict_and_its_trailers_are_left_alone"]),
     (
         "gRPC-Web",

@@ -8,6 +8,7 @@ mod budget;
 mod callers;
 mod calls;
 mod correlation;
+mod counted_by;
 mod crowd;
 mod dashboards;
 mod demo;

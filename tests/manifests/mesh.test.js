@@ -13,8 +13,11 @@ import { DOCUMENTS, PLUGINS, inRepository, readYaml, render, tool } from './supp
 
 const { extraStatTags } = meshConfig.defaultConfig;
 const LABELS = readYaml('envoy/envoy.yaml').stats_config.stats_tags.map((tag) => tag.tag_name);
-/** The labels of what goes wrong in the host, which nothing does here, and of the hop audit, which no plugin of Istio makes. */
-const UNSEEN = ['call', 'change'];
+/**
+ * The labels of what goes wrong in the host, which nothing does here, of the hop audit, which no plugin of Istio makes, and of
+ * `metrics.by`, which is for edges.
+ */
+const UNSEEN = ['call', 'change', 'upstream_cluster', 'virtual_host'];
 
 /** The access log that Istio makes of an extension provider, with the filter that a Telemetry asks for. */
 function accessLog(provider = 'tracewarden-json', expression) {

@@ -119,7 +119,13 @@ test('a proxy that has not read mesh gives the same series, cut at the scrape', 
 });
 
 /** Values of the labels that have no closed set of them. */
-const OPEN = { listener: ['checkout_inbound', 'in__0'], version: ['0.1.0'], revision: ['65a8853', '65a8853-dirty', 'unknown'] };
+const OPEN = {
+  listener: ['checkout_inbound', 'in__0'],
+  upstream_cluster: ['own', 'outbound_80_cart'],
+  virtual_host: ['shop', 'other'],
+  version: ['0.1.0'],
+  revision: ['65a8853', '65a8853-dirty', 'unknown'],
+};
 
 /** Each metric of docs/metrics.md: its kind, and its labels in the order of the stat's name with all of their values. */
 function metrics() {
@@ -139,7 +145,14 @@ function metrics() {
 function everySeries() {
   return metrics().flatMap(({ name, kind, values }) => {
     const first = Object.fromEntries(Object.entries(values).map(([label, [value]]) => [label, value]));
-    const each = Object.entries(values).flatMap(([label, all]) => all.map((value) => ({ ...first, [label]: value })));
+    const each = Object.entries(values).flatMap(([label, all]) =>
+      all.map((value) => {
+        const labels = { ...first, [label]: value };
+        // `metrics.by` names one of the two.
+        delete labels[label === 'virtual_host' ? 'upstream_cluster' : 'virtual_host'];
+        return labels;
+      }),
+    );
     const ends = kind === 'histogram' ? ['_bucket', '_sum', '_count'] : [''];
     return (each.length > 0 ? each : [{}]).flatMap((labels) => ends.map((end) => ({ name: `${name}${end}`, labels })));
   });

@@ -117,6 +117,7 @@ impl Properties for Callback<'_> {
     fn property(&mut self, property: Property<'_>) -> Option<PropertyValue> {
         let path: &[&str] = match property {
             Property::RouteName => &["xds", "route_name"],
+            Property::VirtualHostName => &["xds", "virtual_host_name"],
             Property::ClusterName => &["xds", "cluster_name"],
             Property::PeerUri => &["connection", "uri_san_peer_certificate"],
             Property::PeerAddress => &["source", "address"],

@@ -99,6 +99,7 @@ const EVERY_FORM: &str =
 const EXPORT: &str = r#"{"direction": "inbound", "export": {"otlp": {"cluster": "collector"}}}"#;
 const EXPORT_PAIR: &str =
     r#"{"direction": "inbound", "role": "edge", "export": {"otlp": {"cluster": "collector"}}}"#;
+const COUNTED_BY: &str = r#"{"direction": "inbound", "metrics": {"by": "cluster"}}"#;
 const HOP_BEFORE: &str = r#"{"direction": "inbound", "hop": "before"}"#;
 const HOP_OBSERVED: &str = r#"{"direction": "inbound", "mode": "observe", "hop": "before"}"#;
 const HOP_AFTER: &str = r#"{"direction": "inbound", "mode": "observe", "hop": "after"}"#;
@@ -121,6 +122,7 @@ const SCENARIOS: &[Scenario] = &[
         request: &[("traceparent", SAMPLED), ("tracestate", b"=")], response: MATCHES },
     Scenario { name: "started at the edge", config: EDGE, request: &[], response: &[] },
     Scenario { name: "egress by cluster", config: BY_CLUSTER, request: MATCHES, response: &[] },
+    Scenario { name: "counted by cluster", config: COUNTED_BY, request: MATCHES, response: MATCHES },
     Scenario { name: "started over the budget", config: BUDGET, request: &[], response: &[] },
     Scenario { name: "lost, repaired", config: INBOUND, request: &[], response: &[] },
     Scenario { name: "corrupt, repaired", config: INBOUND,

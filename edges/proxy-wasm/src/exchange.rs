@@ -9,6 +9,7 @@ use tracewarden::hop::HopSide;
 use tracewarden::metrics::{Counter, Measure, Pass};
 
 use crate::callback::{Callback, OnEnd, OnRequest, OnResponse, OnTrailers};
+use crate::counters::Counters;
 use crate::host;
 use crate::vm::Vm;
 use crate::work::Work;
@@ -18,6 +19,8 @@ pub(crate) struct Exchange {
     vm: &'static Vm,
     work: Work,
     stream: StreamContext,
+    /// What counts it, once it has arrived.
+    counters: Option<&'static Counters>,
     is_answered: bool,
     is_ended: bool,
 }
@@ -25,8 +28,8 @@ pub(crate) struct Exchange {
 impl Exchange {
     /// A stream that does this.
     pub(crate) fn begin(vm: &'static Vm, work: &Work) -> Box<dyn HttpContext> {
-        let exchange =
-            |work| Self { vm, work, stream: StreamContext::default(), is_answered: false, is_ended: false };
+        let (stream, counters) = (StreamContext::default(), None);
+        let exchange = |work| Self { vm, work, stream, counters, is_answered: false, is_ended: false };
         match work {
             Work::Filter(working) if working.filter.config().hop != HopSide::Neither => {
                 Box::new(Audited(exchange(work.clone())))
@@ -46,7 +49,9 @@ impl HttpContext for Exchange {
             Work::Bypass => self.vm.count(Counter::Bypassed, 1),
             Work::Filter(working) => self.vm.timed(Measure::PassDuration { pass: Pass::Request }, || {
                 if let Some(headers) = self.vm.checked(host::headers(MapType::HttpRequestHeaders)) {
-                    let host = &mut Callback::new(self.vm, working.counters, OnRequest);
+                    let counters = working.counters_of_request(self.vm);
+                    self.counters = Some(counters);
+                    let host = &mut Callback::new(self.vm, counters, OnRequest);
                     self.stream = working.filter.request(&headers, host);
                 }
             }),
@@ -57,7 +62,8 @@ impl HttpContext for Exchange {
     fn on_http_response_headers(&mut self, _: usize, _: bool) -> Action {
         self.is_answered = true;
         if let Work::Filter(working) = &self.work {
-            let host = &mut Callback::new(self.vm, working.counters, OnResponse);
+            let counters = self.counters.unwrap_or(working.counters);
+            let host = &mut Callback::new(self.vm, counters, OnResponse);
             self.vm.timed(Measure::PassDuration { pass: Pass::Response }, || {
                 working.filter.response(&mut self.stream, host)
             });
@@ -77,7 +83,8 @@ impl HttpContext for Exchange {
         self.is_ended = true;
         let Work::Filter(working) = &self.work else { return };
         let expressions = working.spans.as_ref().map(|spans| &*spans.expressions);
-        let host = &mut Callback::new(self.vm, working.counters, OnEnd(expressions));
+        let counters = self.counters.unwrap_or(working.counters);
+        let host = &mut Callback::new(self.vm, counters, OnEnd(expressions));
         working.filter.ended(&self.stream, host);
         if !self.is_answered {
             working.filter.unanswered(&self.stream, host);
@@ -104,11 +111,13 @@ impl Context for Audited {}
 
 impl HttpContext for Audited {
     fn on_http_request_headers(&mut self, _: usize, _: bool) -> Action {
-        let Exchange { vm, work, stream, .. } = &mut self.0;
+        let Exchange { vm, work, stream, counters, .. } = &mut self.0;
         if let Work::Filter(working) = work {
             vm.timed(Measure::PassDuration { pass: Pass::Request }, || {
                 if let Some(headers) = vm.checked(host::headers(MapType::HttpRequestHeaders)) {
-                    let host = &mut Callback::new(vm, working.counters, OnRequest);
+                    let of_request = working.counters_of_request(vm);
+                    *counters = Some(of_request);
+                    let host = &mut Callback::new(vm, of_request, OnRequest);
                     *stream = working.filter.audited_request(&headers, host);
                 }
             });

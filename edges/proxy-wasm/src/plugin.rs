@@ -98,6 +98,14 @@ impl Plugin {
     fn begin(&self, Loaded { config, notices }: Loaded) -> Work {
         notices.iter().for_each(|notice| log::warn!("tracewarden: ignored {notice}"));
         let counters = self.vm.counters(config.metrics.listener.as_deref());
+        let expected = config.expected_counters(Scope::Destination);
+        let destinations = match config.metrics.by {
+            Some(by) => Some((by, expected)),
+            None => {
+                self.vm.define(counters, expected);
+                None
+            }
+        };
         self.vm.define(counters, config.expected_counters(Scope::Listener));
         self.vm.define(self.vm.counters(None), config.expected_counters(Scope::Module));
         let enabled = Measure::Enabled { direction: config.request.direction };
@@ -116,7 +124,7 @@ impl Plugin {
         });
         let shares = config.request.sampling.has_budget();
         let name = if shares { self.vm.plugin_name().unwrap_or_default() } else { String::new() };
-        Work::Filter(Rc::new(Working { filter: Filter::new(config, &name), counters, spans }))
+        Work::Filter(Rc::new(Working { filter: Filter::new(config, &name), counters, destinations, spans }))
     }
 
     /// Asks for ticks as often as there is need of them. A plugin that exports nothing sends what another configuration has

@@ -15,6 +15,7 @@ pub(crate) const fn path(property: Property<'_>) -> &'static str {
         Property::LocalAddress => "destination\0address",
         Property::RouteName => "xds\0route_name",
         Property::ClusterName => "xds\0cluster_name",
+        Property::VirtualHostName => "xds\0virtual_host_name",
         Property::Workload => "xds\0node\0metadata\0WORKLOAD_NAME",
         Property::Namespace => "xds\0node\0metadata\0NAMESPACE",
         Property::Pod => "xds\0node\0metadata\0NAME",

@@ -4,9 +4,12 @@ use std::rc::Rc;
 
 use tracewarden::export::Outlet;
 use tracewarden::filter::Filter;
+use tracewarden::host::{Properties, PropertyValue};
+use tracewarden::metrics::Counter;
 use tracewarden::span::Span;
+use tracewarden::words::CountBy;
 
-use crate::callback::Callback;
+use crate::callback::{Callback, OnRequest};
 use crate::counters::Counters;
 use crate::stream_info::Expressions;
 use crate::ticks::Ticks;
@@ -28,6 +31,8 @@ pub(crate) enum Work {
 pub(crate) struct Working {
     pub(crate) filter: Filter,
     pub(crate) counters: &'static Counters,
+    /// What those of one destination begin with, if requests are counted by where they go.
+    pub(crate) destinations: Option<(CountBy, Vec<Counter>)>,
     /// The way of the spans, if they are exported.
     pub(crate) spans: Option<Spans>,
 }
@@ -37,6 +42,33 @@ pub(crate) struct Spans {
     pub(crate) outlet: Outlet,
     pub(crate) expressions: Rc<Expressions>,
     pub(crate) ticks: Rc<Ticks>,
+}
+
+impl Working {
+    /// The counters of a request that has arrived.
+    #[inline]
+    pub(crate) fn counters_of_request(&self, vm: &'static Vm) -> &'static Counters {
+        match &self.destinations {
+            None => self.counters,
+            Some((by, expected)) => self.counters_of_destination(*by, expected, vm),
+        }
+    }
+
+    #[inline(never)]
+    fn counters_of_destination(
+        &self,
+        by: CountBy,
+        expected: &[Counter],
+        vm: &'static Vm,
+    ) -> &'static Counters {
+        let host = &mut Callback::new(vm, self.counters, OnRequest);
+        let name = host.property(by.property()).and_then(PropertyValue::text).unwrap_or_default();
+        let (counters, is_new) = self.counters.of_destination(by, &name, host);
+        if is_new {
+            vm.define(counters, expected.to_vec());
+        }
+        counters
+    }
 }
 
 impl Spans {

@@ -153,5 +153,5 @@ impl Reading {
 
 /// The label of the listener that a counter has, if the configuration names one.
 pub(super) fn listener(config: &Config, counter: Counter) -> Option<&str> {
-    config.metrics.listener.as_deref().filter(|_| counter.scope() == Scope::Listener)
+    config.metrics.listener.as_deref().filter(|_| counter.scope() != Scope::Module)
 }

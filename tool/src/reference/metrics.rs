@@ -4,6 +4,8 @@ use std::fmt::Write;
 
 use indexmap::{IndexMap, IndexSet};
 use tracewarden::metrics::{Counter, Label, Measure, Metric, MetricKind, Scope};
+use tracewarden::names::MAX_NAMES;
+use tracewarden::words::CountBy;
 
 use super::markdown::folded;
 
@@ -13,7 +15,7 @@ type Values = IndexMap<&'static str, IndexSet<String>>;
 /// A metric with all of its series.
 struct Section {
     metric: Metric,
-    /// How many series it has at most, the label `listener` left out.
+    /// How many series it has at most, the labels `listener`, `upstream_cluster` and `virtual_host` left out.
     series: usize,
     labels: IndexMap<&'static str, Values>,
 }
@@ -55,9 +57,14 @@ pub(super) fn cardinality() -> String {
     let total: usize = all.iter().map(|section| section.series).sum();
     let of_listener = all.iter().filter(|section| section.is_of_listener());
     let of_passes: usize = of_listener.map(|section| section.series).sum();
+    let of_destination = all.iter().filter(|section| section.is_of_destination());
+    let of_name: usize = of_destination.map(|section| section.series).sum();
+    let names = MAX_NAMES;
     format!(
         "An Envoy with one build of the module, whose plugins have no `metrics.listener`, has at most {total} series, and\n\
-         {of_passes} more for each name there.\n"
+         {of_passes} more for each name there. With `metrics.by`, each listener has at most {of_name} for each name of a cluster or\n\
+         of a virtual host, and for `none` and `other`. The first {names} names of an Envoy have series of their own. In practice\n\
+         that is ten to fifteen for each name.\n"
     )
 }
 
@@ -128,12 +135,17 @@ fn all() -> Vec<Section> {
 
 impl Section {
     fn is_of_listener(&self) -> bool {
-        self.metric.scope == Scope::Listener
+        self.metric.scope != Scope::Module
+    }
+
+    fn is_of_destination(&self) -> bool {
+        self.metric.scope == Scope::Destination
     }
 
     fn label_names(&self) -> impl Iterator<Item = &'static str> {
         let listener = self.is_of_listener().then_some(LISTENER);
-        listener.into_iter().chain(self.labels.keys().copied())
+        let destination = self.is_of_destination().then_some(CountBy::ALL).into_iter().flatten();
+        listener.into_iter().chain(destination.map(|by| by.tag())).chain(self.labels.keys().copied())
     }
 
     fn add(&mut self, labels: Vec<Label>) {

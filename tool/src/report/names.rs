@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use tracewarden::metrics::Counter;
+use tracewarden::words::CountBy;
 
 use super::reading::{BUILD_INFO, ENABLED};
 
@@ -45,7 +46,10 @@ impl Names {
         let known: Vec<&str> = match metric {
             ENABLED => vec!["direction"],
             BUILD_INFO => vec!["version", "revision"],
-            _ => self.metrics.get(metric).into_iter().flatten().map(String::as_str).collect(),
+            _ => {
+                let own = self.metrics.get(metric).into_iter().flatten().map(String::as_str);
+                own.chain(CountBy::ALL.iter().map(|by| by.tag())).collect()
+            }
         };
         while let Some((before, value)) = rest.rsplit_once(FOLDED) {
             let (before, label) = before.rsplit_once(FOLDED).unwrap_or(("", before));

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use tracewarden::words::{
-    BatchResult, CorrelationResult, DecidedBy, Direction, DropCause, Evidence, Format, HostCall, Labelled,
-    Repair, ResponseContext, SamplingDecision, Verdict,
+    BatchResult, CorrelationResult, CountBy, DecidedBy, Direction, DropCause, Evidence, Format, HostCall,
+    Labelled, Repair, ResponseContext, SamplingDecision, Verdict,
 };
 
 use regex_lite::Regex;
@@ -126,7 +126,12 @@ fn tag_extraction_makes_the_labels_of_the_reference_out_of_every_name() {
         .collect();
     let gauge = "version=.=0.1.0;.;revision=.=0123abcd-dirty;.;tracewarden_build_info".to_owned();
     let by_listener = stats().into_iter().map(|stat| format!("listener=.=a-B_3.;.;{stat}"));
-    for stat in stats().into_iter().chain(by_listener).chain([gauge]) {
+    let of_name = |by: &CountBy| {
+        let label = format!("listener=.=a;.;{}=.=outbound_80_cart.shop.svc;.;", by.tag());
+        stats().into_iter().map(move |stat| format!("{label}{stat}"))
+    };
+    let by_name = CountBy::ALL.iter().flat_map(of_name);
+    for stat in stats().into_iter().chain(by_listener).chain(by_name).chain([gauge]) {
         assert_eq!(extracted(&stat, &tags), parts(&stat));
     }
     let names: BTreeSet<&str> = tags.iter().map(|(name, _)| name.as_str()).collect();
@@ -169,7 +174,8 @@ fn labels_in_the_source() -> BTreeSet<String> {
     let verbatim = verbatim.captures_iter(&source).map(|found| found[1].to_owned());
     let of_stats = stats().into_iter().flat_map(|stat| parts(&stat).1).map(|(name, _)| name);
     // `key=.=value` is how a comment explains the form.
-    verbatim.chain(of_stats).filter(|name| name != "key").collect()
+    let of_names = CountBy::ALL.iter().map(|by| by.tag().to_owned());
+    verbatim.chain(of_stats).chain(of_names).filter(|name| name != "key").collect()
 }
 
 fn text(value: &Value) -> String {

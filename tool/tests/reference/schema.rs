@@ -98,11 +98,14 @@ impl Schema {
         let forms = own.get("anyOf").and_then(Value::as_array).into_iter().flatten();
         let (nulls, others): (Vec<&Value>, Vec<&Value>) = forms.partition(|form| form["type"] == "null");
         let mut json = Map::new();
+        let is_one = others.len() == 1;
         for schema in others.into_iter().chain([schema]) {
             if let Some(definition) = schema["$ref"].as_str() {
                 let pointer = definition.strip_prefix('#').expect("a definition of the same schema");
                 let definition = self.root.pointer(pointer).expect("a definition that is there");
                 json.extend(self.node(definition).json);
+            } else if is_one {
+                json.extend(schema.as_object().cloned().expect("an object"));
             }
         }
         json.extend(own.clone());

@@ -11,7 +11,8 @@ const LABELS: &str = r#"# TYPE envoy_server_uptime gauge
 envoy_server_uptime{} 3723
 # TYPE tracewarden_requests_total counter
 tracewarden_requests_total{listener="shop_out",direction="outbound",role="internal",mode="enforce",context="lost"} 3
-tracewarden_requests_total{listener="shop_in",direction="inbound",role="internal",mode="enforce",context="continued"} 9
+tracewarden_requests_total{listener="shop_in",upstream_cluster="own",direction="inbound",role="internal",mode="enforce",context="continued"} 5
+tracewarden_requests_total{listener="shop_in",upstream_cluster="other",direction="inbound",role="internal",mode="enforce",context="continued"} 4
 tracewarden_enabled{listener="shop_in",direction="inbound"} 1
 tracewarden_build_info{version="0.1.0",revision="abc-dirty"} 1
 # TYPE tracewarden_pass_duration_ns histogram
@@ -27,7 +28,8 @@ envoy_http_downstream_rq_total{http_conn_manager_prefix="inbound_0.0.0.0_8080;"}
 /// The same from an Envoy without `stats_tags`.
 const RAW: &str = r#"envoy_server_uptime{} 3723
 listener___shop_out___direction___outbound___role___internal___mode___enforce___context___lost___tracewarden_requests_total{} 3
-listener___shop_in___direction___inbound___role___internal___mode___enforce___context___continued___tracewarden_requests_total{} 9
+listener___shop_in___virtual_host___own___direction___inbound___role___internal___mode___enforce___context___continued___tracewarden_requests_total{} 5
+listener___shop_in___virtual_host___other___direction___inbound___role___internal___mode___enforce___context___continued___tracewarden_requests_total{} 4
 listener___shop_in___direction___inbound___tracewarden_enabled{} 1
 version___0_1_0___revision___abc_dirty___tracewarden_build_info{} 1
 listener___shop_in___pass___request___tracewarden_pass_duration_ns_bucket{le="+Inf"} 12

@@ -9,11 +9,16 @@ use super::MINUTE;
 #[serde(deny_unknown_fields, default)]
 pub(super) struct Workload {
     mode: String,
+    role: Role,
     enabled: bool,
     /// The minute at which its proxy starts.
     from: usize,
     inbound: BTreeMap<Verdict, u64>,
     outbound: BTreeMap<Verdict, u64>,
+    /// What its upstreams say of the contexts that they were sent.
+    answers: BTreeMap<Answer, u64>,
+    /// What was inbound, and what the answers were, before something changed.
+    before: Before,
     /// With correlation: what ties its calls to requests, by their verdict.
     evidence: Option<BTreeMap<Weighed, BTreeMap<Evidence, u64>>>,
     /// How much of the time it serves a traced request.
@@ -32,8 +37,24 @@ pub(super) struct Workload {
     updates: Option<(u64, u64)>,
 }
 
+/// What the filter counted at a workload until [`CHANGE`]; nothing if it was the same.
+#[derive(Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Before {
+    inbound: Option<BTreeMap<Verdict, u64>>,
+    answers: Option<BTreeMap<Answer, u64>>,
+}
+
 /// The name of a series with its labels, and its values.
 type Series = (String, String);
+
+/// Whether a context is due.
+#[derive(Clone, Copy, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+enum Role {
+    Internal,
+    Edge,
+}
 
 /// Declares words of the filter's, so that a row with another one is refused.
 macro_rules! words {
@@ -49,16 +70,22 @@ macro_rules! words {
 
 words!(Verdict {
     Continued = "continued",
+    Started = "started",
     Lost = "lost",
     Corrupt = "corrupt",
     Unlinked = "unlinked",
+    Untrusted = "untrusted",
     Excluded = "excluded"
 });
+words!(Answer { Absent = "absent", Match = "match", Mismatch = "mismatch", Corrupt = "corrupt" });
 words!(Weighed { Lost = "lost", Unlinked = "unlinked" });
 words!(Evidence { RequestId = "request_id", InFlight = "in_flight", Nothing = "none" });
 
 /// After which minute Envoy was given the plugin, and an update of it.
 const UPDATE: usize = 50;
+
+/// The minute of a change: late enough for an hour of history, and early enough for an alert.
+const CHANGE: usize = 90;
 
 /// In how many minutes the gauge repeats itself.
 const CYCLE: usize = 10;
@@ -67,10 +94,13 @@ impl Default for Workload {
     fn default() -> Self {
         Self {
             mode: "observe".to_owned(),
+            role: Role::Internal,
             enabled: true,
             from: 0,
             inbound: BTreeMap::new(),
             outbound: BTreeMap::new(),
+            answers: BTreeMap::new(),
+            before: Before::default(),
             evidence: None,
             busy: 0.0,
             uncounted: 0,
@@ -97,16 +127,8 @@ impl Workload {
             all.push((named("tracewarden_build_info", ""), self.values(&[format!("1x{MINUTE}")])));
             all.push((named("tracewarden_enabled", ""), self.values(&enabled)));
         }
-        for (direction, requests) in [("inbound", &self.inbound), ("outbound", &self.outbound)] {
-            for (verdict, context) in Verdict::ALL.iter().filter(|_| !requests.is_empty()) {
-                let labels = format!(
-                    r#", direction="{direction}", role="internal", mode="{}", context="{context}""#,
-                    self.mode
-                );
-                let count = requests.get(verdict).copied().unwrap_or_default();
-                all.push((named("tracewarden_requests_total", &labels), self.counts(count * self.filters)));
-            }
-        }
+        all.extend(self.requests(&named));
+        all.extend(self.responses(&named));
         for weighed in self.evidence.iter().filter(|_| !self.outbound.is_empty()) {
             for (verdict, context) in Weighed::ALL {
                 for (evidence, word) in Evidence::ALL {
@@ -125,7 +147,65 @@ impl Workload {
         all
     }
 
-    /// What Istio's agent and Envoy report about the plugin.
+    /// The requests in each direction, by what came in.
+    fn requests(&self, named: &impl Fn(&str, &str) -> String) -> Vec<Series> {
+        let before = self.before.inbound.as_ref().unwrap_or(&self.inbound);
+        let ways = [("inbound", before, &self.inbound), ("outbound", &self.outbound, &self.outbound)];
+        let used = ways.iter().filter(|(_, _, requests)| !requests.is_empty());
+        let of_way = |&(direction, before, after): &(&str, _, _)| {
+            let verdicts = Verdict::ALL.iter().filter(|(verdict, _)| self.judges(*verdict));
+            let series = verdicts.map(move |(verdict, context)| {
+                let labels = format!(
+                    r#", direction="{direction}", role="{}", mode="{}", context="{context}""#,
+                    if self.role == Role::Edge { "edge" } else { "internal" },
+                    self.mode
+                );
+                let values = self.changes(verdict, before, after, self.filters);
+                (named("tracewarden_requests_total", &labels), values)
+            });
+            series.collect::<Vec<_>>()
+        };
+        used.flat_map(of_way).collect()
+    }
+
+    /// The answers, by what the upstream put on them.
+    fn responses(&self, named: &impl Fn(&str, &str) -> String) -> Vec<Series> {
+        let before = self.before.answers.as_ref().unwrap_or(&self.answers);
+        let words = Answer::ALL.iter().filter(|_| !self.answers.is_empty());
+        let series = words.map(|(answer, context)| {
+            let name = named("tracewarden_responses_total", &format!(r#", context="{context}""#));
+            (name, self.changes(answer, before, &self.answers, 1))
+        });
+        series.collect()
+    }
+
+    /// A filter has the series of those verdicts that its role can reach.
+    fn judges(&self, verdict: Verdict) -> bool {
+        match verdict {
+            Verdict::Lost | Verdict::Unlinked => self.role == Role::Internal,
+            Verdict::Started | Verdict::Untrusted => self.role == Role::Edge,
+            Verdict::Continued | Verdict::Corrupt | Verdict::Excluded => true,
+        }
+    }
+
+    /// A counter that grows by one number a minute until the change, and by another one after it.
+    fn changes<T: Ord>(
+        &self,
+        word: &T,
+        before: &BTreeMap<T, u64>,
+        after: &BTreeMap<T, u64>,
+        times: u64,
+    ) -> String {
+        let [before, after] =
+            [before, after].map(|numbers| numbers.get(word).copied().unwrap_or_default() * times);
+        if before == after {
+            return self.counts(after);
+        }
+        let reached = before * CHANGE as u64 + after;
+        self.values(&[format!("0+{before}x{CHANGE}"), format!("{reached}+{after}x{}", MINUTE - CHANGE - 1)])
+    }
+
+    /// What Istio's agent and Envoy say of the plugin.
     fn plugin(&self, named: &impl Fn(&str, &str) -> String) -> Vec<Series> {
         let mut all = Vec::new();
         if self.failed_pulls > 0 {
