@@ -5,11 +5,12 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::reload::{SetWhenDropped, count};
-use crate::support::Scratch;
+use crate::reload::{SetWhenDropped, configure, count, discover, discovered, start_watching};
 use crate::support::bootstrap::{bootstrap, cluster, listener, merge, tracewarden};
 use crate::support::client::{Client, request};
 use crate::support::envoy::Envoy;
+use crate::support::upstream::Upstream;
+use crate::support::{Scratch, wait_for};
 
 const SAMPLED: &str = "sampled record probability";
 
@@ -44,6 +45,40 @@ fn workers_and_connections_share_the_budget() {
             "{said}, and {limited} over it: more came than the budget has"
         );
     }
+}
+
+/// Each push makes a new plugin, which goes on with what the others have taken.
+#[test]
+fn a_push_refills_nothing() {
+    let plugin = |number: u32| {
+        let config = json!({"direction": "inbound", "sampling": {"max_traces_per_second": 0.5},
+            "metrics": {"listener": format!("push-{number}")}});
+        tracewarden(&config.to_string())
+    };
+    let scratch = Scratch::new("budget-push");
+    let upstream = Upstream::start();
+    discover(&scratch, &plugin(0));
+    configure(&scratch, discovered(&scratch));
+    let begin = Instant::now();
+    let envoy = start_watching(scratch, &[cluster("upstream", upstream.port)], "60");
+    for number in 1..=10 {
+        for _ in 0..20 {
+            assert_eq!(Client::connect(envoy.port("mesh")).send(&request("/", &[])).status(), 200);
+        }
+        discover(envoy.scratch(), &plugin(number));
+        let taken = "extension_config_discovery.*update_success";
+        wait_for("the push", || (envoy.stats(taken).values().sum::<u64>() > u64::from(number)).then_some(()));
+    }
+    let of = |name: &str| -> u64 {
+        let counters = envoy.counters();
+        counters.iter().filter(|(known, _)| known.starts_with(name)).map(|(_, count)| *count).sum()
+    };
+    let all = |words: &str| (0..=10).map(|number| of(&format!("sampled push-{number} {words}"))).sum::<u64>();
+    let (recorded, limited) = (all("record probability"), all("drop rate_limit"));
+    assert_eq!(recorded + limited, 200, "{:?}", envoy.counters());
+    // One at the start, and one that a worker may hold.
+    let due = 0.5 * begin.elapsed().as_secs_f64() + 2.0;
+    assert!(recorded >= 1 && recorded as f64 <= due, "{recorded} of {due}");
 }
 
 fn start(workers: u32, budget: f64) -> Envoy {
