@@ -55,7 +55,7 @@ impl CountBy {
         if label.is_empty() { NONE.to_owned() } else { label }
     }
 
-    /// The label if it is among the first of the process, else [`OTHER`]. All workers share the list, so that a name has its own
+    /// The label if it is among the first of the process, else `other`. All workers share the list, so that a name has its own
     /// label in all of them or in none. `known` is the list as this worker saw it last. Once it is full it does not change.
     pub fn admitted(self, label: String, known: &mut Vec<u8>, host: &mut impl SharedMemory) -> String {
         let key = format!("tracewarden_names.{}", self.tag());
