@@ -1,5 +1,6 @@
 //! Where an Envoy configuration, whole or in part, has Tracewarden's filters, and which of Envoy's tracers write after them.
 
+use std::cell::OnceCell;
 use std::rc::Rc;
 
 use base64::Engine as _;
@@ -210,6 +211,7 @@ impl<'t> Search<'_, 't> {
             scope: (self.scope)(self.root),
             image: None,
             envoy: Some(config),
+            parsed: OnceCell::new(),
         };
         (is_named || plugin.reads_as_ours()).then_some(plugin)
     }

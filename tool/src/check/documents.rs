@@ -1,5 +1,7 @@
 //! What a file is: objects of Kubernetes, an Envoy configuration, or a plugin's configuration alone.
 
+use std::cell::OnceCell;
+
 use tracewarden::config::Config;
 use tracewarden::settings::Shape;
 
@@ -143,6 +145,7 @@ impl<'t> Found<'t> {
             scope: Scope::Alone,
             image: None,
             envoy: None,
+            parsed: OnceCell::new(),
         });
     }
 }

@@ -1,5 +1,7 @@
 //! Plugins in objects of Kubernetes: Istio's and Envoy Gateway's, each in the form that the API server takes.
 
+use std::cell::OnceCell;
+
 use super::bootstrap::{Search, is_ours};
 use super::documents::{File, Found};
 use super::plugin::{Around, Image, Plugin, Scope, Source};
@@ -50,6 +52,7 @@ fn istio<'t>(file: &'t File, object: &'t Node, kind: &str, wasm: &'t Node) -> Op
         scope: scope(object),
         image: url.map(|(url, line)| Image { url, line, digest: digest(wasm) }),
         envoy: None,
+        parsed: OnceCell::new(),
     };
     (names.into_iter().flatten().any(is_ours) || plugin.reads_as_ours()).then_some(plugin)
 }
@@ -74,6 +77,7 @@ fn gateway<'t>(file: &'t File, object: &'t Node, kind: &str, found: &mut Found<'
             scope: scope(object),
             image: url.map(|(url, line)| Image { url, line, digest: code.and_then(digest) }),
             envoy: None,
+            parsed: OnceCell::new(),
         };
         if names.into_iter().flatten().any(is_ours) || plugin.reads_as_ours() {
             found.plugins.push(plugin);

@@ -1,5 +1,6 @@
 //! One plugin that was found: its configuration, what is around it, and what the filter's own reader says of it.
 
+use std::cell::OnceCell;
 use std::rc::Rc;
 
 use tracewarden::config::{Config, Loaded, OnBadConfig};
@@ -29,6 +30,8 @@ pub(super) struct Plugin<'t> {
     pub(super) image: Option<Image<'t>>,
     /// Envoy's `PluginConfig`, if it is stated in Envoy's own form.
     pub(super) envoy: Option<&'t Node>,
+    /// The tree of a configuration that is a text, once a message needs the line of one of its fields.
+    pub(super) parsed: OnceCell<Option<Node>>,
 }
 
 /// Where a configuration is written.
@@ -248,15 +251,25 @@ impl Plugin<'_> {
         }
         match &self.source {
             Source::Tree(tree) => locate::find(tree, path, takes_last).map_or(self.line, |spot| spot.line),
-            Source::File(text) => in_json(text, path, takes_last).map_or(self.line, |spot| spot.line),
+            Source::File(text) => self.in_json(text, path, takes_last).map_or(self.line, |spot| spot.line),
             Source::Text(node) => {
                 let text = node.text().unwrap_or_default();
-                let byte = in_json(text, path, takes_last).map_or(0, |spot| spot.byte);
+                let byte = self.in_json(text, path, takes_last).map_or(0, |spot| spot.byte);
                 let source = self.text.get(node.bytes.clone()).unwrap_or_default();
                 locate::line_of(source, node.line, text, byte)
             }
             Source::Absent | Source::Bytes(_) | Source::Unreadable(..) => self.line,
         }
+    }
+
+    /// Where a path leads in JSON; for the whole of it, where it is no JSON.
+    fn in_json(&self, text: &str, path: &[Step], takes_last: bool) -> Option<Spot> {
+        if path.is_empty() {
+            let error = serde_json::from_str::<serde::de::IgnoredAny>(text).err()?;
+            let line = error.line().max(1);
+            return Some(Spot { line, byte: locate::byte_of(text, line, error.column()) });
+        }
+        locate::find(self.parsed.get_or_init(|| tree::parse(text).ok()).as_ref()?, path, takes_last)
     }
 }
 
@@ -273,14 +286,4 @@ fn collect(value: &Value, is_named: bool, texts: &mut Vec<String>) {
         }
         _ => {}
     }
-}
-
-/// Where a path leads in JSON; for the whole of it, where it is no JSON.
-fn in_json(text: &str, path: &[Step], takes_last: bool) -> Option<Spot> {
-    if path.is_empty() {
-        let error = serde_json::from_str::<serde::de::IgnoredAny>(text).err()?;
-        let line = error.line().max(1);
-        return Some(Spot { line, byte: locate::byte_of(text, line, error.column()) });
-    }
-    locate::find(&tree::parse(text).ok()?, path, takes_last)
 }

@@ -64,6 +64,7 @@ fn an_entry_behind_one_that_takes_all_its_requests() {
         (r#"{"host": "*.example"}"#, r#"{"host": "A.EXAMPLE."}"#, true),
         (r#"{"host": "*.example"}"#, r#"{"host": "*.a.example"}"#, true),
         (r#"{"host": "*.example"}"#, r#"{"host": "example"}"#, false),
+        (r#"{"host": "*.example"}"#, r#"{"host": ".example"}"#, false),
         (r#"{"host": "*.a.example"}"#, r#"{"host": "*.example"}"#, false),
         (r#"{"host": "a.example"}"#, r#"{"host": "*.example"}"#, false),
         (r#"{"host": "a.example"}"#, r#"{"host": "a.Example"}"#, true),
@@ -118,6 +119,7 @@ fn the_order_of_exclusions_and_senders_does_not_matter() {
         (r#"{"cidr": "10.0.0.1"}, {"cidr": "0.0.0.0/0"}"#, Some(0)),
         (r#"{"cidr": "10.0.0.0/8"}, {"cidr": "11.0.0.0/16"}"#, None),
         (r#"{"cidr": "0.0.0.0/0"}, {"cidr": "fd00::/8"}"#, None),
+        (r#"{"cidr": "::/0"}, {"cidr": "10.0.0.0/8"}"#, None),
         (r#"{"cidr": "fd00::/8"}, {"cidr": "fd00::1"}"#, Some(1)),
         (r#"{"cidr": "10.0.0.0/8"}, {"san": "spiffe://a/*"}"#, None),
     ];

@@ -320,6 +320,20 @@ fn what_runs_in_a_dump_depends_on_its_state() {
 }
 
 #[test]
+fn a_refusal_that_a_dump_lists_twice_is_said_once() {
+    let has = any("envoy.config.listener.v3.Listener", listener("x", &[ours(PLAIN)], &json!({})));
+    let error = json!({"details": "no", "failed_configuration": {"name": "x"}});
+    let runs = json!({"name": "x", "active_state": {"listener": has}, "error_state": error});
+    let alone = json!({"error_state": error});
+    for all in [json!([runs, alone]), json!([alone, runs])] {
+        let dump = any("envoy.admin.v3.ListenersConfigDump", json!({"dynamic_listeners": all}));
+        let (_, value) = judged(&json!({"configs": [dump]}).to_string());
+        let texts: Vec<String> = messages(&value).into_iter().map(|(.., text)| text).collect();
+        assert_eq!(texts, ["Envoy refused listener \"x\": no; an earlier version of it runs"], "{value}");
+    }
+}
+
+#[test]
 fn a_secret_that_only_the_proxy_knows_is_no_fault_of_a_dump() {
     let configuration =
         r#"{"sampling": {"force": {"header": "x-force", "value_env": "SECRET_OF_THE_PROXY"}}}"#;
@@ -377,6 +391,13 @@ fn a_dump_of_20_megabytes_with_600_listeners_is_judged() {
     assert!(said.ends_with(
         "valid: 599 plugins in 1 file, 600 warnings\n`tracewarden reference codes` explains each code.\n"
     ));
+}
+
+#[test]
+fn many_messages_about_a_long_configuration_end() {
+    let same = json!({"exclude": vec![json!({"path": "/a"}); 20_000]}).to_string();
+    let (status, said) = limited(&same);
+    assert_eq!((status, said.matches("warning TW0216").count()), (Some(0), 999), "{said:.1000}");
 }
 
 #[test]
