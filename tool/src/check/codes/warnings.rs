@@ -19,7 +19,7 @@ codes! {
     }
     UPSTREAM = "TW0203" Warning "An upstream filter has export or correlation" {
         meaning: "Envoy tells an upstream filter of no stream's end. So `export` records no span under the parent-ids that it writes, \
-                  and `correlation` counts requests in flight that have ended. [After the tracer](coexistence.md#after-the-tracer) \
+                  and `correlation` counts each attempt of a request as another one. [After the tracer](coexistence.md#after-the-tracer) \
                   has the rest of what differs there.",
         example: Yaml(include_str!("examples/TW0203.yaml")),
         fix: "Remove both from the upstream filter.",
